@@ -1,0 +1,63 @@
+"""`bus`: one module per noun, loaded only when called; the modules hold no logic."""
+
+import importlib
+import sys
+
+import click
+
+from bus.errors import BusError
+
+COMMANDS = {
+    "up": ("bus.cli.up:up", "Start a bus on this machine: Kafka, PostgreSQL and every stage."),
+    "down": ("bus.cli.down:down", "End everything that `bus up` started."),
+    "status": ("bus.cli.status:status", "Show what runs here, where, and how it fares."),
+    "demo": ("bus.cli.demo:demo", "Run a small country for a day and check what every agency got."),
+    "agency": ("bus.cli.agency:agency", "Recipients: list them, and see what one of them sees."),
+    "agreement": ("bus.cli.agreement:agreement", "Sharing agreements: check, try, list, show."),
+    "connector": ("bus.cli.connector:connector", "Connectors of the registries: list, status, run."),
+    "consent": ("bus.cli.consent:consent", "Give, withdraw and show a citizen's consents."),
+    "country": ("bus.cli.country:country", "The pretend country: make it, run its day, keep it busy."),
+    "register": ("bus.cli.register:register", "The register of facts: show it, load agencies and agreements."),
+    "serve": ("bus.cli.serve:serve", "Run one stage of the bus as a process."),
+}
+"""Name → (module:attribute, one line of help): so that `bus --help` imports nothing."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import one command; None for an unknown name."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="national-data-bus", prog_name="bus")
+def cli() -> None:
+    """The national data bus: registries publish, agencies receive what an agreement and the law let them have.
+
+    Start with `bus demo`, or `bus up` and then `bus status`. BUS_HOME names the folder of all state (default .bus).
+    """
+
+
+def main() -> None:
+    """The entry point: an error of the bus is told in two lines, never as a traceback."""
+    try:
+        cli()
+    except BusError as error:
+        click.echo(f"error: {error}", err=True)
+        click.echo(f"remedy: {error.how_to_mend}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,28 @@
+"""The only place that reads the time; everything else is handed it."""
+
+import time
+from datetime import UTC, datetime
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970-01-01T00:00:00Z."""
+    return time.time_ns() // 1_000_000
+
+
+def monotonic() -> float:
+    """Seconds from an arbitrary start, never going back: for waiting and for measuring, never for dates."""
+    return time.monotonic()
+
+
+def iso(ms: int) -> str:
+    """RFC 3339 text in UTC with milliseconds, as CloudEvents wants `time`: 2026-03-01T08:00:00.000Z."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_iso(text: str) -> int:
+    """The inverse of `iso`; also takes other RFC 3339 offsets. Raises ValueError for a text without an offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without an offset from UTC: {text}")
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,1 @@
+"""Frozen values that every part of the bus shares. Nothing here does I/O or reads the time."""

@@ -1,0 +1,56 @@
+"""Consent as events and as the standing that follows from them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ConsentAction(StrEnum):
+    """What a consent event does."""
+
+    GIVE = "GIVE"
+    WITHDRAW = "WITHDRAW"
+
+
+class GivenBy(StrEnum):
+    """Who acted: the subject, a guardian for them, or a clerk at a counter on their word."""
+
+    SELF = "SELF"
+    GUARDIAN = "GUARDIAN"
+    COUNTER = "COUNTER"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEvent:
+    """One entry of `consents`, keyed `subject/agreement`.
+
+    `revision` is the hash of the agreement text that the citizen was shown: consent is for what was shown. Times are
+    milliseconds since 1970; `valid_until_ms` None means until withdrawn. `proof` says where the evidence lies.
+    """
+
+    event_id: str
+    subject: str
+    agreement: str
+    revision: str
+    action: ConsentAction
+    given_by: GivenBy
+    proof: str
+    valid_from_ms: int
+    valid_until_ms: int | None
+    at_ms: int
+
+    def key(self) -> bytes:
+        """The Kafka key, whose subject decides the lane."""
+        return f"{self.subject}/{self.agreement}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """How one person stands to one agreement, folded from their events.
+
+    `given` is the standing event, None when withdrawn or never given. `withdrawn_at_ms` is the time of the newest
+    withdrawal. `seen` holds the ids of the events that counted, so that a repeated one changes nothing.
+    """
+
+    given: ConsentEvent | None = None
+    withdrawn_at_ms: int | None = None
+    seen: frozenset[str] = frozenset()

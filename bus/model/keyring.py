@@ -1,0 +1,52 @@
+"""Keyed ids: what stands for a person where the personal id itself must not.
+
+All come from one root key by HKDF (RFC 5869) and a keyed BLAKE2b (RFC 7693). A personal id has about 10^10 plausible
+values, so an unkeyed hash of it would be disclosure.
+"""
+
+import base64
+import hashlib
+from functools import cache
+from typing import NewType
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+RootKey = NewType("RootKey", bytes)
+"""32 random bytes; the bus's most guarded secret."""
+
+
+def keyed_id(key: bytes, *parts: str, size: int = 16) -> str:
+    """A lower-case base32 text over `parts`, each length-prefixed so that ('ab','c') and ('a','bc') differ."""
+    mac = hashlib.blake2b(key=key, digest_size=size)
+    for part in parts:
+        data = part.encode()
+        mac.update(len(data).to_bytes(4, "big"))
+        mac.update(data)
+    return base64.b32encode(mac.digest()).decode().rstrip("=").lower()
+
+
+class KeyRing:
+    """Derived keys of one bus, by use; each use has its own, so that no two kinds of id can be joined."""
+
+    def __init__(self, root: RootKey) -> None:
+        if len(root) != 32:
+            raise ValueError(f"the root key has {len(root)} bytes, and must have 32")
+        self._root = root
+        self.derive = cache(self._derive)
+
+    def _derive(self, use: str) -> bytes:
+        """32 bytes for one use, for instance `pseudonym/statistics-office/1`."""
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=use.encode()).derive(self._root)
+
+    def subject_hash(self, subject: str) -> str:
+        """How a person stands in disclosures and logs: the same everywhere inside the bus, never outside it."""
+        return keyed_id(self.derive("subject"), subject)
+
+    def pseudonym(self, recipient: str, epoch: int, value: str) -> str:
+        """How a value stands in a pseudonymous flow: stable for one recipient and epoch, joinable with no other."""
+        return keyed_id(self.derive(f"pseudonym/{recipient}/{epoch}"), value)
+
+    def event_id(self, recipient: str, *parts: str) -> str:
+        """The id of one delivery; differs from recipient to recipient."""
+        return keyed_id(self.derive(f"event/{recipient}"), *parts)

@@ -1,0 +1,35 @@
+"""Log lines: JSON on a file, readable on a terminal; always to stderr, for stdout belongs to results."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from bus.telemetry.events import Event
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(process: str, *, level: str = "info") -> None:
+    """Set up logging for a process; call once, at its start."""
+    readable = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process)
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
+
+
+def emit(event: Event, **fields: Any) -> None:
+    """Write one event at its own level."""
+    structlog.get_logger().log(_LEVELS[event.level], event.value, **fields)

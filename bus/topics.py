@@ -1,0 +1,135 @@
+"""The names and settings of every topic: nothing else spells them.
+
+Kafka's defaults would not erase: the active segment is never cleaned and the compaction lag is unbounded. So each
+compacted topic rolls its segments and bounds the lag; `bus` refuses to run on a topic whose settings have drifted.
+"""
+
+from dataclasses import dataclass
+
+DAY_MS = 86_400_000
+LONGEST_ABSENCE_MS = 30 * DAY_MS
+"""A consumer that was away for less still meets every tombstone."""
+
+PSEUDONYMOUS_PARTITIONS = 8
+"""A pseudonymous flow is spread by pseudonym, so that its partition says nothing of the lane."""
+
+MAX_RECORD_BYTES = 1_048_576
+"""The largest record of a source topic; `deadletters` takes twice that, so that it never refuses one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it must be. `config` are Kafka topic settings, as text."""
+
+    name: str
+    partitions: int
+    config: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one bus. `prefix` stands before every name; `lanes` is P, fixed when the bus is founded."""
+
+    prefix: str
+    lanes: int
+
+    @property
+    def register(self) -> str:
+        """Facts; partition 0; kept for ever."""
+        return f"{self.prefix}register"
+
+    @property
+    def schemas(self) -> str:
+        """Avro schemas; partition 0; kept for ever."""
+        return f"{self.prefix}schemas"
+
+    @property
+    def positions(self) -> str:
+        """Where each connector stands; compacted."""
+        return f"{self.prefix}positions"
+
+    @property
+    def consents(self) -> str:
+        """Consent events, by lane; never compacted."""
+        return f"{self.prefix}consents"
+
+    @property
+    def lane_state(self) -> str:
+        """Position, consents and holdings of each lane; compacted."""
+        return f"{self.prefix}lane-state"
+
+    @property
+    def disclosures(self) -> str:
+        """Blocks of releases and erasures, by lane."""
+        return f"{self.prefix}disclosures"
+
+    @property
+    def deadletters(self) -> str:
+        """What could not be read, untouched."""
+        return f"{self.prefix}deadletters"
+
+    @property
+    def commands(self) -> str:
+        """One-shot orders."""
+        return f"{self.prefix}commands"
+
+    @property
+    def status(self) -> str:
+        """What each process is and how it fares; compacted."""
+        return f"{self.prefix}status"
+
+    @property
+    def changes_prefix(self) -> str:
+        """What every changes topic begins with."""
+        return f"{self.prefix}changes."
+
+    def changes(self, dataset: str) -> str:
+        """The topic of a dataset, `population.person`."""
+        return f"{self.changes_prefix}{dataset}"
+
+    def agency_prefix(self, agency: str) -> str:
+        """What every topic of an agency begins with: its rights."""
+        return f"{self.prefix}agency.{agency}."
+
+    def agency(self, agency: str, agreement: str, major: int) -> str:
+        """The topic of one agreement."""
+        return f"{self.agency_prefix(agency)}{agreement}.v{major}"
+
+    def founding(self) -> tuple[TopicSpec, ...]:
+        """The topics that every bus has from its first moment."""
+        return (
+            TopicSpec(self.register, 1, FOR_EVER),
+            TopicSpec(self.schemas, 1, FOR_EVER),
+            TopicSpec(self.positions, 1, COMPACTED),
+            TopicSpec(self.consents, self.lanes, FOR_EVER),
+            TopicSpec(self.lane_state, self.lanes, COMPACTED),
+            TopicSpec(self.disclosures, self.lanes, FOR_EVER),
+            TopicSpec(self.deadletters, self.lanes, LONG_AND_LARGE),
+            TopicSpec(self.commands, self.lanes, DAYS),
+            TopicSpec(self.status, 1, COMPACTED),
+        )
+
+    def changes_spec(self, dataset: str) -> TopicSpec:
+        """A dataset's topic as it must be."""
+        return TopicSpec(self.changes(dataset), self.lanes, COMPACTED)
+
+    def agency_spec(self, topic: str, *, pseudonymous: bool) -> TopicSpec:
+        """An agreement's topic as it must be."""
+        return TopicSpec(topic, PSEUDONYMOUS_PARTITIONS if pseudonymous else self.lanes, COMPACTED)
+
+
+def _config(**settings: str | int) -> tuple[tuple[str, str], ...]:
+    both = {"max.message.bytes": MAX_RECORD_BYTES, "message.timestamp.type": "CreateTime", **settings}
+    return tuple(sorted((name.replace("_", "."), str(value)) for name, value in both.items()))
+
+
+COMPACTED = _config(
+    cleanup_policy="compact",
+    min_compaction_lag_ms=0,
+    max_compaction_lag_ms=DAY_MS,
+    segment_ms=DAY_MS,
+    delete_retention_ms=LONGEST_ABSENCE_MS,
+)
+FOR_EVER = _config(cleanup_policy="delete", retention_ms=-1, retention_bytes=-1)
+LONG_AND_LARGE = _config(**{"max.message.bytes": 2 * MAX_RECORD_BYTES}, cleanup_policy="delete", retention_ms=-1)
+DAYS = _config(cleanup_policy="delete", retention_ms=7 * DAY_MS)
