@@ -1,0 +1,160 @@
+"""Administration: topics as they must be, users, rights. By confluent-kafka, for aiokafka's client lacks most of it."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from bus.errors import KafkaUnreachable, TopicDrifted
+from bus.kafka.access import KafkaAccess
+from bus.kafka.rights import Pattern, Resource, Right
+from bus.topics import TopicSpec
+
+ANSWER_SECONDS = 20
+SCRAM_ITERATIONS = 4096
+
+_RESOURCES = {
+    Resource.TOPIC: ResourceType.TOPIC,
+    Resource.GROUP: ResourceType.GROUP,
+    Resource.TRANSACTIONAL_ID: ResourceType.TRANSACTIONAL_ID,
+    Resource.CLUSTER: ResourceType.BROKER,
+}
+_PATTERNS = {Pattern.LITERAL: ResourcePatternType.LITERAL, Pattern.PREFIXED: ResourcePatternType.PREFIXED}
+
+
+class Admin:
+    """Administration of one Kafka, as a user who may. Calls are quick and rare; each runs in a thread."""
+
+    def __init__(self, access: KafkaAccess) -> None:
+        self._access = access
+        self._client = AdminClient(access.for_confluent() | {"log_level": 2})
+
+    async def topics(self) -> dict[str, int]:
+        """Every topic and its number of partitions. Raises KafkaUnreachable."""
+        try:
+            metadata = await asyncio.to_thread(self._client.list_topics, timeout=ANSWER_SECONDS)
+        except KafkaException as error:
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error.args[0].str()) from error
+        return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+    async def ensure_topics(self, specs: Iterable[TopicSpec], *, replication: int = -1) -> list[str]:
+        """Make the topics that are missing and check the others; returns the names made.
+
+        `replication` -1 takes the broker's default. Raises TopicDrifted for a topic that is not as it must be.
+        """
+        wanted = {spec.name: spec for spec in specs}
+        present = await self.topics()
+        missing = [spec for name, spec in wanted.items() if name not in present]
+        await self._create(missing, replication)
+        await self._check([spec for name, spec in wanted.items() if name in present], present)
+        return [spec.name for spec in missing]
+
+    async def _create(self, specs: list[TopicSpec], replication: int) -> None:
+        if not specs:
+            return
+        new = [NewTopic(spec.name, spec.partitions, replication, config=dict(spec.config)) for spec in specs]
+        await _all(self._client.create_topics(new, operation_timeout=ANSWER_SECONDS))
+        names = {spec.name for spec in specs}
+        while not names <= (await self.topics()).keys():  # created, and not yet known to the broker that answers
+            await asyncio.sleep(0.02)
+
+    async def _check(self, specs: list[TopicSpec], present: dict[str, int]) -> None:
+        if not specs:
+            return
+        resources = {ConfigResource(ConfigResource.Type.TOPIC, spec.name): spec for spec in specs}
+        answers = self._client.describe_configs(list(resources), request_timeout=ANSWER_SECONDS)
+        for resource, future in answers.items():
+            spec = resources[resource]
+            found = await asyncio.to_thread(future.result)
+            if present[spec.name] != spec.partitions:
+                raise TopicDrifted(
+                    topic=spec.name, setting="partitions", found=present[spec.name], needed=spec.partitions
+                )
+            for setting, needed in spec.config:
+                if found[setting].value != needed:
+                    raise TopicDrifted(topic=spec.name, setting=setting, found=found[setting].value, needed=needed)
+
+    async def delete_topics(self, names: Iterable[str]) -> None:
+        """Remove topics; for tests and for taking a bus down for good."""
+        listed = list(names)
+        if listed:
+            await _all(self._client.delete_topics(listed, operation_timeout=ANSWER_SECONDS))
+
+    async def ensure_user(self, name: str, password: str) -> None:
+        """Give a user this password (SCRAM-SHA-256), whether or not it exists."""
+        credential = UserScramCredentialUpsertion(
+            name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, SCRAM_ITERATIONS), password.encode()
+        )
+        await _all(self._client.alter_user_scram_credentials([credential]))
+
+    async def ensure_rights(self, rights: Iterable[Right]) -> None:
+        """Give rights; those that are there already stay."""
+        bindings = [_binding(right) for right in rights]
+        if bindings:
+            await _all(self._client.create_acls(bindings, request_timeout=ANSWER_SECONDS))
+
+    async def rights_of(self, user: str) -> set[Right]:
+        """What a user may do now."""
+        everything = AclBindingFilter(
+            ResourceType.ANY,
+            None,
+            ResourcePatternType.ANY,
+            f"User:{user}",
+            None,
+            AclOperation.ANY,
+            AclPermissionType.ALLOW,
+        )
+        found = await asyncio.to_thread(self._client.describe_acls(everything).result)
+        return {_right(binding) for binding in found}
+
+    async def end_offsets(self, group: str) -> dict[tuple[str, int], int]:
+        """The committed offsets of a group, as lag tools see them."""
+        from confluent_kafka import ConsumerGroupTopicPartitions  # noqa: PLC0415 - only here, and it is slow to import
+
+        (future,) = self._client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        answer = await asyncio.to_thread(future.result)
+        return {(place.topic, place.partition): place.offset for place in answer.topic_partitions}
+
+
+async def _all(futures: dict[Any, Any]) -> None:
+    for future in futures.values():
+        await asyncio.to_thread(future.result)
+
+
+def _binding(right: Right) -> AclBinding:
+    return AclBinding(
+        _RESOURCES[right.resource],
+        right.name,
+        _PATTERNS[right.pattern],
+        f"User:{right.user}",
+        "*",
+        AclOperation[right.operation],
+        AclPermissionType.ALLOW,
+    )
+
+
+def _right(binding: AclBinding) -> Right:
+    resources = {there: here for here, there in _RESOURCES.items()}
+    patterns = {there: here for here, there in _PATTERNS.items()}
+    return Right(
+        binding.principal.removeprefix("User:"),
+        binding.operation.name,
+        resources[binding.restype],
+        patterns[binding.resource_pattern_type],
+        binding.name,
+    )

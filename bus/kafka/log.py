@@ -1,0 +1,183 @@
+"""Reading partitions by offset and appending to them: no groups, no commits, no surprises."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from bus.errors import KafkaUnreachable
+from bus.kafka.access import KafkaAccess
+from bus.model.record import Incoming, Outgoing
+
+FETCH_WAIT_MS = 100
+"""How long the broker may hold back an answer for want of records; new records end the wait at once."""
+
+
+class Place(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+class Reader:
+    """Reads the partitions that it is told to, from the offsets that it is told; knows no consumer group.
+
+    With `committed` it reads only what transactions have committed. An offset that the broker no longer has is an
+    error, never a silent jump.
+    """
+
+    def __init__(self, access: KafkaAccess, *, committed: bool = True) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **access.for_aiokafka(),
+            isolation_level="read_committed" if committed else "read_uncommitted",
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_partition_fetch_bytes=4 << 20,
+        )
+        self._access = access
+
+    async def start(self, positions: Mapping[Place, int] | None = None) -> None:
+        """Connect, and assign the given places. Raises KafkaUnreachable."""
+        try:
+            await self._consumer.start()
+        except KafkaConnectionError as error:
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+        if positions:
+            self.assign(positions)
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._consumer.stop()
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        """Read these places, each from its offset; replaces the whole assignment."""
+        self._consumer.assign([TopicPartition(*place) for place in positions])
+        for place, offset in positions.items():
+            self._consumer.seek(TopicPartition(*place), offset)
+
+    async def poll(self, timeout_ms: int, *, max_records: int | None = None) -> list[Incoming]:
+        """Wait up to `timeout_ms` for records of any place; each partition's records are in order."""
+        found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        return [_incoming(record) for records in found.values() for record in records]
+
+    async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The offset after the newest record that this reader may see, asked of the broker now."""
+        found = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
+        return {Place(place.topic, place.partition): offset for place, offset in found.items()}
+
+    async def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The oldest offset that the broker still has."""
+        found = await self._consumer.beginning_offsets([TopicPartition(*place) for place in places])
+        return {Place(place.topic, place.partition): offset for place, offset in found.items()}
+
+    async def position(self, place: Place) -> int:
+        """The offset that the next poll reads from; also passes what a reader never sees, such as markers."""
+        offset: int = await self._consumer.position(TopicPartition(*place))
+        return offset
+
+    async def to_ends(self, ends: Mapping[Place, int]) -> AsyncIterator[list[Incoming]]:
+        """Poll until every place has reached its end; yields what was read, batch by batch."""
+        while any([await self.position(place) < end for place, end in ends.items()]):
+            records = await self.poll(FETCH_WAIT_MS)
+            if records:
+                yield records
+
+
+class LogReader:
+    """One partition, read from its beginning or an offset, to its end or for ever."""
+
+    def __init__(self, access: KafkaAccess, topic: str, partition: int = 0, *, committed: bool = True) -> None:
+        self.place = Place(topic, partition)
+        self._reader = Reader(access, committed=committed)
+
+    async def start(self, from_offset: int | None = None) -> None:
+        """Connect; without an offset, from the oldest record."""
+        await self._reader.start()
+        if from_offset is None:
+            from_offset = (await self._reader.beginnings([self.place]))[self.place]
+        self._reader.assign({self.place: from_offset})
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._reader.stop()
+
+    async def position(self) -> int:
+        """The offset of the next record to be read."""
+        return await self._reader.position(self.place)
+
+    async def end(self) -> int:
+        """The offset after the newest record, asked of the broker now."""
+        return (await self._reader.ends([self.place]))[self.place]
+
+    async def read_to_end(self) -> list[Incoming]:
+        """Everything up to what was the end when it was asked, from where the last call stopped."""
+        ends = await self._reader.ends([self.place])
+        return [record async for records in self._reader.to_ends(ends) for record in records]
+
+    async def follow(self) -> AsyncIterator[Incoming]:
+        """Every record from here on, for ever."""
+        while True:
+            for record in await self._reader.poll(1000):
+                yield record
+
+
+class LogWriter:
+    """Appends single records, idempotently, acknowledged by every in-sync replica; no transactions.
+
+    `consents` and `register` are written so: an open transaction would hold up everyone who reads them.
+    """
+
+    def __init__(self, access: KafkaAccess) -> None:
+        self._producer = AIOKafkaProducer(**access.for_aiokafka(), enable_idempotence=True, acks="all", linger_ms=0)
+        self._access = access
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaUnreachable."""
+        try:
+            await self._producer.start()
+        except KafkaConnectionError as error:
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+
+    async def stop(self) -> None:
+        """Send what waits and close."""
+        await self._producer.stop()
+
+    async def append(self, record: Outgoing) -> int:
+        """Write one record and return its offset. Raises the client's KafkaError, KafkaUnreachable on no answer."""
+        return (await self.append_all([record]))[0]
+
+    async def append_all(self, records: Iterable[Outgoing]) -> list[int]:
+        """Write records, in order within a partition, and return their offsets."""
+        futures = [
+            await self._producer.send(
+                record.topic,
+                partition=record.partition,
+                key=record.key,
+                value=record.value,
+                headers=list(record.headers),
+            )
+            for record in records
+        ]
+        try:
+            return [done.offset for done in await asyncio.gather(*futures)]
+        except KafkaConnectionError as error:
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+
+
+def _incoming(record: Any) -> Incoming:
+    return Incoming(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        tuple(record.headers),
+    )
+
+
+__all__ = ["FETCH_WAIT_MS", "KafkaError", "LogReader", "LogWriter", "Place", "Reader"]
