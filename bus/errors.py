@@ -142,4 +142,18 @@ class RecordUnreadable(BusError):
 # --- agreements and consents ------------------------------------------------------------------------------------------
 
 
+class FilterError(BusError):
+    """A filter met a record that it could not be evaluated on; the record is withheld as `filter-error`."""
+
+    message = "the filter of {agreement} could not be evaluated on a record"
+    remedy = "Guard fields that can be missing with has(); `bus agreement try` shows the step that failed."
+
+
+class FieldMissing(BusError):
+    """A record lacks a field that the agreement releases; the record is withheld as `field-missing`."""
+
+    message = "a record lacks the field {field} that {agreement} releases, or holds it in another type"
+    remedy = "The registry's schema and the agreement have grown apart: check the agreement against the newest schema."
+
+
 # --- connectors -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,60 @@
+"""A route: one agreement, compiled to what a lane needs to decide about a record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """One revision of an agreement, ready to be obeyed. Compiled once per change of the register.
+
+    Times are milliseconds since 1970, intervals half open: [from, until). Records handed to `admits` and `view` hold
+    Avro's raw values: a date is a count of days, a timestamp a count of milliseconds, an enum its symbol.
+    """
+
+    agreement: str
+    number: int
+    revision: str
+    recipient: str
+    dataset: str
+    purpose: str
+    """The purpose's code."""
+
+    legal_basis: str
+    """The code of the statutory basis, or the country's code for consent."""
+
+    article: str
+    """The article in words; empty where the basis is consent."""
+
+    needs_consent: bool
+    accepted_revisions: frozenset[str]
+    """Revisions whose consents still cover this one; itself at least."""
+
+    pseudonymous: bool
+    subject_shown: bool
+    """The view releases the subject as it is, so the key may show it."""
+
+    record_id_shown: bool
+    """The view releases every field of the record id as it is, so the key may show it."""
+
+    keep_on_exit: bool
+    """A copy stays with the recipient when its record leaves the filter."""
+
+    keep_on_end: bool
+    """A copy stays with the recipient when validity, retention or the agreement ends."""
+
+    valid_from_ms: int
+    valid_until_ms: int | None
+    retention_ms: int | None
+    time_grain_ms: int
+    """Times in headers are rounded down to a multiple of this: 1, or a day in a pseudonymous flow."""
+
+    topic: str
+    view_schema: dict[str, Any]
+    view_schema_id: int
+    admits: Callable[[Mapping[str, Any]], bool]
+    """Whether the filter lets a record through. Raises FilterError: withhold."""
+
+    view: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """What the recipient gets of a record. Raises FieldMissing: withhold. Pseudonyms are bound."""
