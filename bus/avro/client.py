@@ -1,0 +1,157 @@
+"""The client of a schema registry: any that speaks the Confluent API, the bus's own included."""
+
+import json
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from bus.avro.codec import Parsed, parse
+from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
+
+CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
+SCHEMA_NOT_FOUND = 40403
+TIMEOUT_SECONDS = 10.0
+
+
+def value_subject(topic: str) -> str:
+    """The subject of a topic's values, by the naming that every Kafka tool expects (TopicNameStrategy)."""
+    return f"{topic}-value"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A version of a subject."""
+
+    subject: str
+    version: int
+    schema_id: int
+    schema: Any
+
+
+class SchemaRegistryClient:
+    """Schemas by id and by subject. What can't change is asked for once: an id's schema, a schema's id.
+
+    `token` goes out as a bearer token, `basic` (user, password) as HTTP Basic; reads need neither at most registries.
+    Every method raises SchemaRegistryUnreachable when there is no answer, or none that a registry would give; then
+    waiting is right. One client serves one event loop.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        basic: tuple[str, str] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        headers = {"accept": f"{CONTENT_TYPE}, application/json", "content-type": CONTENT_TYPE}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        auth = httpx.BasicAuth(*basic) if basic else None
+        self._http = httpx.AsyncClient(
+            base_url=self.url, headers=headers, auth=auth, timeout=TIMEOUT_SECONDS, transport=transport
+        )
+        self._schemas: dict[int, Any] = {}
+        self._parsed: dict[tuple[int, bool], Parsed] = {}
+        self._ids: dict[tuple[str, str], int] = {}
+
+    async def schema(self, schema_id: int) -> Any:
+        """The schema as JSON values. Raises SchemaUnknown for an id that the registry does not know: poison."""
+        if schema_id not in self._schemas:
+            answer = await self._ask("GET", f"/schemas/ids/{schema_id}")
+            if answer.status_code == httpx.codes.NOT_FOUND and _code(answer) == SCHEMA_NOT_FOUND:
+                raise SchemaUnknown(schema_id=schema_id)
+            self._schemas[schema_id] = json.loads(self._body(answer)["schema"])
+        return self._schemas[schema_id]
+
+    async def parsed(self, schema_id: int, *, logical: bool = False) -> Parsed:
+        """The schema ready to decode with, raw values unless `logical`. Raises as `schema` does."""
+        known = self.known(schema_id, logical=logical)
+        if known is None:
+            known = parse(await self.schema(schema_id), logical=logical, schema_id=schema_id)
+            self._parsed[schema_id, logical] = known
+        return known
+
+    def known(self, schema_id: int, *, logical: bool = False) -> Parsed | None:
+        """What `parsed` has given before, without asking anybody; None otherwise."""
+        return self._parsed.get((schema_id, logical))
+
+    async def register(self, subject: str, schema: Any) -> int:
+        """The schema's id, made now where the subject does not have it yet.
+
+        Raises SchemaRefused, with the registry's reason, for a schema that is invalid or incompatible.
+        """
+        text = json.dumps(schema, ensure_ascii=False)
+        if (subject, text) not in self._ids:
+            answer = await self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", {"schema": text})
+            self._ids[subject, text] = int(self._body(answer, subject)["id"])
+        return self._ids[subject, text]
+
+    async def latest(self, subject: str) -> Registered | None:
+        """The newest version of a subject, None where it has none."""
+        answer = await self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
+        if answer.status_code == httpx.codes.NOT_FOUND and _code(answer) is not None:
+            return None
+        body = self._body(answer, subject)
+        return Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"]))
+
+    async def compatible(self, subject: str, schema: Any) -> list[str]:
+        """Why the schema could not be the subject's next version; empty when it could."""
+        text = json.dumps(schema, ensure_ascii=False)
+        path = f"/compatibility/subjects/{quote(subject, safe='')}/versions?verbose=true"
+        answer = await self._ask("POST", path, {"schema": text})
+        if answer.status_code == httpx.codes.NOT_FOUND and _code(answer) is not None:
+            return []
+        body = self._body(answer, subject)
+        if body["is_compatible"]:
+            return []
+        return [str(message) for message in body.get("messages") or ["the registry gives no reason"]]
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            answer = await self._http.request(method, path, content=None if body is None else json.dumps(body))
+        except httpx.TransportError as error:
+            raise self._unreachable(type(error).__name__) from error
+        if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            raise self._unreachable(f"HTTP {answer.status_code}")
+        return answer
+
+    def _body(self, answer: httpx.Response, subject: str = "a request") -> dict[str, Any]:
+        """The JSON of a good answer. A refusal of the registry is SchemaRefused; anything else is no registry."""
+        if answer.is_success or _code(answer) is not None:
+            try:
+                body = answer.json()
+            except ValueError as error:
+                raise self._unreachable("the answer is no JSON") from error
+            if answer.is_success and isinstance(body, dict):
+                return body
+            raise SchemaRefused(subject=subject, reason=body.get("message", f"HTTP {answer.status_code}"))
+        raise self._unreachable(f"HTTP {answer.status_code} from something that is no schema registry")
+
+    def _unreachable(self, reason: str) -> SchemaRegistryUnreachable:
+        return SchemaRegistryUnreachable(url=httpx.URL(self.url).copy_with(userinfo=b""), reason=reason)
+
+
+def _code(answer: httpx.Response) -> int | None:
+    """The registry's own error code; None when the answer has none, as from a proxy or a wrong address."""
+    try:
+        code = answer.json()["error_code"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return code if isinstance(code, int) else None
