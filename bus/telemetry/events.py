@@ -32,7 +32,31 @@ class Event(StrEnum):
     RECORD_DEAD = "record-dead", "warning", "A record could not be read; it lies in deadletters, untouched."
 
     # --- connectors ---
+    CONNECTOR_STARTED = (
+        "connector-started",
+        "info",
+        "A connector is fenced, knows where it stands, and reads its source.",
+    )
+    CONNECTOR_FAILED = "connector-failed", "warning", "A connector met an error and starts anew after a pause."
+    SOURCE_WAITING = "source-waiting", "warning", "A source does not answer; it is tried again."
+    SNAPSHOT_STARTED = "snapshot-started", "info", "Every record of these datasets is read from the source, and why."
+    SNAPSHOT_FINISHED = "snapshot-finished", "info", "A snapshot is complete; the stream goes on as before."
+    POSITION_LOST = "position-lost", "error", "The source's history has a gap; a full snapshot and a sweep mend it."
+    ROW_DEAD = "row-dead", "warning", "A row does not fit its dataset's contract; it lies in deadletters, untouched."
+    SECRET_REFUSED = "secret-refused", "warning", "Rows marked as state secrets were refused; nothing of them is kept."
+    FILE_READ = "file-read", "info", "An exported file was read whole."
+    FILE_IGNORED = "file-ignored", "warning", "An exported file was not read, and why."
 
     # --- schema registry and consent API ---
 
     # --- local platform ---
+    CHILD_DIED = "child-died", "warning", "A local process died and will be started again; its log says why."
+    CHILD_NOT_BACK = "child-not-back", "warning", "A local process could not be started again; the next try follows."
+    CHILD_RESTARTED = "child-restarted", "info", "A local process that had died serves again."
+    LEFTOVER_ENDED = (
+        "leftover-ended",
+        "warning",
+        "A process of an earlier parent, which was killed, was found and ended.",
+    )
+    PORT_MOVED = "port-moved", "warning", "The port of the last start is taken by now; a new one was picked."
+    POSTGRES_ACCOUNT = "postgres-account", "info", "PostgreSQL refuses root: it runs under the account named here."

@@ -1,0 +1,143 @@
+"""BUS_HOME: the one folder of all local state, and the files by which its processes find each other."""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bus.clock import now_ms
+from bus.errors import HomeUnusable
+from bus.settings import Settings
+
+READY_FILE_VARIABLE = "BUS_READY_FILE"
+"""The environment variable that names the file in which a child says that it serves."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
+
+
+def random_secret() -> str:
+    """32 random bytes, in letters that need no quoting in a URL or a configuration file."""
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folders under `path`; each is made at first use, for its owner's eyes only (0700)."""
+
+    path: Path
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Home":
+        """The home that BUS_HOME names."""
+        return cls(settings.home_path)
+
+    @property
+    def run(self) -> Path:
+        """What runs: one record and one ready file a process."""
+        return self._folder("run")
+
+    @property
+    def logs(self) -> Path:
+        """One log a process."""
+        return self._folder("logs")
+
+    @property
+    def secrets(self) -> Path:
+        """Passwords and keys, one a file, mode 0600."""
+        return self._folder("secrets")
+
+    @property
+    def data(self) -> Path:
+        """What the broker, the database and the stages store."""
+        return self._folder("data")
+
+    def log(self, name: str) -> Path:
+        """The log of a process."""
+        return self.logs / f"{_checked(name)}.log"
+
+    def ready_file(self, name: str) -> Path:
+        """The file in which a process says that it serves: a JSON object, `port` among its keys where it has one."""
+        return self.run / f"{_checked(name)}.ready.json"
+
+    def has_secret(self, name: str) -> bool:
+        """Whether a secret was made already."""
+        return (self.secrets / _checked(name)).is_file()
+
+    def secret(self, name: str, make: Callable[[], str] = random_secret) -> str:
+        """The secret of that name, made once: processes that race for it get the same one. A name may hold `/`."""
+        file = self.secrets / _checked(name)
+        if not file.is_file():
+            self._create_once(file, make())
+        return file.read_text().strip()
+
+    def root_key(self) -> bytes:
+        """The 32 bytes from which every key of this bus is derived."""
+        return bytes.fromhex(self.secret("root.key", lambda: secrets.token_hex(32)))
+
+    def announce(self, name: str, *, port: int | None = None, **details: Any) -> None:
+        """Say that the calling process serves under `name`. `details` are told to everybody who asks: no secrets."""
+        self.announce_for(name, os.getpid(), port=port, **details)
+
+    def announce_for(self, name: str, pid: int, *, port: int | None = None, **details: Any) -> None:
+        """Say it on behalf of a process that knows nothing of ready files."""
+        told = {"name": name, "pid": pid, "port": port, "ready_ms": now_ms(), **details}
+        write_whole(self.ready_file(name), json.dumps(told))
+
+    def withdraw(self, name: str) -> None:
+        """Forget what a process said about itself."""
+        self.ready_file(name).unlink(missing_ok=True)
+
+    def endpoint(self, name: str) -> dict[str, Any] | None:
+        """What the process said when it became ready; None when it said nothing, or has ended in order."""
+        return read_object(self.ready_file(name))
+
+    def _folder(self, name: str) -> Path:
+        folder = self.path / name
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise HomeUnusable(folder=folder, reason=error.strerror) from error
+        return folder
+
+    def _create_once(self, file: Path, text: str) -> None:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = _draft(file, text)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, file)  # unlike a rename, a link never replaces what another process made meanwhile
+        finally:
+            draft.unlink()
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part; mode 0600."""
+    _draft(file, text).replace(file)
+
+
+def read_object(file: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None when there is no file, or it holds something else (a writer without a rename)."""
+    try:
+        found = json.loads(file.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _draft(file: Path, text: str) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(descriptor, "w") as draft:
+        draft.write(text)
+    return Path(name)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a name for a file in BUS_HOME: {name!r}")
+    return name

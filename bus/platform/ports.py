@@ -1,0 +1,41 @@
+"""Free TCP ports of the loopback interface."""
+
+import random
+import socket
+
+LOOPBACK = "127.0.0.1"
+
+_FIRST, _LAST = 20_000, 32_000
+"""Below the range from which Linux and macOS take the near ends of outgoing connections, so that a port
+picked now, and used again at the next start, is not lost to a passing connection."""
+
+
+def free_port() -> int:
+    """A port on which nobody listens now. Another process may take it before it is used: treat that as PortTaken."""
+    for _ in range(100):
+        port = random.randint(_FIRST, _LAST)  # noqa: S311 - nothing secret: it spreads those who pick at the same time
+        if is_free(port):
+            return port
+    with socket.socket() as any_port:
+        any_port.bind((LOOPBACK, 0))
+        return int(any_port.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on a port of the loopback interface."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def accepts(port: int, *, timeout_seconds: float = 0.5) -> bool:
+    """Whether somebody accepts connections on a port of the loopback interface."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=timeout_seconds).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""Where a process finds Kafka, the schema registry and PostgreSQL: the user's own, or what runs in the home."""
+
+from bus.errors import KafkaUnreachable, PostgresUnreachable, SchemaRegistryUnreachable
+from bus.kafka.access import KafkaAccess
+from bus.platform import kafka, postgres
+from bus.platform.home import Home
+from bus.platform.ports import LOOPBACK
+from bus.settings import KafkaSettings, Settings
+
+SCHEMA_REGISTRY = "schema-registry"
+
+
+def kafka_access(settings: Settings, kafka_settings: KafkaSettings, home: Home, user: str) -> KafkaAccess:
+    """The broker as `user` of this bus, `route` or `connector-land`.
+
+    On the user's own broker the bus has users of its own where it made them (SCRAM, and rights not switched off);
+    otherwise everybody is who BUS_KAFKA_USERNAME says. Raises KafkaUnreachable when nothing is named and nothing runs.
+    """
+    if settings.kafka:
+        return _own_broker(settings.kafka, kafka_settings, home, user)
+    found = home.endpoint(kafka.NAME)
+    if found is None:
+        raise KafkaUnreachable(bootstrap=LOOPBACK, reason=f"none was started in {home.path}")
+    return kafka.local_access(home, found["port"], user)
+
+
+def schema_registry_url(settings: Settings, home: Home) -> str:
+    """BUS_SCHEMA_REGISTRY, or the one that runs in the home. Raises SchemaRegistryUnreachable."""
+    if settings.schema_registry:
+        return settings.schema_registry
+    found = home.endpoint(SCHEMA_REGISTRY)
+    if found is None:
+        raise SchemaRegistryUnreachable(url=f"http://{LOOPBACK}", reason=f"none was started in {home.path}")
+    return f"http://{LOOPBACK}:{found['port']}"
+
+
+def postgres_dsn(settings: Settings, home: Home) -> str:
+    """BUS_POSTGRES, or the superuser of the one that runs in the home. Raises PostgresUnreachable."""
+    if settings.postgres:
+        return settings.postgres
+    found = home.endpoint(postgres.NAME)
+    if found is None:
+        raise PostgresUnreachable(reason=f"none was started in {home.path}")
+    return postgres.local_dsn(home, found["port"])
+
+
+def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str) -> KafkaAccess:
+    by_sasl = given.security_protocol.startswith("SASL")
+    access = KafkaAccess(
+        bootstrap,
+        given.security_protocol,
+        given.sasl_mechanism if by_sasl else None,
+        given.username if by_sasl else None,
+        given.password.get_secret_value() if by_sasl and given.password else None,
+        given.ca_file,
+        given.certificate_file,
+        given.key_file,
+    )
+    has_users = by_sasl and given.rights and given.sasl_mechanism.startswith("SCRAM")
+    if has_users and home.has_secret(f"users/{user}"):
+        return access.as_user(user, home.secret(f"users/{user}"))
+    return access
