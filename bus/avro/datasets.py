@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bus.avro.codec import parse
 from bus.avro.names import named_types, self_contained, space_of
-from bus.errors import DatasetSchemaWrong, SchemaInvalid
+from bus.avro.validity import flaws
+from bus.errors import DatasetSchemaWrong
 
 _WORD = re.compile(r"^[a-z][a-z0-9-]*$")
 _KEYABLE = {"string", "int", "long", "enum"}
@@ -92,10 +92,9 @@ def dataset_of(schema: Any, *, place: str) -> Dataset:
 
     Raises DatasetSchemaWrong with every rule that is broken.
     """
-    try:
-        parse(schema)
-    except SchemaInvalid as error:
-        raise DatasetSchemaWrong(place=place, findings=str(error)) from error
+    invalid = flaws(schema)
+    if invalid:
+        raise DatasetSchemaWrong(place=place, findings="; ".join(invalid))
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise DatasetSchemaWrong(place=place, findings="it must be a record")
     findings = [*_wrong_fields(schema, ""), *_wrong_head(schema)]
