@@ -266,6 +266,20 @@ class FieldMissing(BusError):
     remedy = "The registry's schema and the agreement have grown apart: check the agreement against the newest schema."
 
 
+class AgreementWrong(BusError):
+    """An agreement was to be used that has findings."""
+
+    message = "{file} has {count} findings:\n{findings}"
+    remedy = "Mend them; `bus agreement check` shows them again."
+
+
+class CountryFileWrong(BusError):
+    """The file of agencies or of legal bases is wrong."""
+
+    message = "{file} cannot be used: {findings}"
+    remedy = "Mend the file; the agencies' README shows its keys."
+
+
 # --- connectors -------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,85 @@
+"""From a checked agreement to the route that a lane obeys."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.filters.compile import compile_filter
+from bus.agreements.filters.parser import parse
+from bus.agreements.retention import duration_ms
+from bus.agreements.route import Route
+from bus.agreements.shape import shape_of
+from bus.agreements.view import compile_view, view_schema
+from bus.avro.datasets import Dataset
+from bus.errors import FilterError
+
+DAY_MS = 86_400_000
+
+
+def compile_route(  # noqa: PLR0913 - each is a thing of its own that the document does not say
+    document: AgreementDocument,
+    dataset: Dataset,
+    *,
+    number: int,
+    topic: str,
+    view_schema_id: int,
+    pseudonym: Callable[[str], str],
+    consent_basis_code: str,
+    accepted_revisions: frozenset[str] = frozenset(),
+) -> Route:
+    """The route of an agreement that `check` found nothing wrong with.
+
+    `pseudonym` is bound to the recipient and its epoch. `consent_basis_code` is the country's code of consent as a
+    legal basis. `accepted_revisions` are older revisions whose consents still hold; see `bus.agreements.widening`.
+    """
+    own = revision(document)
+    as_they_are = {rule.name for rule in document.fields if rule.transform is None}
+    first, last = document.valid.from_, document.valid.until
+    return Route(
+        agreement=document.id,
+        number=number,
+        revision=own,
+        recipient=document.recipient,
+        dataset=document.dataset,
+        purpose=document.purpose.code,
+        legal_basis=document.basis.statutory or consent_basis_code,
+        article=document.basis.article or "",
+        needs_consent=document.needs_consent,
+        accepted_revisions=accepted_revisions | {own},
+        pseudonymous=document.pseudonymous,
+        subject_shown=dataset.subject in as_they_are,
+        record_id_shown=as_they_are.issuperset(dataset.record_id),
+        keep_on_exit=document.on_scope_exit == "keep",
+        keep_on_end=document.on_end == "keep",
+        valid_from_ms=midnight_ms(first, document.timezone),
+        valid_until_ms=None if last is None else midnight_ms(last + timedelta(days=1), document.timezone),
+        retention_ms=None if document.retention is None else duration_ms(document.retention),
+        time_grain_ms=DAY_MS if document.pseudonymous else 1,
+        topic=topic,
+        view_schema=view_schema(document, dataset),
+        view_schema_id=view_schema_id,
+        admits=compile_admits(document, dataset),
+        view=compile_view(document, dataset, pseudonym),
+    )
+
+
+def compile_admits(document: AgreementDocument, dataset: Dataset) -> Callable[[Mapping[str, Any]], bool]:
+    """The agreement's filter over records with raw Avro values. It raises FilterError, and nothing else."""
+    if document.filter is None:
+        return lambda record: True  # noqa: ARG005 - the interface of a filter
+    holds, name = compile_filter(parse(document.filter), shape_of(dataset.schema)), document.id
+
+    def admits(record: Mapping[str, Any]) -> bool:
+        try:
+            return holds(record)
+        except Exception:  # noqa: BLE001 - whatever a filter meets, the record is withheld; the text may hold values
+            raise FilterError(agreement=name) from None
+
+    return admits
+
+
+def midnight_ms(day: date, timezone: str) -> int:
+    """The first moment of a day in a time zone, in milliseconds since 1970."""
+    return round(datetime.combine(day, time(), ZoneInfo(timezone)).timestamp() * 1000)

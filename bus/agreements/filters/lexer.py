@@ -1,0 +1,102 @@
+"""A filter's text, cut into tokens."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bus.agreements.filters.syntax import FilterUnreadable, Problem
+
+LONGEST = 2000
+"""Characters that a filter may have: what is longer, nobody reviews."""
+
+
+class Token(Enum):
+    """What a piece of text is."""
+
+    NAME = auto()
+    INT = auto()
+    DOUBLE = auto()
+    STRING = auto()
+    SIGN = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A token with its text and place."""
+
+    token: Token
+    text: str
+    start: int
+    end: int
+
+
+_PATTERN = re.compile(
+    r"""(?P<space>\s+)
+    |(?P<DOUBLE>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)
+    |(?P<INT>\d+)
+    |(?P<NAME>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<STRING>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+    |(?P<SIGN>&&|\|\||==|!=|<=|>=|[<>!()\[\],.\-])""",
+    re.VERBOSE,
+)
+_SLIPS = {"=": "==", "&": "&&", "|": "||", "≠": "!=", "≤": "<=", "≥": ">=", "“": '"', "”": '"'}
+_SLIP_NAMES = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!", "True": "true"}
+_SLIP_NAMES |= {"False": "false"}
+
+
+def pieces(text: str) -> list[Piece]:
+    """The tokens of a filter, the last an END. Raises FilterUnreadable where no token fits."""
+    if len(text) > LONGEST:
+        details = (("length", str(len(text))), ("longest", str(LONGEST)))
+        raise FilterUnreadable(Problem("filter-too-long", LONGEST, len(text), details))
+    found: list[Piece] = []
+    at = 0
+    while at < len(text):
+        match = _PATTERN.match(text, at)
+        if match is None:
+            raise FilterUnreadable(_unreadable(text, at))
+        if match.lastgroup != "space":
+            found.append(Piece(Token[str(match.lastgroup)], match.group(), at, match.end()))
+            if found[-1].text in _SLIP_NAMES:
+                raise FilterUnreadable(_slip(found[-1]))
+        at = match.end()
+    found.append(Piece(Token.END, "", len(text), len(text)))
+    return found
+
+
+def _unreadable(text: str, at: int) -> Problem:
+    if text[at] in "\"'":
+        return Problem("filter-open-string", at, at + 1)
+    details = (("text", text[at]),)
+    return Problem("filter-character", at, at + 1, details, suggestion=_SLIPS.get(text[at]))
+
+
+def _slip(piece: Piece) -> Problem:
+    details = (("text", piece.text),)
+    return Problem("filter-character", piece.start, piece.end, details, suggestion=_SLIP_NAMES[piece.text])
+
+
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
+_ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
+
+
+def unescape(piece: Piece) -> str:
+    """The value of a STRING. Raises FilterUnreadable for an escape that the language does not have."""
+
+    def value(match: re.Match[str]) -> str:
+        code = match.group(1)
+        if len(code) == 5:
+            return chr(int(code[1:], 16))
+        if code not in _ESCAPES:
+            start = piece.start + 1 + match.start()
+            raise FilterUnreadable(Problem("filter-escape", start, start + 2, (("text", match.group()),)))
+        return _ESCAPES[code]
+
+    return _ESCAPED.sub(value, piece.text[1:-1])
+
+
+def quote(value: str) -> str:
+    """The canonical way to write a string."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + escaped.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r") + '"'

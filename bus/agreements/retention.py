@@ -1,0 +1,19 @@
+"""Lengths of time as agreements write them: ISO 8601 durations, P5Y or P30D or PT12H."""
+
+import re
+
+_DAY_MS = 86_400_000
+RETENTION = r"^P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?)?$"
+_UNITS_MS = (365 * _DAY_MS, 30 * _DAY_MS, 7 * _DAY_MS, _DAY_MS, 3_600_000, 60_000)
+_PARTS = re.compile(r"^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?$")
+
+
+def duration_ms(text: str) -> int:
+    """The length in milliseconds, never longer than meant: a year counts 365 days, a month 30.
+
+    Raises ValueError for a text that is no such duration, seconds and fractions included.
+    """
+    match = _PARTS.match(text)
+    if match is None or not any(match.groups()):
+        raise ValueError(f"not a duration: {text}")
+    return sum(int(count) * unit for count, unit in zip(match.groups(), _UNITS_MS, strict=True) if count)
