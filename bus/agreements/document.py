@@ -11,12 +11,12 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import FilterUnreadable, unparse
-from bus.agreements.retention import RETENTION
+from bus.agreements.retention import duration_ms
 
 
 class Mark(StrEnum):
@@ -42,6 +42,15 @@ def _day(value: object) -> object:
     raise PydanticCustomError("not-a-date", "a date is written YYYY-MM-DD")
 
 
+def _duration(value: str) -> str:
+    try:
+        duration_ms(value)
+    except ValueError:
+        raise PydanticCustomError("not-a-duration", "a length of time is written P5Y or P30D") from None
+    return value
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
 Day = Annotated[date, BeforeValidator(_day), PlainSerializer(date.isoformat, when_used="json")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$")]
@@ -205,15 +214,13 @@ class AgreementDocument(_Part):
     max_category: Literal["public", "personal", "sensitive"] = _key(
         Mark.ENFORCED, "The most guarded category that the fields may have.", default="personal"
     )
-    retention: str | None = _key(
-        Mark.ENFORCED, "How long the recipient may keep a copy, as P5Y.", default=None, pattern=RETENTION
-    )
+    retention: Duration | None = _key(Mark.ENFORCED, "How long the recipient may keep a copy, as P5Y.", default=None)
     valid: Validity = _key(Mark.ENFORCED, "When it holds.")
     timezone: str = _key(Mark.ENFORCED, "The time zone of its days.", default="UTC")
     on_scope_exit: Fate = _key(Mark.ENFORCED, "What becomes of a copy whose record left the filter.", default="erase")
     on_end: Fate = _key(Mark.ENFORCED, "What becomes of copies at the end of validity or retention.", default="erase")
     frequency: Text | None = _key(Mark.OBLIGATION, "How often the recipient may read.", default=None)
-    data_range: Text | None = _key(Mark.OBLIGATION, "How old a record may be used.", default=None, pattern=RETENTION)
+    data_range: Duration | None = _key(Mark.OBLIGATION, "How old a record may be and still be used.", default=None)
     onward_transfer: Annotated[tuple[Name, ...], BeforeValidator(_list)] = _key(
         Mark.OBLIGATION, "Agencies to which the recipient may pass it on.", default=()
     )
