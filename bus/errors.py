@@ -150,6 +150,13 @@ class ValueMisfit(BusError):
     remedy = "Change the value where it is made, or register a schema that takes it."
 
 
+class RegistryRefusal(BusError):
+    """The schema registry's own answer to a request that it does not follow; `code` is Confluent's."""
+
+    message = "{reason}"
+    remedy = "The code {code} is explained in bus/avro/README.md."
+
+
 class DatasetSchemaWrong(BusError):
     """A dataset's schema breaks a rule that the bus relies on."""
 
@@ -170,7 +177,7 @@ class HomeUnusable(BusError):
 class HomeInUse(BusError):
     """Another `bus` holds this home."""
 
-    message = "a bus runs here already: process {pid} holds {home}"
+    message = "a bus runs here already: process {pid} holds {home} and runs {running}"
     remedy = "`bus status` shows it and `bus down` ends it. A second bus needs a BUS_HOME of its own."
     exit_code = 3
 

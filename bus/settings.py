@@ -77,6 +77,22 @@ class KafkaSettings(BaseSettings):
     rights: bool = Field(default=True, description="make users and rights on a SASL broker; needs an administrator")
 
 
+class SchemaRegistrySettings(BaseSettings):
+    """How the schema registry is served here, and how one is spoken to (BUS_SCHEMA_REGISTRY_…)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BUS_SCHEMA_REGISTRY_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    host: str = Field(default="127.0.0.1", description="address that the registry served here listens on")
+    port: int = Field(default=0, ge=0, le=65535, description="its port; 0 takes a free one")
+    token: SecretStr | None = Field(
+        default=None, description="needed for changes to the registry served here; sent to your own as a bearer token"
+    )
+    username: str | None = Field(default=None, description="HTTP Basic user at your own registry")
+    password: SecretStr | None = Field(default=None, description="its password")
+
+
 class RouteSettings(BaseSettings):
     """How the router works (BUS_ROUTE_…)."""
 

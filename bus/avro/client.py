@@ -10,9 +10,12 @@ import httpx
 
 from bus.avro.codec import Parsed, parse
 from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
+from bus.settings import SchemaRegistrySettings
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 SCHEMA_NOT_FOUND = 40403
+ABSENT = (40401, 40402)
+"""A subject, a version that is not there."""
 TIMEOUT_SECONDS = 10.0
 
 
@@ -59,11 +62,21 @@ class SchemaRegistryClient:
         self._parsed: dict[tuple[int, bool], Parsed] = {}
         self._ids: dict[tuple[str, str], int] = {}
 
+    @classmethod
+    def at(cls, url: str, settings: SchemaRegistrySettings) -> Self:
+        """The registry at a URL, with the credentials that the settings hold."""
+        password = settings.password.get_secret_value() if settings.password else ""
+        return cls(
+            url,
+            token=settings.token.get_secret_value() if settings.token else None,
+            basic=(settings.username, password) if settings.username else None,
+        )
+
     async def schema(self, schema_id: int) -> Any:
         """The schema as JSON values. Raises SchemaUnknown for an id that the registry does not know: poison."""
         if schema_id not in self._schemas:
             answer = await self._ask("GET", f"/schemas/ids/{schema_id}")
-            if answer.status_code == httpx.codes.NOT_FOUND and _code(answer) == SCHEMA_NOT_FOUND:
+            if _code(answer) == SCHEMA_NOT_FOUND:
                 raise SchemaUnknown(schema_id=schema_id)
             self._schemas[schema_id] = json.loads(self._body(answer)["schema"])
         return self._schemas[schema_id]
@@ -94,7 +107,7 @@ class SchemaRegistryClient:
     async def latest(self, subject: str) -> Registered | None:
         """The newest version of a subject, None where it has none."""
         answer = await self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
-        if answer.status_code == httpx.codes.NOT_FOUND and _code(answer) is not None:
+        if _code(answer) in ABSENT:
             return None
         body = self._body(answer, subject)
         return Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"]))
@@ -104,7 +117,7 @@ class SchemaRegistryClient:
         text = json.dumps(schema, ensure_ascii=False)
         path = f"/compatibility/subjects/{quote(subject, safe='')}/versions?verbose=true"
         answer = await self._ask("POST", path, {"schema": text})
-        if answer.status_code == httpx.codes.NOT_FOUND and _code(answer) is not None:
+        if _code(answer) in ABSENT:
             return []
         body = self._body(answer, subject)
         if body["is_compatible"]:

@@ -180,7 +180,7 @@ class _Check:
             if source is not None:
                 yield from self._of(reader.at(one["type"]), writer.at(written[source]["type"]), place)
             elif "default" not in one:
-                yield Finding(place, "the field is missing where it is read from, and has no default")
+                yield Finding(place, "the field is not in the records written, and has no default")
 
 
 def _alike(reader: _Side, writer: _Side) -> bool:

@@ -48,6 +48,9 @@ class Event(StrEnum):
     FILE_IGNORED = "file-ignored", "warning", "An exported file was not read, and why."
 
     # --- schema registry and consent API ---
+    SCHEMA_REGISTERED = "schema-registered", "info", "A schema became a version of a subject."
+    SCHEMA_ENTRY_UNREADABLE = "schema-entry-unreadable", "warning", "An entry of `schemas` makes no sense and is passed."
+    SCHEMA_STORE_FAILED = "schema-store-failed", "warning", "The topic `schemas` does not answer; callers wait."
 
     # --- local platform ---
     CHILD_DIED = "child-died", "warning", "A local process died and will be started again; its log says why."
