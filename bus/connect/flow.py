@@ -1,0 +1,270 @@
+"""The core of a connector, without I/O: source events and chunks in, Kafka records and the new standing out.
+
+After a failure the flow is thrown away and built anew from the committed standing; so what it holds is always what the
+last commit said, plus what is drained into the next.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bus.connect.known import Known
+from bus.connect.mapping import RowUnfit
+from bus.connect.publish import Contract, Envelope, Stamp, original_bytes
+from bus.connect.source import (
+    Chunk,
+    Complete,
+    Position,
+    Restarted,
+    Row,
+    Seen,
+    SourceChange,
+    SourceEvent,
+    Unreadable,
+)
+from bus.connect.standing import Cursor, Standing
+from bus.connect.window import Window
+from bus.model.change import Operation
+from bus.model.key import RecordKey
+from bus.model.record import Outgoing
+from bus.telemetry import Event, emit
+
+
+class Flow:
+    """One connector's work between two failures.
+
+    `known` is given for sources without old rows.
+    """
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        contracts: Mapping[str, Contract],
+        standing: Standing,
+        passed: Callable[[Position, Position], bool],
+        known: Known | None = None,
+    ) -> None:
+        self._envelope = replace(envelope, epoch=standing.epoch)
+        self._contracts = contracts
+        self._passed = passed
+        self._known = known
+        self._window: Window | None = None
+        self._out: list[Outgoing] = []
+        self._gone: deque[tuple[str, RecordKey]] = deque()
+        self._after_gone: Position | None = None
+        self.standing = standing
+
+    # --- what the runner asks ---
+
+    @property
+    def wants_chunk(self) -> tuple[str, object] | None:
+        """The dataset and the key after which the next chunk is to be read; None while none is due."""
+        cursor = self.standing.snapshot
+        if cursor is None or not cursor.waiting or self._window or self._gone:
+            return None
+        return cursor.waiting[0], cursor.after_key
+
+    @property
+    def wants_sweep(self) -> str | None:
+        """The dataset whose records of an older epoch are to be handed to `sweep`; None while none is due."""
+        cursor = self.standing.snapshot
+        if cursor is None or cursor.waiting or not cursor.sweeping or self._gone:
+            return None
+        return cursor.sweeping[0]
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether tombstones wait; no event may be taken before they are drained."""
+        return bool(self._gone)
+
+    def contract(self, dataset: str) -> Contract:
+        """How a dataset is published."""
+        return self._contracts[dataset]
+
+    def drain(self) -> list[Outgoing]:
+        """What is to be committed together with `standing` as it is now."""
+        records, self._out = self._out, []
+        return records
+
+    # --- snapshots ---
+
+    def begin(self, position: Position, datasets: tuple[str, ...], reason: str) -> None:
+        """Begin a new epoch at a position of the stream; with datasets, a snapshot of them.
+
+        A snapshot that was running begins again with it: its rows carry the old epoch and would be swept.
+        """
+        running = self.standing.snapshot
+        whole = (*datasets, *((*running.waiting, *running.sweeping) if running else ()))
+        unique = tuple(dict.fromkeys(whole))
+        epoch = self.standing.epoch + 1
+        cursor = Cursor(unique, sweeping=unique if epoch > 1 else ()) if unique else None
+        self.standing = replace(self.standing, epoch=epoch, stream=position, snapshot=cursor)
+        self._envelope = replace(self._envelope, epoch=epoch)
+        self._window = None
+        if unique:
+            emit(Event.SNAPSHOT_STARTED, connector=self.standing.connector, datasets=unique, reason=reason, epoch=epoch)
+
+    def open(self, chunk: Chunk, at_ms: int) -> None:
+        """Take a chunk that was read after everything taken so far had been streamed."""
+        self._window = Window(chunk, self._contracts[chunk.dataset].mapper)
+        if self.standing.stream is not None:
+            self._close_window(self.standing.stream, at_ms)
+
+    def interrupt(self) -> None:
+        """The connection to the source was lost: the open chunk and what was gone are to be found anew."""
+        self._window = None
+        self._gone.clear()
+        self._after_gone = None
+
+    def sweep(self, dataset: str, keys: list[RecordKey]) -> None:
+        """The records that the finished snapshot of a dataset did not meet; drained by `sweep_some`."""
+        cursor = self.standing.snapshot
+        assert cursor is not None
+        assert cursor.sweeping[0] == dataset
+        self._gone.extend((dataset, key) for key in keys)
+        if not keys:
+            self._next_sweep()
+
+    def sweep_some(self, limit: int, at_ms: int) -> None:
+        """Turn up to `limit` of what a full read did not meet into tombstones."""
+        for _ in range(min(limit, len(self._gone))):
+            dataset, key = self._gone.popleft()
+            swept = self.standing.swept + 1
+            self.standing = replace(self.standing, swept=swept)
+            self._publish(Stamp(dataset, f"gone.{swept}", at_ms), key, Operation.DELETED, None)
+        if self._gone:
+            return
+        if self._after_gone is not None:
+            self.standing = replace(self.standing, stream=self._after_gone)
+            self._after_gone = None
+        else:
+            self._next_sweep()
+
+    def _next_sweep(self) -> None:
+        cursor = self.standing.snapshot
+        if cursor is None:
+            return
+        rest = cursor.sweeping[1:]
+        self.standing = replace(self.standing, snapshot=replace(cursor, sweeping=rest) if rest else None)
+        if not rest:
+            emit(Event.SNAPSHOT_FINISHED, connector=self.standing.connector, epoch=self.standing.epoch)
+
+    def _close_window(self, position: Position, at_ms: int) -> None:
+        window, cursor = self._window, self.standing.snapshot
+        if window is None or cursor is None or not self._passed(position, window.chunk.high):
+            return
+        for number, row in enumerate(window.rows()):
+            self._row(Stamp(window.chunk.dataset, f"s{cursor.chunks}.{number}", at_ms), Operation.READ, None, row)
+        self._window = None
+        if window.chunk.last_key is not None:
+            cursor = replace(cursor, after_key=window.chunk.last_key, chunks=cursor.chunks + 1)
+        else:
+            cursor = replace(cursor, waiting=cursor.waiting[1:], after_key=None, chunks=cursor.chunks + 1)
+        done = not cursor.waiting and not cursor.sweeping
+        self.standing = replace(self.standing, snapshot=None if done else cursor)
+        if done:
+            emit(Event.SNAPSHOT_FINISHED, connector=self.standing.connector, epoch=self.standing.epoch)
+
+    # --- the stream ---
+
+    def take(self, event: SourceEvent, at_ms: int) -> None:
+        """Take one event of the stream, in its order."""
+        match event:
+            case SourceChange():
+                self._change(event, at_ms)
+            case Unreadable():
+                self._dead(Stamp(event.dataset, event.change_id, at_ms), None, event.original, event.reason)
+            case Complete():
+                if self._end_export(event):
+                    return
+            case Restarted():
+                self.begin(event.position, event.datasets, event.reason)
+            case Seen():
+                pass
+        self.standing = replace(self.standing, stream=event.position)
+        self._close_window(event.position, at_ms)
+
+    def _change(self, change: SourceChange, at_ms: int) -> None:
+        if self._window:
+            self._window.overtake(change)
+        stamp = Stamp(change.dataset, change.change_id, at_ms)
+        before = self._key_before(change)
+        if change.new is not None:
+            self._row(stamp, change.operation, before, change.new)
+        elif before is not None:
+            self._publish(stamp, before, Operation.DELETED, None)
+        elif change.old is not None and self._known is None and not self._secret(change.dataset, change.old):
+            self._dead(stamp, None, original_bytes(change.old), "a deleted row without a readable key")
+
+    def _row(self, stamp: Stamp, operation: Operation, before: RecordKey | None, row: Row) -> None:
+        """Publish a row under its key; what lies under another key from before is erased in the same transaction."""
+        contract = self._contracts[stamp.dataset or ""]
+        if self._secret(contract.mapper.dataset.name, row):
+            self._refuse(stamp, before)
+            return
+        key = None
+        try:
+            key = contract.mapper.key(row)
+            if before is not None and before != key:
+                self._publish(replace(stamp, change_id=f"{stamp.change_id}.moved"), before, Operation.DELETED, None)
+            value = contract.value(row)
+        except RowUnfit as error:
+            self._dead(stamp, key or before, original_bytes(row), str(error))
+            return
+        if self._known is not None:
+            if self._known.same(contract.mapper.dataset.name, key, value):
+                return
+            operation = _as_known(operation, before)
+        self._publish(stamp, key, operation, value)
+
+    def _key_before(self, change: SourceChange) -> RecordKey | None:
+        """Under which key the record lay before the change, None when it was not published."""
+        mapper = self._contracts[change.dataset].mapper
+        try:
+            if self._known is None:
+                shown = change.old is not None and not self._secret(change.dataset, change.old)
+                return mapper.key(change.old) if shown and change.old is not None else None
+            row = change.new if change.new is not None else change.old
+            record_id = mapper.record_id(row) if row is not None else change.record_id
+            return self._known.key(change.dataset, record_id) if record_id else None
+        except RowUnfit:
+            return None
+
+    def _end_export(self, event: Complete) -> bool:
+        """Whether tombstones must come before the stream may go on."""
+        assert self._known is not None
+        gone = self._known.missing(event.dataset, event.record_ids)
+        self._gone.extend((event.dataset, key) for key in gone)
+        self._after_gone = event.position if gone else None
+        return bool(gone)
+
+    # --- what comes out ---
+
+    def _publish(self, stamp: Stamp, key: RecordKey, operation: Operation, value: bytes | None) -> None:
+        self._out.append(self._envelope.change(stamp, key, operation, value))
+        self.standing = replace(self.standing, published=self.standing.published + 1)
+        if self._known is not None and stamp.dataset:
+            self._known.put(stamp.dataset, key, value)
+
+    def _dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> None:
+        self._out.append(self._envelope.dead(stamp, key, original, reason))
+        self.standing = replace(self.standing, dead=self.standing.dead + 1)
+        emit(Event.ROW_DEAD, connector=self.standing.connector, dataset=stamp.dataset, reason=reason)
+
+    def _secret(self, dataset: str, row: Row) -> bool:
+        rule = self._contracts[dataset].mapper.secret
+        return rule is not None and rule.covers(row)
+
+    def _refuse(self, stamp: Stamp, before: RecordKey | None) -> None:
+        """A state secret: nothing of it goes out, and what was published before it became one is erased."""
+        if before is not None:
+            self._publish(stamp, before, Operation.DELETED, None)
+        self.standing = replace(self.standing, refused=self.standing.refused + 1)
+        emit(Event.SECRET_REFUSED, connector=self.standing.connector, dataset=stamp.dataset)
+
+
+def _as_known(operation: Operation, before: RecordKey | None) -> Operation:
+    """A source that only says "this is how it is now" leaves it to us whether the record is new."""
+    if operation not in {Operation.CREATED, Operation.UPDATED}:
+        return operation
+    return Operation.CREATED if before is None else Operation.UPDATED

@@ -1,0 +1,51 @@
+"""What a connector has published, for sources that cannot tell the row before: record id → whose it is, and a digest.
+
+It is recovered from the connector's own topics at each start, and kept in memory: about 150 bytes a record.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from bus.model.key import RecordKey
+
+
+@dataclass(slots=True)
+class Known:
+    """The live records by dataset. Mutable: it moves with the flow, and is thrown away with it after a failure.
+
+    With `compare`, what is published exactly so already is not published again.
+    """
+
+    compare: bool = False
+    _subjects: dict[str, dict[str, tuple[str | None, bytes]]] = field(default_factory=dict)
+
+    def put(self, dataset: str, key: RecordKey, value: bytes | None) -> None:
+        """A record was published, or erased (`value` None). An erasure under a former subject changes nothing."""
+        records = self._subjects.setdefault(dataset, {})
+        if value is not None:
+            records[key.record_id] = (key.subject, digest(value))
+        elif records.get(key.record_id, (None, b""))[0] == key.subject:
+            records.pop(key.record_id, None)
+
+    def recover(self, dataset: str, key: RecordKey, seen: bytes) -> None:
+        """A record that was live when the connector started, with its digest."""
+        self._subjects.setdefault(dataset, {})[key.record_id] = (key.subject, seen)
+
+    def key(self, dataset: str, record_id: str) -> RecordKey | None:
+        """Under which key the record is published now; None when it is not."""
+        found = self._subjects.get(dataset, {}).get(record_id)
+        return None if found is None else RecordKey(found[0], record_id)
+
+    def same(self, dataset: str, key: RecordKey, value: bytes) -> bool:
+        """Whether exactly this is published already, and that matters."""
+        return self.compare and self._subjects.get(dataset, {}).get(key.record_id) == (key.subject, digest(value))
+
+    def missing(self, dataset: str, record_ids: frozenset[str]) -> list[RecordKey]:
+        """The published records that are not among these, in the order of their ids."""
+        records = self._subjects.get(dataset, {})
+        return [RecordKey(records[one][0], one) for one in sorted(records.keys() - record_ids)]
+
+
+def digest(value: bytes) -> bytes:
+    """8 bytes that stand for a value; equal values are told from changed ones, nothing else rests on it."""
+    return hashlib.blake2b(value, digest_size=8).digest()

@@ -1,0 +1,105 @@
+"""A connector's manifest: which datasets it publishes, and how the registry's columns become their fields."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from bus.errors import ManifestWrong
+
+Code = str | int | bool
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FieldRule(_Strict):
+    """How one field of a dataset is made: from a column, a constant, or a record of further fields.
+
+    `codes` translates the registry's codes, and a code that is not listed is an error of the row. `date_format` is for
+    dates and times that come as text (strptime); `split` makes an array of a text. `fields` makes a nested record,
+    which is null when all of its columns are. Empty text counts as absent unless `keep_empty`.
+    """
+
+    column: str | None = None
+    constant: Any = None
+    codes: dict[Code, Code | None] | None = None
+    date_format: str | None = None
+    split: str | None = None
+    keep_empty: bool = False
+    fields: "dict[str, Rule] | None" = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "FieldRule":
+        given = [name for name in ("column", "constant", "fields") if name in self.model_fields_set]
+        if len(given) != 1:
+            raise ValueError("give exactly one of column, constant and fields")
+        return self
+
+
+Rule = Annotated[FieldRule | str, Field(union_mode="left_to_right")]
+
+
+class SecretRule(_Strict):
+    """Rows that are a state secret: those whose column holds one of the values."""
+
+    column: str
+    values: tuple[Code, ...] = Field(min_length=1)
+
+    def covers(self, row: Any) -> bool:
+        """Whether the row is a state secret. A value that only differs in type or case still counts."""
+        found = row.get(self.column)
+        return found is not None and _plain(found) in {_plain(value) for value in self.values}
+
+
+class DatasetRule(_Strict):
+    """One dataset: `origin` is the table, entry kind or file stem that it comes from."""
+
+    origin: str
+    fields: dict[str, Rule]
+    state_secret: SecretRule | None = None
+
+    def rules(self) -> dict[str, FieldRule]:
+        """Every field's rule, the short form (`field: column`) written out."""
+        return {name: full_rule(rule) for name, rule in self.fields.items()}
+
+
+class Manifest(_Strict):
+    """A connector as data. Dataset names are whole: `population.person`."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    registry: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: Literal["postgres", "feed", "files"]
+    datasets: dict[str, DatasetRule] = Field(min_length=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _own_datasets(self) -> "Manifest":
+        for dataset in self.datasets:
+            if not dataset.startswith(f"{self.registry}."):
+                raise ValueError(f"dataset {dataset} does not belong to the registry {self.registry}")
+        return self
+
+
+def full_rule(rule: Rule) -> FieldRule:
+    """A rule in its long form."""
+    return FieldRule(column=rule) if isinstance(rule, str) else rule
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and check a manifest. Raises ManifestWrong, which says what is wrong where."""
+    try:
+        return Manifest.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
+    except (YAMLError, OSError) as error:
+        raise ManifestWrong(path=path.name, reason=str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ManifestWrong(path=path.name, reason=f"{place}: {first['msg']}") from error
+
+
+def _plain(value: Any) -> str:
+    return str(value).strip().casefold()

@@ -1,0 +1,211 @@
+"""From a registry's row to a dataset's record: pure, compiled once from the manifest, errors told by column."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from bus.avro.datasets import Dataset
+from bus.connect.manifest import DatasetRule, FieldRule, full_rule
+from bus.connect.source import Row
+from bus.errors import ManifestWrong
+from bus.model.key import UNKNOWN_SUBJECT, RecordKey
+
+Make = Callable[[Row], Any]
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+class RowUnfit(ValueError):
+    """A row that its dataset's contract does not take. The text names column and rule, never a value."""
+
+
+class Mapper:
+    """One dataset's rule, ready for rows."""
+
+    def __init__(self, dataset: Dataset, rule: DatasetRule, manifest: str) -> None:
+        rules = rule.rules()
+        known = {field.name for field in dataset.fields}
+        if strange := sorted(rules.keys() - known):
+            raise ManifestWrong(path=manifest, reason=f"{dataset.name} has no field {', '.join(strange)}")
+        missing = [field.name for field in dataset.fields if not field.nullable and field.name not in rules]
+        if missing:
+            raise ManifestWrong(path=manifest, reason=f"{dataset.name} needs the fields {', '.join(missing)}")
+        self.dataset = dataset
+        self.secret = rule.state_secret
+        self._makers = {
+            field.name: _maker(rules[field.name], field.type) if field.name in rules else _absent
+            for field in dataset.fields
+        }
+        self._rules = rules
+
+    def record(self, row: Row) -> dict[str, Any]:
+        """The record with raw Avro values. Raises RowUnfit."""
+        return {name: self._made(name, make, row) for name, make in self._makers.items()}
+
+    def key(self, row: Row) -> RecordKey:
+        """Whose record it is and which one. Raises RowUnfit."""
+        record_id = self.record_id(row)
+        if self.dataset.subject is None:
+            return RecordKey(None, record_id)
+        subject = self._made(self.dataset.subject, self._makers[self.dataset.subject], row)
+        if subject is None:
+            return RecordKey(UNKNOWN_SUBJECT, record_id)
+        if not isinstance(subject, str) or "/" in subject:
+            raise RowUnfit(f"{self._place(self.dataset.subject)}: cannot be a subject")
+        return RecordKey(subject, record_id)
+
+    def record_id(self, row: Row) -> str:
+        """Which record it is, whoever it is about. Raises RowUnfit."""
+        return "-".join(self._part(name, row) for name in self.dataset.record_id)
+
+    def column(self, field: str) -> str:
+        """The column that a field of the record is made from, for texts; the field itself where there is none."""
+        rule = self._rules.get(field)
+        return (rule and rule.column) or field
+
+    def _part(self, name: str, row: Row) -> str:
+        value = self._made(name, self._makers[name], row)
+        if value is None or value == "":
+            raise RowUnfit(f"{self._place(name)}: is missing, and the record's id needs it")
+        return str(value)
+
+    def _made(self, name: str, make: Make, row: Row) -> Any:
+        try:
+            return make(row)
+        except KeyError as error:
+            raise RowUnfit(f"{self._place(name)}: the row has no such column") from error
+        except (ValueError, TypeError, ArithmeticError) as error:
+            reason = str(error) if isinstance(error, RowUnfit) else "cannot be read as its field's type"
+            raise RowUnfit(f"{self._place(name)}: {reason}") from None
+
+    def _place(self, field: str) -> str:
+        column = self.column(field)
+        return f"field {field}" if column == field else f"field {field} (column {column})"
+
+
+def _absent(_: Row) -> None:
+    return None
+
+
+def _maker(rule: FieldRule, kind: Any) -> Make:
+    if rule.fields is not None:
+        return _nested(rule.fields, kind)
+    if "constant" in rule.model_fields_set:
+        constant = rule.constant
+        return lambda _: constant
+    column = str(rule.column)
+    convert = _converter(rule, kind)
+
+    def make(row: Row) -> Any:
+        value = row[column]
+        if value is None or (value == "" and not rule.keep_empty):
+            return None
+        return convert(value)
+
+    return make
+
+
+def _nested(rules: Mapping[str, Any], kind: Any) -> Make:
+    types = {one["name"]: one["type"] for one in kind["fields"]}
+    makers = {name: _maker(full_rule(rule), _without_null(types[name])) for name, rule in rules.items()}
+
+    def make(row: Row) -> dict[str, Any] | None:
+        record = {name: one(row) for name, one in makers.items()}
+        return None if all(value is None for value in record.values()) else record
+
+    return make
+
+
+def _converter(rule: FieldRule, kind: Any) -> Callable[[Any], Any]:
+    if isinstance(kind, dict) and kind["type"] == "array":
+        return _array(rule, kind)
+    if rule.codes is not None:
+        return _coded(rule.codes)
+    logical = kind.get("logicalType") if isinstance(kind, dict) else None
+    if logical == "date":
+        return lambda value: _days(value, rule.date_format)
+    if logical in ("timestamp-millis", "timestamp-micros"):
+        return lambda value: _ticks(value, rule.date_format, 1000 if logical == "timestamp-millis" else 1_000_000)
+    return _PLAIN.get(kind if isinstance(kind, str) else kind["type"], lambda value: value)
+
+
+def _array(rule: FieldRule, kind: Mapping[str, Any]) -> Callable[[Any], list[Any]]:
+    item = _converter(rule.model_copy(update={"split": None}), _without_null(kind["items"]))
+
+    def convert(value: Any) -> list[Any]:
+        parts = value.split(rule.split) if rule.split is not None and isinstance(value, str) else value
+        if isinstance(parts, str):
+            raise RowUnfit("is text, and must be an array")
+        return [item(part.strip() if isinstance(part, str) else part) for part in parts]
+
+    return convert
+
+
+def _coded(codes: Mapping[Any, Any]) -> Callable[[Any], Any]:
+    table = {str(code): meaning for code, meaning in codes.items()}
+
+    def convert(value: Any) -> Any:
+        try:
+            return table[str(value)]
+        except KeyError:
+            raise RowUnfit("holds a code that the manifest does not list") from None
+
+    return convert
+
+
+def _days(value: Any, form: str | None) -> int:
+    if isinstance(value, str):
+        value = datetime.strptime(value, form).date() if form else date.fromisoformat(value)  # noqa: DTZ007 - a date has no zone
+    if isinstance(value, datetime):
+        value = value.date()
+    if not isinstance(value, date):
+        raise RowUnfit("is not a date")
+    return value.toordinal() - _EPOCH
+
+
+def _ticks(value: Any, form: str | None, per_second: int) -> int:
+    if isinstance(value, str):
+        value = datetime.strptime(value, form) if form else datetime.fromisoformat(value)  # noqa: DTZ007 - checked below
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise RowUnfit("is not a time with an offset from UTC")
+    return round(value.timestamp() * per_second)
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, str):
+        return int(value)
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str | Decimal) else value
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}.get(value.lower(), value)
+    return value
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "int": _integer,
+    "long": _integer,
+    "float": _number,
+    "double": _number,
+    "boolean": _boolean,
+    "string": _text,
+}
+
+
+def _without_null(kind: Any) -> Any:
+    if not isinstance(kind, list):
+        return kind
+    rest = [branch for branch in kind if branch != "null"]
+    return rest[0] if len(rest) == 1 else rest

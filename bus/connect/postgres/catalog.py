@@ -1,0 +1,134 @@
+"""What must be true in the database before it can be a source, and what the connector makes there for itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from bus.errors import SourceUnfit
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the manifest as the database has it: the columns of its primary key, each with its type's name."""
+
+    dataset: str
+    schema: str
+    name: str
+    key: tuple[tuple[str, str], ...]
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Its whole name, quoted."""
+        return sql.Identifier(self.schema, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """A replication slot: up to where it is confirmed, whether its log is gone, which backend reads it."""
+
+    confirmed_lsn: int
+    lost: bool
+    active_pid: int | None
+
+
+async def find_table(connection: Connection, connector: str, dataset: str, origin: str) -> Table:
+    """The table named `table` or `schema.table`. Raises SourceUnfit where it can't be followed, with what to do."""
+    found = await _one(
+        connection,
+        """select c.oid, n.nspname, c.relname, c.relreplident::text
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where c.oid = to_regclass(%s)""",
+        origin,
+    )
+    if found is None:
+        raise SourceUnfit(connector=connector, reason=f"there is no table {origin}", mend="Mend the manifest's origin.")
+    oid, schema, name, identity = found
+    if identity != "f":
+        raise SourceUnfit(
+            connector=connector,
+            reason=f"table {origin} does not tell the row before a change (its replica identity is not FULL)",
+            mend=f"Run: alter table {origin} replica identity full;",
+        )
+    cursor = await connection.execute(
+        """select a.attname, format_type(a.atttypid, a.atttypmod)
+           from pg_index i cross join unnest(i.indkey) with ordinality k(number, place)
+           join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+           where i.indrelid = %s and i.indisprimary order by k.place""",
+        (oid,),
+    )
+    key = tuple((str(column), str(kind)) for column, kind in await cursor.fetchall())
+    if not key:
+        raise SourceUnfit(
+            connector=connector,
+            reason=f"table {origin} has no primary key, which a snapshot in chunks needs",
+            mend=f"Give {origin} a primary key.",
+        )
+    return Table(dataset, schema, name, key)
+
+
+async def check_server(connection: Connection, connector: str) -> None:
+    """The server must write a log that can be decoded. Raises SourceUnfit."""
+    found = await _one(connection, "select current_setting('wal_level'), current_setting('server_version_num')::int")
+    assert found is not None
+    if found[0] != "logical":
+        raise SourceUnfit(
+            connector=connector,
+            reason=f"the server's wal_level is {found[0]}",
+            mend="Set wal_level = logical in postgresql.conf and restart the server.",
+        )
+    if found[1] < 140000:
+        raise SourceUnfit(connector=connector, reason="the server is older than PostgreSQL 14", mend="Upgrade it.")
+
+
+async def ensure_publication(connection: Connection, name: str, tables: list[Table]) -> None:
+    """Make the publication, or give it these tables."""
+    listed = sql.SQL(", ").join(table.identifier for table in tables)
+    exists = await _one(connection, "select 1 from pg_publication where pubname = %s", name)
+    verb = sql.SQL("alter publication {} set table {}") if exists else sql.SQL("create publication {} for table {}")
+    await connection.execute(verb.format(sql.Identifier(name), listed))
+
+
+async def slot_state(connection: Connection, slot: str) -> SlotState | None:
+    """How the slot stands in this database; None when there is none."""
+    found = await _one(
+        connection,
+        """select confirmed_flush_lsn - '0/0'::pg_lsn, coalesce(wal_status = 'lost', false), active_pid
+           from pg_replication_slots where slot_name = %s and database = current_database()""",
+        slot,
+    )
+    return None if found is None else SlotState(int(found[0] or 0), bool(found[1]), found[2])
+
+
+async def make_slot(connection: Connection, slot: str) -> int:
+    """A new slot, in the place of one of that name; returns the log position from which it has everything."""
+    await drop_slot(connection, slot)
+    found = await _one(
+        connection, "select lsn - '0/0'::pg_lsn from pg_create_logical_replication_slot(%s, 'pgoutput')", slot
+    )
+    assert found is not None
+    return int(found[0])
+
+
+async def drop_slot(connection: Connection, slot: str) -> None:
+    """Remove the slot if it is there, ending whoever reads it."""
+    await release_slot(connection, slot)
+    await connection.execute(
+        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s", (slot,)
+    )
+
+
+async def release_slot(connection: Connection, slot: str) -> None:
+    """End the backend that reads the slot: a predecessor that was fenced, or died without closing its connection."""
+    await connection.execute(
+        "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where slot_name = %s and active",
+        (slot,),
+    )
+
+
+async def _one(connection: Connection, query: str, *values: object) -> tuple[Any, ...] | None:
+    cursor = await connection.execute(query, values)
+    return await cursor.fetchone()

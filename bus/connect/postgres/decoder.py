@@ -1,0 +1,214 @@
+"""The messages of `pgoutput`, protocol version 1, from bytes to values.
+
+Source of the formats: PostgreSQL manual, "Logical Replication Message Formats".
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bus.connect.postgres.values import Read, read_or_text, reader
+
+UNCHANGED = object()
+"""Stands for a large value that an update did not touch and that was therefore not sent."""
+
+_BEGIN = struct.Struct(">QqI")
+_COMMIT = struct.Struct(">BQQq")
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A transaction follows; `commit_lsn` is where its commit lies, `xid` its number without the epoch."""
+
+    commit_lsn: int
+    committed_us: int
+    xid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The transaction is over; reading on begins at `end_lsn`."""
+
+    commit_lsn: int
+    end_lsn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table as it is now. Each column: name, how its values are read, whether it belongs to the replica identity."""
+
+    oid: int
+    schema: str
+    name: str
+    identity: str
+    columns: tuple[tuple[str, Read, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChanged:
+    """A row: inserted (`old` None), updated, or deleted (`new` None). `old_whole`: all columns, not only the key."""
+
+    relation: Relation
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+    old_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """These tables were emptied."""
+
+    relations: tuple[Relation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A message of pg_logical_emit_message."""
+
+    lsn: int
+    prefix: str
+    content: bytes
+
+
+Message = Begin | Commit | Relation | RowChanged | Truncated | Emitted | None
+
+
+@dataclass(slots=True)
+class Decoder:
+    """Decodes message after message; remembers the relations, which come once before their first row."""
+
+    relations: dict[int, Relation] = field(default_factory=dict)
+    _base_types: dict[int, int] = field(default_factory=dict)
+
+    def decode(self, data: bytes) -> Message:
+        """One message; None for those that say nothing about rows (types, origins). Raises ValueError for others."""
+        decode = _DECODERS.get(data[:1])
+        if decode is None:
+            raise ValueError(f"an unknown pgoutput message {data[:1]!r}")
+        return decode(self, data)
+
+    def _begin(self, data: bytes) -> Begin:
+        return Begin(*_BEGIN.unpack_from(data, 1))
+
+    def _commit(self, data: bytes) -> Commit:
+        _, commit_lsn, end_lsn, _ = _COMMIT.unpack_from(data, 1)
+        return Commit(commit_lsn, end_lsn)
+
+    def _nothing(self, _: bytes) -> None:
+        return None
+
+    def _type(self, data: bytes) -> None:
+        """A domain's or an enum's base type, by name; the stream then sends its values like that type's."""
+        (oid,) = struct.unpack_from(">I", data, 1)
+        _, at = _text(data, 5)
+        name, _ = _text(data, at)
+        if name in _OID_BY_NAME:
+            self._base_types[oid] = _OID_BY_NAME[name]
+
+    def _relation(self, data: bytes) -> Relation:
+        (oid,) = struct.unpack_from(">I", data, 1)
+        schema, at = _text(data, 5)
+        name, at = _text(data, at)
+        identity, count = struct.unpack_from(">cH", data, at)
+        at += 3
+        columns = []
+        for _ in range(count):
+            is_key = bool(data[at] & 1)
+            column, at = _text(data, at + 1)
+            (type_oid,) = struct.unpack_from(">I", data, at)
+            at += 8
+            columns.append((column, reader(self._base_types.get(type_oid, type_oid)), is_key))
+        relation = Relation(oid, schema, name, identity.decode(), tuple(columns))
+        self.relations[oid] = relation
+        return relation
+
+    def _insert(self, data: bytes) -> RowChanged:
+        relation = self._of(data)
+        new, _ = _tuple(data, 6, relation)
+        return RowChanged(relation, None, new, old_whole=False)
+
+    def _update(self, data: bytes) -> RowChanged:
+        relation = self._of(data)
+        kind, at = data[5:6], 6
+        old = None
+        if kind in (b"O", b"K"):
+            old, at = _tuple(data, at, relation)
+            at += 1
+        new, _ = _tuple(data, at, relation)
+        whole = kind == b"O"
+        if whole and old is not None:
+            new = {name: old[name] if value is UNCHANGED else value for name, value in new.items()}
+        return RowChanged(relation, old, new, old_whole=whole)
+
+    def _delete(self, data: bytes) -> RowChanged:
+        relation = self._of(data)
+        old, _ = _tuple(data, 6, relation)
+        return RowChanged(relation, old, None, old_whole=data[5:6] == b"O")
+
+    def _truncate(self, data: bytes) -> Truncated:
+        (count,) = struct.unpack_from(">I", data, 1)
+        oids = struct.unpack_from(f">{count}I", data, 6)
+        return Truncated(tuple(self.relations[oid] for oid in oids))
+
+    def _message(self, data: bytes) -> Emitted:
+        (lsn,) = struct.unpack_from(">Q", data, 2)
+        prefix, at = _text(data, 10)
+        (size,) = struct.unpack_from(">I", data, at)
+        return Emitted(lsn, prefix, data[at + 4 : at + 4 + size])
+
+    def _of(self, data: bytes) -> Relation:
+        return self.relations[int.from_bytes(data[1:5], "big")]
+
+
+def _tuple(data: bytes, at: int, relation: Relation) -> tuple[dict[str, Any], int]:
+    """A row's columns and where its bytes end."""
+    at += 2
+    row: dict[str, Any] = {}
+    for name, read, _ in relation.columns:
+        kind = data[at]
+        at += 1
+        if kind == 116:  # t: text
+            start = at + 4
+            at = start + int.from_bytes(data[at:start], "big")
+            row[name] = read_or_text(read, data[start:at].decode())
+        else:
+            row[name] = None if kind == 110 else UNCHANGED  # n: null, u: unchanged
+    return row, at
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    end = data.index(0, at)
+    return data[at:end].decode(), end + 1
+
+
+_OID_BY_NAME = {
+    "bool": 16,
+    "int8": 20,
+    "int2": 21,
+    "int4": 23,
+    "text": 25,
+    "varchar": 1043,
+    "bpchar": 1042,
+    "date": 1082,
+    "timestamp": 1114,
+    "timestamptz": 1184,
+    "numeric": 1700,
+    "float4": 700,
+    "float8": 701,
+    "json": 114,
+    "jsonb": 3802,
+}
+
+_DECODERS: dict[bytes, Callable[[Decoder, bytes], Message]] = {
+    b"B": Decoder._begin,  # noqa: SLF001 - the table of its own methods
+    b"C": Decoder._commit,  # noqa: SLF001
+    b"O": Decoder._nothing,  # noqa: SLF001
+    b"R": Decoder._relation,  # noqa: SLF001
+    b"Y": Decoder._type,  # noqa: SLF001
+    b"I": Decoder._insert,  # noqa: SLF001
+    b"U": Decoder._update,  # noqa: SLF001
+    b"D": Decoder._delete,  # noqa: SLF001
+    b"T": Decoder._truncate,  # noqa: SLF001
+    b"M": Decoder._message,  # noqa: SLF001
+}

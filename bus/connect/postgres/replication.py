@@ -1,0 +1,119 @@
+"""The replication connection: psycopg has no interface for it, so its frames are read from libpq directly.
+
+Formats: PostgreSQL manual, "Streaming Replication Protocol".
+"""
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import sql
+
+SESSION = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex"
+"""Text forms that do not depend on the server's settings; the same for the stream and for chunks."""
+
+_DATA = struct.Struct(">cQQq")
+_KEEPALIVE = struct.Struct(">cQqB")
+_STATUS = struct.Struct(">cQQQqB")
+
+DATA = b"w"
+KEEPALIVE = b"k"
+
+
+class Replication:
+    """A running logical replication. `frames` gives (log position, payload); an empty payload is a keepalive."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+        self._connection = connection
+        self._libpq = connection.pgconn
+        self._confirmed = 0
+        self._readable = asyncio.Event()
+
+    @classmethod
+    async def start(cls, dsn: str, slot: str, publication: str, after_lsn: int) -> Self:
+        """Connect and stream what commits after `after_lsn`. Raises psycopg.Error."""
+        connection = await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, replication="database", options=SESSION, application_name=f"bus {slot}"
+        )
+        try:
+            place = f"{after_lsn >> 32:X}/{after_lsn & 0xFFFFFFFF:X}"
+            command = sql.SQL(
+                "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages 'true')"
+            ).format(sql.Identifier(slot), sql.SQL(place), sql.Literal(f'"{publication}"'))
+            await connection.execute(command.as_string(None).encode())
+        except BaseException:
+            await connection.close()
+            raise
+        started = cls(connection)
+        started._confirmed = after_lsn
+        asyncio.get_running_loop().add_reader(connection.pgconn.socket, started._readable.set)
+        return started
+
+    async def frames(self, limit: int, timeout_seconds: float) -> list[tuple[int, bytes]]:
+        """What has arrived, up to `limit`; waits for the first up to the timeout. Raises psycopg.Error at its end."""
+        found = self._read(limit)
+        if found:
+            return found
+        self._readable.clear()
+        self._libpq.consume_input()
+        found = self._read(limit)
+        if found:
+            return found
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._readable.wait()
+        except TimeoutError:
+            self._tell(reply=0)
+            return []
+        self._libpq.consume_input()
+        return self._read(limit)
+
+    def confirm(self, lsn: int) -> None:
+        """Everything before `lsn` is safe: the server may drop it from its log."""
+        if lsn > self._confirmed:
+            self._confirmed = lsn
+            self._tell(reply=0)
+
+    def _read(self, limit: int) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = []
+        while len(found) < limit:
+            size, frame = self._libpq.get_copy_data(1)
+            if size == 0:
+                break
+            if size < 0:
+                raise psycopg.OperationalError("the server ended the replication")
+            kind = bytes(frame[:1])
+            if kind == DATA:
+                _, start, _, _ = _DATA.unpack_from(frame)
+                found.append((start, bytes(frame[_DATA.size :])))
+            elif kind == KEEPALIVE:
+                _, end, _, reply = _KEEPALIVE.unpack_from(frame)
+                found.append((end, b""))
+                if reply:
+                    self._tell(reply=0)
+        return found
+
+    def _tell(self, *, reply: int) -> None:
+        """Standby status: written, flushed and applied up to the confirmed place; the server does not use its clock."""
+        self._libpq.put_copy_data(_STATUS.pack(b"r", self._confirmed, self._confirmed, self._confirmed, 0, reply))
+        self._libpq.flush()
+
+    async def close(self) -> None:
+        """End the replication; the slot stays."""
+        if self._libpq.status == psycopg.pq.ConnStatus.OK:
+            asyncio.get_running_loop().remove_reader(self._libpq.socket)
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+Frames = Sequence[tuple[int, bytes]]

@@ -1,0 +1,273 @@
+"""PostgreSQL 14 or newer as a source of changes."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg import sql
+
+from bus.connect.manifest import Manifest
+from bus.connect.place import Place
+from bus.connect.postgres import catalog
+from bus.connect.postgres.catalog import Connection, Table
+from bus.connect.postgres.decoder import Begin, Commit, Decoder, RowChanged, Truncated
+from bus.connect.postgres.replication import SESSION, Replication
+from bus.connect.postgres.values import read_or_text, reader
+from bus.connect.postgres.visibility import Snapshot
+from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent
+from bus.errors import PositionLost, SourceUnreachable
+from bus.model.change import Operation
+
+IDLE_SECONDS = 0.5
+FRAMES_AT_ONCE = 1000
+RECENT_KEPT = 32
+"""Transactions streamed last whose visibility is asked for before a chunk, also after a restart."""
+
+VISIBLE_PAUSE_SECONDS = 0.02
+
+
+class PostgresSource:
+    """A database followed by logical replication. Setting: `dsn`. A subclass names its manifest.
+
+    Position: every transaction that commits before `lsn` is read, and of the one that commits there the first `row`
+    rows; `recent` are the numbers of the transactions read last.
+    """
+
+    manifest: ClassVar[Manifest]
+    snapshots: ClassVar[bool] = True
+    old_rows: ClassVar[bool] = True
+
+    def __init__(self, place: Place) -> None:
+        self._connector = place.connector
+        self._dsn = place.setting("dsn")
+        self._slot = f"bus_{place.prefix}{place.connector}".replace(".", "_").replace("-", "_")[:63]
+        self._tables: dict[str, Table] = {}
+        self._datasets: dict[tuple[str, str], str] = {}
+        self._connection: Connection | None = None
+        self._replication: Replication | None = None
+        self._recent: deque[int] = deque(maxlen=RECENT_KEPT)
+
+    # --- the contract of a source ---
+
+    async def open(self, after: Position | None) -> Position:
+        """Check the database, make publication and slot where they are missing."""
+        with self._reachable():
+            connection = await self._connected()
+            await catalog.check_server(connection, self._connector)
+            for dataset, rule in self.manifest.datasets.items():
+                self._tables[dataset] = await catalog.find_table(connection, self._connector, dataset, rule.origin)
+            self._datasets = {(table.schema, table.name): name for name, table in self._tables.items()}
+            await catalog.ensure_publication(connection, self._slot, list(self._tables.values()))
+            if after is None:
+                return _position(await catalog.make_slot(connection, self._slot), 0, ())
+            await self._check_slot(connection, after)
+            self._recent = deque(after.get("recent", ()), maxlen=RECENT_KEPT)
+            return after
+
+    async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
+        """The replication stream, by transaction."""
+        reading = _Reading(after, self._datasets, self._recent)
+        with self._reachable():
+            connection = await self._connected()
+            await catalog.release_slot(connection, self._slot)
+            self._replication = await Replication.start(self._dsn, self._slot, self._slot, reading.start_lsn)
+            async with self._replication as replication:
+                while True:
+                    frames = await replication.frames(FRAMES_AT_ONCE, IDLE_SECONDS)
+                    events = [event for lsn, data in frames for event in reading.read(lsn, data)]
+                    yield events or [Seen(reading.position)]
+
+    async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
+        """One statement's worth of rows under one snapshot, then a mark in the log that the stream will meet."""
+        with self._reachable():
+            connection = await self._connected()
+            streamed = tuple(self._recent)
+            while True:
+                snapshot, rows = await self._select(connection, self._tables[dataset], after_key, limit)
+                if all(snapshot.sees(xid) for xid in streamed):
+                    break
+                await asyncio.sleep(VISIBLE_PAUSE_SECONDS)  # committed in the log, not yet visible: it will be
+            mark = await self._mark(connection)
+        key = [name for name, _ in self._tables[dataset].key]
+        last = [_key_text(rows[-1][name]) for name in key] if len(rows) == limit else None
+        return Chunk(dataset, tuple(rows), last, _position(mark, 0, ()), lambda change: snapshot.sees(change.unit))
+
+    async def confirm(self, position: Position) -> None:
+        """The server keeps every transaction whose commit lies at this place or after it."""
+        if self._replication is not None:
+            with self._reachable():
+                self._replication.confirm(position["lsn"])
+
+    async def head(self) -> Position:
+        """The end of the log now."""
+        with self._reachable():
+            async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, options=SESSION) as connection:
+                return _position(await self._mark(connection), 0, ())
+
+    def passed(self, position: Position, goal: Position) -> bool:
+        """By place in the log; inside a transaction, by row."""
+        return bool((position["lsn"], position["row"]) >= (goal["lsn"], goal["row"]))
+
+    async def close(self) -> None:
+        """Both connections."""
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection = self._replication = None
+
+    async def forget(self) -> None:
+        """Remove slot and publication: the connector is taken down for good."""
+        with self._reachable():
+            connection = await self._connected()
+            await catalog.drop_slot(connection, self._slot)
+            await connection.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(self._slot)))
+
+    # --- how ---
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._dsn, autocommit=True, options=SESSION, application_name=f"bus {self._slot}"
+            )
+        return self._connection
+
+    async def _check_slot(self, connection: Connection, after: Position) -> None:
+        state = await catalog.slot_state(connection, self._slot)
+        reason = None
+        if state is None:
+            reason = "its replication slot is gone"
+        elif state.lost:
+            reason = "the server dropped the log that its replication slot needs"
+        elif state.confirmed_lsn > after["lsn"]:
+            reason = "its replication slot stands past the published position: it was made anew, or read by another"
+        if reason:
+            raise PositionLost(connector=self._connector, reason=reason)
+
+    async def _select(
+        self, connection: Connection, table: Table, after_key: Any, limit: int
+    ) -> tuple[Snapshot, list[Row]]:
+        names = [sql.Identifier(name) for name, _ in table.key]
+        where: sql.Composable = sql.SQL("")
+        if after_key is not None:
+            casts = [sql.SQL("%s::{}").format(sql.SQL(kind)) for _, kind in table.key]
+            where = sql.SQL("where ({}) > ({})").format(sql.SQL(", ").join(names), sql.SQL(", ").join(casts))
+        query = sql.SQL("select * from {} {} order by {} limit {}").format(
+            table.identifier, where, sql.SQL(", ").join(names), sql.Literal(limit)
+        )
+        async with connection.transaction():
+            await connection.execute("set transaction isolation level repeatable read, read only")
+            found = await (await connection.execute("select pg_current_snapshot()::text")).fetchone()
+            assert found is not None
+            cursor = await connection.execute(query, after_key)
+            return Snapshot.parse(str(found[0])), _rows(cursor)
+
+    async def _mark(self, connection: Connection) -> int:
+        """Transactional, so that it is written out at once; anyone may, and no table is needed."""
+        found = await (
+            await connection.execute("select pg_logical_emit_message(true, 'bus', %s) - '0/0'::pg_lsn", (self._slot,))
+        ).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    @contextlib.contextmanager
+    def _reachable(self) -> Any:
+        try:
+            yield
+        except psycopg.Error as error:
+            reason = error.diag.message_primary or type(error).__name__
+            raise SourceUnreachable(connector=self._connector, reason=reason) from error
+
+
+class _Reading:
+    """Where in the stream the reader is: turns messages into events with their positions."""
+
+    def __init__(self, after: Position, datasets: dict[tuple[str, str], str], recent: deque[int]) -> None:
+        self.start_lsn = int(after["lsn"])
+        self.position = after
+        self._skip_rows = int(after["row"])
+        self._datasets = datasets
+        self._recent = recent
+        self._decoder = Decoder()
+        self._begin: Begin | None = None
+        self._row = 0
+        self._numbers: tuple[int, ...] = tuple(recent)
+
+    def read(self, lsn: int, data: bytes) -> Iterator[SourceEvent]:
+        """The events of one frame; an empty one says that the log is read up to `lsn`."""
+        if not data:
+            if self._begin is None and lsn > self.position["lsn"]:
+                yield self._seen(lsn)
+            return
+        match self._decoder.decode(data):
+            case Begin() as begin:
+                self._begin, self._row = begin, 0
+                self._recent.append(begin.xid)
+                self._numbers = tuple(self._recent)
+            case RowChanged() as changed:
+                yield from self._changed(changed)
+            case Truncated() as truncated:
+                yield from self._truncated(truncated)
+            case Commit() as commit:
+                self._begin = None
+                yield self._seen(commit.end_lsn)
+            case _:
+                pass
+
+    def _changed(self, changed: RowChanged) -> Iterator[SourceEvent]:
+        dataset = self._datasets.get((changed.relation.schema, changed.relation.name))
+        begin = self._next_row()
+        if begin is None or dataset is None:
+            return
+        if changed.new is None:
+            operation = Operation.DELETED
+        else:
+            operation = Operation.CREATED if changed.old is None else Operation.UPDATED
+        change_id = f"{begin.commit_lsn:x}.{self._row}"
+        yield SourceChange(dataset, operation, changed.old, changed.new, change_id, self.position, unit=begin.xid)
+
+    def _truncated(self, truncated: Truncated) -> Iterator[SourceEvent]:
+        places = ((relation.schema, relation.name) for relation in truncated.relations)
+        datasets = tuple(self._datasets[place] for place in places if place in self._datasets)
+        if self._next_row() is not None and datasets:
+            yield Restarted(datasets, "its table was truncated", self.position)
+
+    def _next_row(self) -> Begin | None:
+        """Count a row of the transaction; None when it was read before the restart."""
+        begin = self._begin
+        assert begin is not None
+        self._row += 1
+        if begin.commit_lsn == self.start_lsn and self._row <= self._skip_rows:
+            return None
+        self.position = _position(begin.commit_lsn, self._row, self._numbers)
+        return begin
+
+    def _seen(self, lsn: int) -> Seen:
+        self.position = _position(lsn, 0, self._numbers)
+        return Seen(self.position)
+
+
+def _position(lsn: int, row: int, recent: Sequence[int]) -> Position:
+    return {"lsn": lsn, "row": row, "recent": recent}
+
+
+def _rows(cursor: psycopg.AsyncCursor[Any]) -> list[Row]:
+    """The result's rows, read from their text like those of the stream."""
+    result = cursor.pgresult
+    assert result is not None
+    columns = [(str((result.fname(at) or b"").decode()), at, reader(result.ftype(at))) for at in range(result.nfields)]
+    rows: list[Row] = []
+    for number in range(result.ntuples):
+        row: dict[str, Any] = {}
+        for name, at, read in columns:
+            text = result.get_value(number, at)
+            row[name] = None if text is None else read_or_text(read, text.decode())
+        rows.append(row)
+    return rows
+
+
+def _key_text(value: Any) -> str:
+    """A key's value as PostgreSQL reads it back."""
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -1,0 +1,116 @@
+"""A connector as a process: `bus serve connector NAME`."""
+
+import asyncio
+import json
+import signal
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from bus.clock import monotonic
+from bus.connect.manifest import Manifest
+from bus.connect.place import Place
+from bus.connect.runner import Reach, Runner
+from bus.connect.source import Source
+from bus.errors import ConnectorSettingMissing, NotFound
+from bus.kafka.rights import connector_user
+from bus.platform.home import Home
+from bus.platform.reach import kafka_access, schema_registry_url
+from bus.settings import KafkaSettings, Settings
+from bus.telemetry import Event, configure, emit
+from bus.topics import Topics
+
+GROUP = "bus.connectors"
+"""The entry point group: name of a connector → its source class, whose `manifest` describes it."""
+
+PATIENCE_SECONDS = 1.5
+"""How long the transaction under way may take after SIGTERM; what is cut off then is aborted, and published again."""
+
+
+def run(name: str, settings: Settings) -> None:
+    """Serve one connector until SIGTERM or SIGINT. Raises what trying again cannot mend."""
+    configure(connector_user(name))
+    asyncio.run(_serve(name, settings))
+
+
+def names() -> list[str]:
+    """Every connector that is installed here."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def source_class(name: str) -> Any:
+    """The source class of a connector. Raises NotFound."""
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return point.load()
+    raise NotFound(kind="connector", name=name, known=", ".join(names()) or "none")
+
+
+def make_source(name: str, settings: Settings) -> tuple[Source, Manifest]:
+    """A connector's source with its settings, and its manifest. Raises NotFound, ConnectorSettingMissing."""
+    found = source_class(name)
+    source: Source = found(Place(name, settings.prefix, source_settings(name, settings)))
+    manifest: Manifest = found.manifest
+    return source, manifest
+
+
+def settings_file(name: str, settings: Settings) -> Path:
+    """Where the settings of a connector's source lie: a JSON object, mode 0600, for it holds passwords."""
+    return settings.home_path / "connectors" / f"{name}.json"
+
+
+def source_settings(name: str, settings: Settings) -> dict[str, str]:
+    """Those settings. Raises ConnectorSettingMissing where there are none."""
+    try:
+        found = json.loads(settings_file(name, settings).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConnectorSettingMissing(connector=name, setting="file that can be read") from error
+    return {str(key): str(value) for key, value in found.items()}
+
+
+def reach_of(user: str, settings: Settings) -> Reach:
+    """How `user` reaches the bus that the settings name."""
+    home = Home.from_settings(settings)
+    return Reach(
+        kafka_access(settings, KafkaSettings(), home, user),
+        schema_registry_url(settings, home),
+        Topics(settings.prefix, settings.lanes),
+    )
+
+
+async def _serve(name: str, settings: Settings) -> None:
+    user = connector_user(name)
+    source, manifest = make_source(name, settings)
+    runner = Runner(source, manifest, reach_of(user, settings))
+    stopping = asyncio.Event()
+
+    def ask_to_stop() -> None:
+        emit(Event.PROCESS_STOPPING)
+        runner.stop()
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask_to_stop)
+    running = asyncio.create_task(runner.run())
+    announcing = asyncio.create_task(_announce(runner, Home.from_settings(settings), user))
+    await asyncio.wait({running, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    announcing.cancel()
+    await _ended(running)
+
+
+async def _announce(runner: Runner, home: Home, user: str) -> None:
+    began = monotonic()
+    await runner.ready.wait()
+    home.announce(user)
+    emit(Event.PROCESS_STARTED, seconds=round(monotonic() - began, 2))
+
+
+async def _ended(running: "asyncio.Task[None]") -> None:
+    """Wait for the end, a little; then cut off. Raises the error that ended it, if one did."""
+    done, _ = await asyncio.wait({running}, timeout=PATIENCE_SECONDS)
+    if not done:
+        running.cancel()
+        await asyncio.wait({running}, timeout=PATIENCE_SECONDS)
+    elif not running.cancelled():
+        running.result()

@@ -1,0 +1,115 @@
+"""How a change, and a row that cannot be one, lie in Kafka: key, lane, frame, CloudEvents headers."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from bus.avro.codec import Parsed, encode
+from bus.avro.fit import misfits
+from bus.avro.frame import frame
+from bus.clock import iso
+from bus.connect.mapping import Mapper, RowUnfit
+from bus.connect.source import Row
+from bus.errors import ValueMisfit
+from bus.model.change import Operation
+from bus.model.key import RecordKey, lane_of
+from bus.model.record import Headers, Outgoing
+from bus.topics import MAX_RECORD_BYTES, Topics
+
+ROOM_BYTES = 4096
+"""Kept free in a record of `MAX_RECORD_BYTES` for key, headers and Kafka's own framing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A dataset as this connector publishes it: how rows become records, and the schema they are written with."""
+
+    mapper: Mapper
+    parsed: Parsed
+    schema_id: int
+
+    def value(self, row: Row) -> bytes:
+        """The framed record. Raises RowUnfit."""
+        record = self.mapper.record(row)
+        found = misfits(self.parsed.schema, record)
+        if found:
+            raise RowUnfit("; ".join(self._by_column(text) for text in found))
+        try:
+            framed = frame(self.schema_id, encode(self.parsed, record))
+        except ValueMisfit as error:
+            raise RowUnfit(str(error)) from None
+        if len(framed) > MAX_RECORD_BYTES - ROOM_BYTES:
+            raise RowUnfit(f"the record has {len(framed)} bytes, which is more than Kafka takes")
+        return framed
+
+    def _by_column(self, text: str) -> str:
+        name = text.partition(":")[0].partition(".")[0].partition("[")[0]
+        column = self.mapper.column(name)
+        return f"field {text}" if column == name else f"field {text} (column {column})"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Which change of which dataset, and when it was published. `dataset` None: of no dataset that is known."""
+
+    dataset: str | None
+    change_id: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Makes the Kafka records of one connector. `epoch` is part of every id: positions may come again after a reset."""
+
+    topics: Topics
+    connector: str
+    registry: str
+    epoch: int
+
+    def change(self, stamp: Stamp, key: RecordKey, operation: Operation, value: bytes | None) -> Outgoing:
+        """A change in its lane; `value` None is a tombstone."""
+        dataset = stamp.dataset or self.registry
+        headers = (("content-type", b"application/avro"), *self._event(stamp, operation.value))
+        lane = lane_of(key.lane_text, self.topics.lanes)
+        return Outgoing(self.topics.changes(dataset), lane, key.encode(), value, headers)
+
+    def dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> Outgoing:
+        """A dead letter: the original untouched, reason and origin in the headers, in the lane of its key if known."""
+        lane = 0 if key is None else lane_of(key.lane_text, self.topics.lanes)
+        headers = (
+            ("content-type", b"application/json"),
+            ("reason", reason.encode()),
+            ("origin", f"connector/{self.connector}".encode()),
+            ("dataset", (stamp.dataset or "").encode()),
+            *self._event(stamp, "unreadable"),
+        )
+        return Outgoing(self.topics.deadletters, lane, None if key is None else key.encode(), original, headers)
+
+    def _event(self, stamp: Stamp, what: str) -> Headers:
+        return (
+            ("ce_specversion", b"1.0"),
+            ("ce_id", f"{self.connector}.{self.epoch}.{stamp.change_id}".encode()),
+            ("ce_source", f"/registries/{self.registry}".encode()),
+            ("ce_type", f"{stamp.dataset or self.registry}.{what}".encode()),
+            ("ce_time", iso(stamp.at_ms).encode()),
+        )
+
+
+def original_bytes(row: Row | None) -> bytes:
+    """A row as it came, as JSON: what a dead letter holds."""
+    return json.dumps(row, default=_plain, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogateescape")
+
+
+def epoch_of(ce_id: str | None) -> int:
+    """The epoch in the id of a change; 0 for an id that is none of ours."""
+    parts = (ce_id or "").split(".", 2)
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    return str(value)

@@ -1,0 +1,41 @@
+"""Snapshot and stream merged without a lock: the watermarks of DBLog (Andreakis and Papapanagiotou, 2020).
+
+A chunk is read at one moment of the source, and published only when the stream has passed everything that the chunk
+saw. Until then every streamed change that the chunk did not see takes its record out of the chunk: the change is newer.
+A change that the chunk did see may be streamed before or after without harm: the row that follows holds it already.
+"""
+
+from bus.connect.mapping import Mapper, RowUnfit
+from bus.connect.source import Chunk, Row, SourceChange
+
+
+class Window:
+    """One open chunk. A row whose key cannot be made stays in: it becomes a dead letter when it is published."""
+
+    def __init__(self, chunk: Chunk, mapper: Mapper) -> None:
+        self.chunk = chunk
+        self._mapper = mapper
+        self._rows: dict[str | int, Row] = {}
+        for number, row in enumerate(chunk.rows):
+            self._rows[_record_id(mapper, row) or number] = row
+
+    def overtake(self, change: SourceChange) -> None:
+        """Drop the rows that a streamed change has made old."""
+        if change.dataset != self.chunk.dataset or self.chunk.sees(change):
+            return
+        for row in (change.old, change.new):
+            if row is not None and (record_id := _record_id(self._mapper, row)):
+                self._rows.pop(record_id, None)
+        if change.record_id:
+            self._rows.pop(change.record_id, None)
+
+    def rows(self) -> list[Row]:
+        """What is left, in the order of the chunk."""
+        return list(self._rows.values())
+
+
+def _record_id(mapper: Mapper, row: Row) -> str | None:
+    try:
+        return mapper.record_id(row)
+    except RowUnfit:
+        return None

@@ -1,0 +1,216 @@
+"""A small founded bus for connectors, and a population registry to publish into it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import uvicorn
+
+from bus.avro.client import SchemaRegistryClient, value_subject
+from bus.avro.codec import decode
+from bus.avro.datasets import load_datasets
+from bus.avro.frame import unframe
+from bus.avro.own import OwnMessages
+from bus.avro.registry.app import application
+from bus.avro.registry.kafka_log import KafkaLog
+from bus.avro.registry.store import SchemaStore
+from bus.clock import monotonic
+from bus.connect.runner import Reach, read_standing
+from bus.connect.standing import Standing
+from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
+from bus.kafka.log import Place, Reader
+from bus.model.record import Incoming
+from bus.topics import Topics
+
+ROOT = Path(__file__).parents[3]
+LANES = 3
+
+
+@dataclass
+class FoundedBus:
+    """Topics and a schema registry, with everything read as a `read_committed` consumer sees it."""
+
+    access: KafkaAccess
+    topics: Topics
+    url: str
+    schemas: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def reach(self) -> Reach:
+        """How a connector reaches it."""
+        return Reach(self.access, self.url, self.topics)
+
+    async def read(self, topic: str, partitions: int = LANES) -> list[Incoming]:
+        """Everything committed in a topic, in order within each partition."""
+        reader = Reader(self.access)
+        await reader.start()
+        try:
+            places = [Place(topic, partition) for partition in range(partitions)]
+            reader.assign(await reader.beginnings(places))
+            ends = await reader.ends(places)
+            return [record async for records in reader.to_ends(ends) for record in records]
+        finally:
+            await reader.stop()
+
+    async def changes(self, dataset: str) -> list[Incoming]:
+        """Everything published of a dataset."""
+        return await self.read(self.topics.changes(dataset))
+
+    async def newest(self, dataset: str) -> dict[str, dict[str, Any]]:
+        """The live records of a dataset by key, decoded."""
+        live: dict[str, Any] = {}
+        for record in await self.changes(dataset):
+            assert record.key is not None
+            if record.value is None:
+                live.pop(record.key.decode(), None)
+            else:
+                live[record.key.decode()] = await self.decoded(record.value)
+        return live
+
+    async def decoded(self, value: bytes) -> Any:
+        """A framed record."""
+        schema_id, body = unframe(value)
+        if schema_id not in self.schemas:
+            async with SchemaRegistryClient(self.url) as client:
+                self.schemas[schema_id] = await client.parsed(schema_id)
+        return decode(self.schemas[schema_id], body)
+
+    async def standing(self, connector: str) -> Standing | None:
+        """The committed standing of a connector."""
+        async with SchemaRegistryClient(self.url) as client:
+            own = OwnMessages(client)
+            await own.prepare()
+            return await read_standing(self.reach, own, connector)
+
+
+@pytest.fixture
+async def bus(kafka: KafkaAccess, prefix: str) -> AsyncIterator[FoundedBus]:
+    """A bus with every dataset of the country, founded under a fresh prefix."""
+    topics = Topics(prefix, LANES)
+    datasets = load_datasets(ROOT / "schemas" / "changes")
+    specs = [*topics.founding(), *(topics.changes_spec(name) for name in datasets)]
+    await Admin(kafka).ensure_topics(specs)
+    log = KafkaLog(kafka, topics.schemas)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(application(SchemaStore(log)), log_config=None, lifespan="off")
+        server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment] # pytest keeps its own
+        serving = asyncio.create_task(server.serve([listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with SchemaRegistryClient(url) as client:
+            for name, dataset in datasets.items():
+                await client.register(value_subject(f"changes.{name}"), dataset.schema)
+        yield FoundedBus(kafka, topics, url)
+        server.should_exit = True
+        await serving
+        await log.stop()
+
+
+@pytest.fixture
+def citizens(database: str) -> Iterator[psycopg.Connection[Any]]:
+    """The population registry's own database, empty."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute((ROOT / "seeds" / "systems" / "population.sql").read_bytes())
+        yield connection
+
+
+Grow = Callable[[int, int], None]
+
+
+@pytest.fixture
+def grow(citizens: psycopg.Connection[Any]) -> Grow:
+    """Insert citizens with the numbers from `first` to before `end`."""
+
+    def insert(first: int, end: int) -> None:
+        citizens.execute(
+            """insert into citizen (so_dinh_danh, ho_ten, ngay_sinh, gioi_tinh, quoc_tich, dan_toc, noi_dang_ky_ks,
+                 thuong_tru_tinh, hon_nhan, tinh_trang, muc_dinh_danh)
+               select lpad(n::text, 12, '0'), 'Nguyễn Văn ' || n, date '1990-01-01' + n, 1 + n %% 2, 'VN', '01', '001',
+                 '01', 0, 1, 2 from generate_series(%s::int, %s::int - 1) n""",
+            (first, end),
+        )
+
+    return insert
+
+
+@dataclass
+class Started:
+    """Connector processes of one test."""
+
+    env: dict[str, str]
+    home: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, name: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Run a connector as its own process, with these settings of its source."""
+        folder = self.home / "connectors"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(settings))
+        code = f"from bus.connect.process import run; from bus.settings import Settings; run({name!r}, Settings())"
+        log = (self.home / f"{name}.log").open("ab")
+        process = subprocess.Popen([sys.executable, "-c", code], env=self.env, cwd=ROOT, stderr=log, stdout=log)
+        log.close()
+        self.processes.append(process)
+        return process
+
+
+@pytest.fixture
+def connectors(bus: FoundedBus, tmp_path: Path) -> Iterator[Started]:
+    """Starts connectors as processes; all are dead after the test."""
+    access = bus.access
+    env = os.environ | {
+        "BUS_HOME": str(tmp_path),
+        "BUS_KAFKA": access.bootstrap,
+        "BUS_KAFKA_SECURITY_PROTOCOL": access.security_protocol,
+        "BUS_KAFKA_SASL_MECHANISM": access.sasl_mechanism or "PLAIN",
+        "BUS_KAFKA_USERNAME": access.username or "",
+        "BUS_KAFKA_PASSWORD": access.password or "",
+        "BUS_KAFKA_RIGHTS": "false",
+        "BUS_SCHEMA_REGISTRY": bus.url,
+        "BUS_PREFIX": bus.topics.prefix,
+        "BUS_LANES": str(LANES),
+    }
+    started = Started(env, tmp_path)
+    yield started
+    for process in started.processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def ids_are_unique() -> Callable[[list[Incoming]], None]:
+    """Assert that no change was published twice."""
+
+    def check(records: list[Incoming]) -> None:
+        seen: dict[str | None, int] = defaultdict(int)
+        for record in records:
+            seen[record.header("ce_id")] += 1
+        assert [one for one, count in seen.items() if count > 1] == []
+
+    return check
+
+
+async def _until(holds: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = monotonic() + seconds
+    while not (found := await holds()):
+        assert monotonic() < deadline, "it did not come to hold in time"
+        await asyncio.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Poll an async condition, with a deadline, until it holds; gives what it returned."""
+    return _until
