@@ -94,13 +94,16 @@ class SchemaRegistryClient:
         return self._parsed.get((schema_id, logical))
 
     async def register(self, subject: str, schema: Any) -> int:
-        """The schema's id, made now where the subject does not have it yet.
+        """The schema's id, made now where the subject does not have it yet: only that needs the right to write.
 
         Raises SchemaRefused, with the registry's reason, for a schema that is invalid or incompatible.
         """
         text = json.dumps(schema, ensure_ascii=False)
         if (subject, text) not in self._ids:
-            answer = await self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", {"schema": text})
+            path = f"/subjects/{quote(subject, safe='')}"
+            answer = await self._ask("POST", path, {"schema": text})
+            if _code(answer) in ABSENT:
+                answer = await self._ask("POST", f"{path}/versions", {"schema": text})
             self._ids[subject, text] = int(self._body(answer, subject)["id"])
         return self._ids[subject, text]
 

@@ -70,7 +70,7 @@ class Admin:
         new = [NewTopic(spec.name, spec.partitions, replication, config=dict(spec.config)) for spec in specs]
         await _all(self._client.create_topics(new, operation_timeout=ANSWER_SECONDS))
         names = {spec.name for spec in specs}
-        while not names <= (await self.topics()).keys():  # created, and not yet known to the broker that answers
+        while not names <= (await self.topics()).keys():  # noqa: ASYNC110 - nothing to await: the broker learns
             await asyncio.sleep(0.02)
 
     async def _check(self, specs: list[TopicSpec], present: dict[str, int]) -> None:

@@ -119,7 +119,7 @@ def agency_rights(topics: Topics, agency: str) -> list[Right]:
 
 def operator_rights(topics: Topics) -> list[Right]:
     """An operator sees how the bus fares, and never a released record."""
-    seen = (topics.register, topics.schemas, topics.positions, topics.lane_state, topics.disclosures, topics.status)
+    seen = (topics.register, topics.schemas, topics.positions, topics.disclosures, topics.status)
     return [
         *(right for topic in seen for right in _read(OPERATOR, topic)),
         *_write(OPERATOR, topics.commands),

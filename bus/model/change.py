@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bus.model.key import RecordKey
+from bus.model.record import Incoming
 
 
 class Operation(StrEnum):
@@ -29,3 +30,5 @@ class Change:
     value: bytes | None
     offset: int
     timestamp_ms: int
+    origin: Incoming | None = None
+    """The record as it was read; what becomes a dead letter if the value cannot be read."""

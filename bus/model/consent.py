@@ -48,9 +48,11 @@ class Consent:
     """How one person stands to one agreement, folded from their events.
 
     `given` is the standing event, None when withdrawn or never given. `withdrawn_at_ms` is the time of the newest
-    withdrawal. `seen` holds the ids of the events that counted, so that a repeated one changes nothing.
+    withdrawal. `seen` holds the ids of the events that counted, so that a repeated one changes nothing. `unreadable`
+    says that the newest event could not be read, which counts as a withdrawal.
     """
 
     given: ConsentEvent | None = None
     withdrawn_at_ms: int | None = None
     seen: frozenset[str] = frozenset()
+    unreadable: bool = False

@@ -1,0 +1,64 @@
+"""The bus's own messages: the schemas in `schemas/bus`, their ids in the registry, and back and forth to values."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import bus
+from bus.avro.client import SchemaRegistryClient
+from bus.avro.codec import decode, encode, parse
+from bus.avro.frame import frame, unframe
+from bus.errors import RecordUnreadable
+
+Message = dict[str, Any]
+
+FOLDER = Path(bus.__file__).parent.parent / "schemas"
+"""Beside the package, in a checkout and in an installed wheel alike."""
+
+
+@cache
+def own_schema(name: str) -> dict[str, Any]:
+    """The schema `schemas/bus/<name>.avsc`, as JSON. Do not change what it returns."""
+    schema: dict[str, Any] = json.loads((FOLDER / "bus" / f"{name}.avsc").read_text("utf-8"))
+    return schema
+
+
+def own_names() -> list[str]:
+    """The names of all own messages."""
+    return sorted(path.stem for path in (FOLDER / "bus").glob("*.avsc"))
+
+
+def own_subject(name: str) -> str:
+    """The subject in the schema registry under which an own message stands."""
+    return f"bus.{name}"
+
+
+class OwnMessages:
+    """Encodes and decodes own messages; `prepare` once, before anything else."""
+
+    def __init__(self, client: SchemaRegistryClient) -> None:
+        self._client = client
+        self._ids: dict[str, int] = {}
+        self._parsed = {name: parse(own_schema(name)) for name in own_names()}
+        self._by_id: dict[int, Any] = {}
+
+    async def prepare(self) -> None:
+        """Learn the ids of the own schemas; registers those that are new. Raises SchemaRegistryUnreachable."""
+        for name in self._parsed:
+            self._ids[name] = await self._client.register(own_subject(name), own_schema(name))
+            self._by_id[self._ids[name]] = self._parsed[name]
+
+    def encode(self, name: str, message: Message) -> bytes:
+        """The framed bytes of a message. Raises ValueError for one that does not fit its schema."""
+        return frame(self._ids[name], encode(self._parsed[name], message))
+
+    async def decode(self, data: bytes) -> Message:
+        """The message in framed bytes, by its writer's schema. Raises RecordUnreadable, SchemaUnknown."""
+        schema_id, body = unframe(data)
+        if schema_id not in self._by_id:
+            self._by_id[schema_id] = parse(await self._client.schema(schema_id))
+        message = decode(self._by_id[schema_id], body)
+        if not isinstance(message, dict):
+            raise RecordUnreadable(schema_id=schema_id, reason="it is not a record")
+        return message

@@ -1,0 +1,1 @@
+"""Consent: events, what follows from them, and their bytes."""

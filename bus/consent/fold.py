@@ -1,0 +1,34 @@
+"""The fold of consent events: how a person stands to an agreement after each event. Pure.
+
+What counts, with the reason:
+- an event seen before changes nothing: networks and counters repeat themselves;
+- a withdrawal always counts, whatever time it carries: clocks err, and stopping is never wrong;
+- a giving that is older than the newest withdrawal changes nothing: the person's last word stands;
+- of two givings the later one in the log stands: it may name another revision or another end.
+"""
+
+from dataclasses import replace
+
+from bus.model.consent import Consent, ConsentAction, ConsentEvent
+
+NEVER = Consent()
+"""How everybody stands to every agreement before the first event."""
+
+
+def fold(before: Consent, event: ConsentEvent) -> Consent:
+    """The standing after one more event; the same object when the event changes nothing."""
+    if event.event_id in before.seen:
+        return before
+    seen = before.seen | {event.event_id}
+    if event.action is ConsentAction.WITHDRAW:
+        withdrawn_at = max(event.at_ms, before.withdrawn_at_ms or event.at_ms)
+        return Consent(given=None, withdrawn_at_ms=withdrawn_at, seen=seen)
+    if before.withdrawn_at_ms is not None and event.at_ms <= before.withdrawn_at_ms:
+        return before
+    return Consent(given=event, withdrawn_at_ms=before.withdrawn_at_ms, seen=seen)
+
+
+def fold_unreadable(before: Consent, at_ms: int) -> Consent:
+    """The standing after an event that cannot be read: as after a withdrawal at `at_ms`, Kafka's time of the record."""
+    withdrawn_at = max(at_ms, before.withdrawn_at_ms or at_ms)
+    return replace(before, given=None, withdrawn_at_ms=withdrawn_at, unreadable=True)

@@ -1,0 +1,72 @@
+"""Which lanes are ours: one group member a process, that reads nothing and only learns its partitions.
+
+A lane is moved in order: `gave_up` is awaited before the group goes on, so that a lane ends its transaction first. A
+member that lost its lanes without a call is kept from harm by the fence of the next owner.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from bus.kafka.access import KafkaAccess
+
+LanesChanged = Callable[[frozenset[int]], Awaitable[None]]
+
+POLL_MS = 500
+
+
+class LaneMember(ConsumerRebalanceListener):
+    """A member of the router's group; static, so that a restarted process gets its lanes back at once."""
+
+    def __init__(  # noqa: PLR0913 - three words of Kafka, two callbacks, and who we are
+        self,
+        access: KafkaAccess,
+        *,
+        topic: str,
+        group: str,
+        instance: str,
+        session_timeout_ms: int,
+        got: LanesChanged,
+        gave_up: LanesChanged,
+    ) -> None:
+        self._topic = topic
+        self._got = got
+        self._gave_up = gave_up
+        self._consumer = AIOKafkaConsumer(
+            **access.for_aiokafka(),
+            group_id=group,
+            group_instance_id=instance,
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=max(100, session_timeout_ms // 5),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+        )
+
+    async def start(self) -> None:
+        """Join the group; the callbacks follow."""
+        await self._consumer.start()
+        self._consumer.subscribe([self._topic], listener=self)
+
+    async def run(self) -> None:
+        """Stay a member until cancelled. Raises what ends the membership, such as another process of our name."""
+        while True:
+            await self._consumer.getmany(timeout_ms=POLL_MS)
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Leave the group's connection; a static member keeps its place until the session is over."""
+        await self._consumer.stop()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Called by the client before the group is joined again."""
+        lanes = frozenset(place.partition for place in revoked)
+        if lanes:
+            await self._gave_up(lanes)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Called by the client once the group has agreed."""
+        places = list(assigned)
+        if places:
+            self._consumer.pause(*places)  # what lies there is read by the lane itself
+            await self._got(frozenset(place.partition for place in places))

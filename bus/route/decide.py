@@ -1,0 +1,100 @@
+"""The decision about one record under one agreement. Everything else in the router obeys it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bus.agreements.route import Route
+from bus.errors import FieldMissing, FilterError
+from bus.model.consent import Consent
+from bus.model.key import UNKNOWN_SUBJECT
+from bus.model.reasons import Held, Reason
+from bus.register.state import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let the recipient have this view; `consent` is the event that allows it, None where an article of law does."""
+
+    view: dict[str, Any]
+    consent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Withhold:
+    """Let the recipient have nothing; what becomes of a copy already held follows from the reason."""
+
+    reason: Reason
+
+
+Decision = Release | Withhold
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whom a record is about, None in a dataset without subjects, and how they stand to the agreement."""
+
+    subject: str | None
+    consent: Consent
+
+
+def decide(record: Mapping[str, Any] | None, whose: Whose, route: Route, standing: Standing, now_ms: int) -> Decision:
+    """Release or withhold. Deny by default: only the last line releases.
+
+    `record` None means deleted at the source; `now_ms` is the time of the lane.
+    """
+    if record is None:
+        return Withhold(Reason.DELETED)
+    refusal = agreement_refusal(route, standing, now_ms) or consent_refusal(route, whose, now_ms)
+    if refusal is not None:
+        return Withhold(refusal)
+    try:
+        if not route.admits(record):
+            return Withhold(Reason.OUTSIDE_FILTER)
+        view = route.view(record)
+    except FilterError:
+        return Withhold(Reason.FILTER_ERROR)
+    except FieldMissing:
+        return Withhold(Reason.FIELD_MISSING)
+    given = whose.consent.given
+    return Release(view, given.event_id if route.needs_consent and given is not None else None)
+
+
+def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason | None:
+    """Why the agreement lets nothing through now, or None."""
+    if standing is Standing.ENDED:
+        return Reason.AGREEMENT_ENDED
+    if standing is Standing.SUSPENDED:
+        return Reason.AGREEMENT_SUSPENDED
+    if now_ms < route.valid_from_ms:
+        return Reason.AGREEMENT_NOT_YET
+    if route.valid_until_ms is not None and now_ms >= route.valid_until_ms:
+        return Reason.AGREEMENT_OVER
+    return None
+
+
+def consent_refusal(route: Route, whose: Whose, now_ms: int) -> Reason | None:  # noqa: PLR0911
+    """Why consent does not cover a release now, or None. One return a reason reads best: hence more than six."""
+    if not route.needs_consent:
+        return None
+    if whose.subject is None or whose.subject == UNKNOWN_SUBJECT:
+        return Reason.SUBJECT_UNKNOWN
+    given = whose.consent.given
+    if given is None:
+        if whose.consent.unreadable:
+            return Reason.CONSENT_UNREADABLE
+        return Reason.CONSENT_MISSING if whose.consent.withdrawn_at_ms is None else Reason.CONSENT_WITHDRAWN
+    if given.revision not in route.accepted_revisions:
+        return Reason.CONSENT_REVISION
+    if now_ms < given.valid_from_ms:
+        return Reason.CONSENT_NOT_YET
+    if given.valid_until_ms is not None and now_ms >= given.valid_until_ms:
+        return Reason.CONSENT_EXPIRED
+    return None
+
+
+def erases(reason: Reason, route: Route) -> bool:
+    """Whether a copy already held is erased when its record is withheld for this reason."""
+    if reason.held is not Held.AS_AGREED:
+        return reason.held is Held.ERASE
+    return not (route.keep_on_exit if reason is Reason.OUTSIDE_FILTER else route.keep_on_end)

@@ -1,0 +1,301 @@
+"""The core of a lane: pure. Given consents, changes, rules and the time, it drafts one transaction.
+
+No I/O, no clock, no randomness: the shell hands in what it read and writes what comes out. The order within a draft is
+the order of importance: consents and rules first, then changes, then what falls due, then catch-up with what is left.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bus.avro.codec import encode
+from bus.avro.frame import frame
+from bus.consent.fold import fold, fold_unreadable
+from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.model.change import Change
+from bus.model.consent import ConsentEvent
+from bus.model.key import RecordKey
+from bus.model.keyring import KeyRing
+from bus.model.reasons import Reason
+from bus.model.record import Incoming
+from bus.route.decide import Release, Whose, Withhold, decide, erases
+from bus.route.outputs import Delivery, agency_key, view_hash
+from bus.route.rules import Rule, Rules
+from bus.route.state import Cursor, Draft, Holding, LaneState, Position, StoredRecord
+
+Decode = Callable[[bytes], Mapping[str, Any]]
+"""A framed record to its values. Raises RecordUnreadable or SchemaUnknown: poison."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableConsent:
+    """A consent event whose key could be read and whose value could not."""
+
+    subject: str
+    agreement: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is no change: kept in `deadletters` as it came, with the reason."""
+
+    record: Incoming
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the shell read for one transaction, and up to where."""
+
+    consents: Sequence[ConsentEvent | UnreadableConsent] = ()
+    changes: Sequence[Change | Unreadable] = ()
+    consents_offset: int = 0
+    input_offsets: Mapping[str, int] = field(default_factory=dict)
+    later_consents: frozenset[tuple[str, str]] | None = None
+    """(subject, agreement) of consent events that are known and did not fit; None when none wait.
+
+    While some wait nothing is judged but what the events taken are about, and no pair that a later event is about.
+    """
+
+    existing_limit: int = 200
+    """Records that exist already and are judged anew, at the most."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A drafted transaction: the draft to apply after the commit, and what to write."""
+
+    draft: Draft
+    deliveries: list[Delivery] = field(default_factory=list)
+    withheld: Counter[tuple[str, Reason]] = field(default_factory=Counter)
+    dead: list[Unreadable] = field(default_factory=list)
+
+    def worth_writing(self, before: Position) -> bool:
+        """False when nothing was read, judged or due: then there is no transaction."""
+        after = self.draft.position
+        moved = (after.consents_offset, after.register_offset, after.inputs) != (
+            before.consents_offset,
+            before.register_offset,
+            before.inputs,
+        )
+        return moved or bool(self.deliveries or self.draft.cursors or self.draft.due_taken or self.dead)
+
+
+class LaneCore:
+    """Drafts transactions for one lane."""
+
+    def __init__(self, lane: int, keyring: KeyRing, decode: Decode) -> None:
+        self.lane = lane
+        self.keyring = keyring
+        self.decode = decode
+
+    def draft(self, state: LaneState, rules: Rules, inputs: Inputs, now_ms: int) -> Outcome:
+        """One transaction on top of `state`, which it leaves untouched."""
+        lane_time = max(now_ms, state.position.lane_time_ms)
+        position = Position(
+            lane_time_ms=lane_time,
+            block=state.position.block + 1,
+            consents_offset=max(inputs.consents_offset, state.position.consents_offset),
+            register_offset=max(rules.offset, state.position.register_offset),
+            inputs={**state.position.inputs, **inputs.input_offsets},
+        )
+        work = _Work(self, Outcome(Draft(state, position)), rules, lane_time)
+        work.take_consents(inputs.consents, inputs.later_consents or frozenset())
+        if inputs.later_consents is None:
+            work.take_changes(inputs.changes)
+            work.take_due(inputs.existing_limit)
+            work.catch_up(max(inputs.existing_limit // 5, inputs.existing_limit - len(inputs.changes)))
+        return work.outcome
+
+    def wake_at_ms(self, state: LaneState, rules: Rules) -> int | None:
+        """When something happens by itself next: a consent begins or expires, a validity or a retention is over."""
+        now_ms = state.position.lane_time_ms
+        moments = [rule.next_phase_ms(now_ms) for rule in rules.rules.values()]
+        moments.append(state.next_due_ms())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def behind(self, state: LaneState, rules: Rules, now_ms: int) -> bool:
+        """Whether records that exist still wait to be judged under a rule's present standing."""
+        return any(
+            cursor is None or not cursor.done or cursor.standing != rule.standing_text(now_ms)
+            for name, rule in rules.rules.items()
+            for cursor in [state.cursors.get(name)]
+        )
+
+
+class _Work:
+    """The drafting of one transaction."""
+
+    def __init__(self, core: LaneCore, outcome: Outcome, rules: Rules, now_ms: int) -> None:
+        self.outcome = outcome
+        self._core = core
+        self._draft = outcome.draft
+        self._rules = rules
+        self._now_ms = now_ms
+        self._decoded: tuple[bytes, Mapping[str, Any]] | None = None
+
+    # --- inputs -------------------------------------------------------------------------------------------------------
+
+    def take_consents(
+        self, events: Sequence[ConsentEvent | UnreadableConsent], later: frozenset[tuple[str, str]]
+    ) -> None:
+        """Fold all events first, then judge what they are about once: between them nothing may be released."""
+        touched: dict[tuple[str, str], None] = {}
+        for event in events:
+            pair = (event.subject, event.agreement)
+            before = self._draft.consent(*pair)
+            after = (
+                fold_unreadable(before, event.at_ms) if isinstance(event, UnreadableConsent) else fold(before, event)
+            )
+            if after is not before:
+                self._draft.consents[pair] = after
+                touched[pair] = None
+        for subject, agreement in touched.keys() - later:
+            self._judge_person(subject, agreement)
+
+    def take_changes(self, changes: Sequence[Change | Unreadable]) -> None:
+        """Take over each change and judge it under every agreement of its dataset."""
+        for change in changes:
+            if isinstance(change, Unreadable):
+                self.outcome.dead.append(change)
+            elif change.value is not None and (reason := self._poison(change.value)):
+                self.outcome.dead.append(Unreadable(_as_read(change), reason))
+            else:
+                key = change.key.encode()
+                stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
+                self._draft.records[(change.dataset, key)] = stored
+                self._judge_everywhere(change.dataset, change.key, key)
+
+    def take_due(self, limit: int) -> None:
+        """Judge anew whom a moment has passed for; a retention that is over erases."""
+        for _, kind, agreement, ident in self._draft.take_due(self._now_ms, limit):
+            if kind == "consent":
+                self._judge_person(ident.decode(), agreement)
+            else:
+                self._retention_over(agreement, ident)
+
+    def catch_up(self, limit: int) -> None:
+        """Judge records that exist under rules whose standing has changed, from where the cursor points."""
+        for name, rule in self._rules.rules.items():
+            if limit <= 0:
+                return
+            text = rule.standing_text(self._now_ms)
+            cursor = self._draft.cursor(name)
+            if cursor is None or cursor.standing != text:
+                cursor = Cursor(text)
+            elif cursor.done:
+                continue
+            limit -= self._advance(name, rule, cursor, limit)
+
+    def _advance(self, name: str, rule: Rule, cursor: Cursor, limit: int) -> int:
+        dataset = rule.route.dataset
+        keys = self._draft.state.keys_after(dataset, cursor.after, limit)
+        for key in keys:
+            if self._draft.record(dataset, key) is not None:
+                self._judge(rule, self._key(dataset, key), key)
+        after = keys[-1] if keys else cursor.after
+        self._draft.cursors[name] = replace(cursor, after=after, done=len(keys) < limit)
+        return len(keys)
+
+    # --- judging ------------------------------------------------------------------------------------------------------
+
+    def _judge_everywhere(self, dataset: str, record_key: RecordKey, key: bytes) -> None:
+        for rule in self._rules.of_dataset.get(dataset, ()):
+            self._judge(rule, record_key, key)
+
+    def _judge_person(self, subject: str, agreement: str) -> None:
+        rule = self._rules.rules.get(agreement)
+        if rule is None or not rule.route.needs_consent:
+            return  # a consent for what does not exist yet is kept, and counts when it does
+        for key in self._draft.keys_of_person(rule.route.dataset, agreement, subject):
+            self._judge(rule, self._key(rule.route.dataset, key), key)
+
+    def _judge(self, rule: Rule, record_key: RecordKey, key: bytes) -> None:
+        route = rule.route
+        stored = self._draft.record(route.dataset, key)
+        record = None if stored is None else self._values(stored.value)
+        consent = self._draft.consent(record_key.subject or "", route.agreement)
+        decision = decide(record, Whose(record_key.subject, consent), route, rule.standing, self._now_ms)
+        if isinstance(decision, Release):
+            self._release(rule, record_key, key, decision)
+        else:
+            self._withhold(rule, record_key, key, decision)
+
+    def _release(self, rule: Rule, record_key: RecordKey, key: bytes, decision: Release) -> None:
+        route = rule.route
+        value = frame(route.view_schema_id, encode(rule.view, decision.view))
+        place = agency_key(rule, record_key, self._core.lane)
+        hashed = view_hash(value, self._core.keyring)
+        before = self._draft.holding(route.agreement, key)
+        holding = Holding(
+            revision=route.revision,
+            topic=route.topic,
+            partition=place.partition,
+            key=place.key,
+            consent=decision.consent,
+            view_hash=hashed,
+            released_at_ms=self._now_ms,
+            due_ms=None if route.retention_ms is None else self._now_ms + route.retention_ms,
+        )
+        if before is not None and (before.topic, before.key) != (holding.topic, holding.key):
+            self._erase(rule, record_key, before, Reason.RECORD_MOVED)
+        elif before is not None and before.view_hash == hashed:
+            if (before.revision, before.consent) != (holding.revision, holding.consent):
+                self._draft.holdings[(route.agreement, key)] = replace(
+                    before, revision=holding.revision, consent=holding.consent
+                )
+            return  # the recipient has these very bytes already
+        self._draft.holdings[(route.agreement, key)] = holding
+        self.outcome.deliveries.append(Delivery(rule, holding, value, record_key.subject, reason=None))
+
+    def _withhold(self, rule: Rule, record_key: RecordKey, key: bytes, decision: Withhold) -> None:
+        route, reason = rule.route, decision.reason
+        if reason is not Reason.DELETED:
+            self.outcome.withheld[(route.agreement, reason)] += 1
+        before = self._draft.holding(route.agreement, key)
+        if before is not None and erases(reason, route):
+            self._erase(rule, record_key, before, reason)
+            self._draft.holdings[(route.agreement, key)] = None
+
+    def _retention_over(self, agreement: str, key: bytes) -> None:
+        rule, held = self._rules.rules.get(agreement), self._draft.holding(agreement, key)
+        if rule is None or held is None or held.due_ms is None or held.due_ms > self._now_ms:
+            return
+        if erases(Reason.RETENTION_OVER, rule.route):
+            self._erase(rule, self._key(rule.route.dataset, key), held, Reason.RETENTION_OVER)
+            self._draft.holdings[(agreement, key)] = None
+
+    def _erase(self, rule: Rule, record_key: RecordKey, held: Holding, reason: Reason) -> None:
+        self.outcome.deliveries.append(Delivery(rule, held, None, record_key.subject, reason))
+
+    def _poison(self, value: bytes) -> str | None:
+        try:
+            self._values(value)
+        except (RecordUnreadable, SchemaUnknown) as error:
+            return type(error).__name__
+        return None
+
+    def _values(self, value: bytes) -> Mapping[str, Any]:
+        """Decoded once, though judged under many agreements."""
+        if self._decoded is None or self._decoded[0] is not value:
+            self._decoded = (value, self._core.decode(value))
+        return self._decoded[1]
+
+    def _key(self, dataset: str, key: bytes) -> RecordKey:
+        return RecordKey.decode(key, has_subject=self._rules.has_subject.get(dataset, True))
+
+
+def _as_read(change: Change) -> Incoming:
+    if change.origin is None:
+        raise ValueError("a change that came from nowhere cannot be a dead letter")
+    return change.origin
+
+
+def by_agreement(withheld: Mapping[tuple[str, Reason], int]) -> dict[str, dict[str, int]]:
+    """Counts of withholdings as tables show them: agreement → reason → count."""
+    table: dict[str, dict[str, int]] = defaultdict(dict)
+    for (agreement, reason), count in withheld.items():
+        table[agreement][reason.value] = count
+    return dict(table)

@@ -1,0 +1,126 @@
+"""A lane's start: its committed state read back from `lane-state`, and the newest records from the changes topics."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from bus.avro.own import Message, OwnMessages
+from bus.consent.messages import standing
+from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import LogReader, Place, Reader
+from bus.model.change import Change, Operation
+from bus.model.key import RecordKey
+from bus.model.record import Incoming
+from bus.route.lane import Unreadable
+from bus.route.state import Cursor, Holding, LaneState, Position, StoredRecord
+from bus.topics import Topics
+
+Readable = Callable[[bytes], Awaitable[object]]
+"""Awaited with a framed value; raises RecordUnreadable or SchemaUnknown for poison."""
+
+
+class Loader:
+    """Reads back what a lane was. Use it only after fencing: then nobody else can still add to it."""
+
+    def __init__(self, access: KafkaAccess, topics: Topics, lane: int) -> None:
+        self._access = access
+        self._topics = topics
+        self._lane = lane
+
+    async def state(self, messages: OwnMessages) -> LaneState:
+        """The lane's position, consents, holdings and cursors, as last committed."""
+        reader = LogReader(self._access, self._topics.lane_state, self._lane, committed=True)
+        await reader.start()
+        try:
+            newest = {record.key: record for record in await reader.read_to_end()}
+        finally:
+            await reader.stop()
+        state = LaneState()
+        position = newest.pop(b"position", None)
+        if position is not None and position.value is not None:
+            state.position = position_of(await messages.decode(position.value))
+        for key, record in newest.items():
+            if key is not None and record.value is not None:
+                _put(state, key, await messages.decode(record.value))
+        return state
+
+    async def records(self, state: LaneState, has_subject: Mapping[str, bool], readable: Readable) -> None:
+        """The newest version of every record below the lane's position, into `state`.
+
+        Poison was put into `deadletters` when it was met, and is passed over here.
+        """
+        ends = {
+            Place(self._topics.changes(dataset), self._lane): offset
+            for dataset, offset in state.position.inputs.items()
+            if dataset in has_subject
+        }
+        if not ends:
+            return
+        reader = Reader(self._access, committed=True)
+        await reader.start()
+        try:
+            reader.assign(await reader.beginnings(ends))
+            async for records in reader.to_ends(ends):
+                for record in records:
+                    if record.offset < ends[Place(record.topic, record.partition)]:
+                        await self._record(state, change_of(record, self._topics, has_subject), readable)
+        finally:
+            await reader.stop()
+
+    async def _record(self, state: LaneState, change: Change | Unreadable, readable: Readable) -> None:
+        if isinstance(change, Unreadable):
+            return
+        if change.value is not None:
+            try:
+                await readable(change.value)
+            except (RecordUnreadable, SchemaUnknown):
+                return
+        stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
+        state.put_record(change.dataset, change.key.encode(), stored)
+
+
+def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool]) -> Change | Unreadable:
+    """The change in a record of a changes topic; Unreadable for one without a proper key."""
+    dataset = record.topic.removeprefix(topics.changes_prefix)
+    try:
+        key = RecordKey.decode(record.key or b"", has_subject=has_subject[dataset])
+    except ValueError:
+        return Unreadable(record, "key-unreadable")
+    word = (record.header("ce_type") or "").rpartition(".")[2]
+    operation = Operation(word) if word in list(Operation) else Operation.UPDATED
+    return Change(dataset, key, operation, record.value, record.offset, record.timestamp_ms, record)
+
+
+def position_of(message: Message) -> Position:
+    """A position from its message."""
+    return Position(
+        message["lane_time"],
+        message["block"],
+        message["consents_offset"],
+        message["register_offset"],
+        message["inputs"],
+    )
+
+
+def _put(state: LaneState, key: bytes, message: Message) -> None:
+    kind, _, rest = key.partition(b"/")
+    if kind == b"consent":
+        subject, _, agreement = rest.decode().partition("/")
+        state.put_consent(subject, agreement, standing(message))
+    elif kind == b"holding":
+        name, _, record_key = rest.partition(b"/")
+        state.put_holding(name.decode(), record_key, _holding(message))
+    elif kind == b"cursor":
+        state.cursors[rest.decode()] = Cursor(message["standing"], message["after"], message["done"])
+
+
+def _holding(message: Message) -> Holding:
+    return Holding(
+        revision=message["revision"],
+        topic=message["topic"],
+        partition=message["partition"],
+        key=message["key"],
+        consent=message["consent"],
+        view_hash=message["view_hash"],
+        released_at_ms=message["released_at"],
+        due_ms=message["due"],
+    )

@@ -1,0 +1,117 @@
+"""The rules of a moment: the register's agreements, compiled. Immutable; pinned for a transaction."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from bus.agreements.compile import compile_route
+from bus.agreements.document import AgreementDocument
+from bus.agreements.route import Route
+from bus.avro.codec import Parsed, parse
+from bus.avro.datasets import Dataset, dataset_of
+from bus.errors import BusError
+from bus.model.keyring import KeyRing
+from bus.register.state import AgreementEntry, RegisterState, Standing
+from bus.telemetry import Event, emit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """An agreement that can be obeyed: its route, its standing, and its view's schema ready to encode."""
+
+    route: Route
+    standing: Standing
+    view: Parsed
+    partitions: int
+    pseudonym: Callable[[str], str]
+    """How a value stands where this recipient must not see it."""
+
+    def phase(self, now_ms: int) -> str:
+        """Where `now` lies against the agreement's validity."""
+        if now_ms < self.route.valid_from_ms:
+            return "before"
+        over = self.route.valid_until_ms is not None and now_ms >= self.route.valid_until_ms
+        return "over" if over else "within"
+
+    def standing_text(self, now_ms: int) -> str:
+        """Names everything in the rule that can change what is released: when it changes, all records are judged."""
+        return f"{self.route.number}.{self.route.revision}.{self.standing}.{self.phase(now_ms)}"
+
+    def next_phase_ms(self, now_ms: int) -> int | None:
+        """When the phase changes next, or None."""
+        moments = (self.route.valid_from_ms, self.route.valid_until_ms)
+        return min((moment for moment in moments if moment is not None and moment > now_ms), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All rules as of the facts below `offset`."""
+
+    offset: int = 0
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    of_dataset: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    has_subject: Mapping[str, bool] = field(default_factory=dict)
+
+
+class RuleBook:
+    """Compiles the register into rules; what has not changed is not compiled again."""
+
+    def __init__(self, keyring: KeyRing, *, lanes: int, pseudonymous_partitions: int) -> None:
+        self._keyring = keyring
+        self._lanes = lanes
+        self._pseudonymous_partitions = pseudonymous_partitions
+        self._compiled: dict[str, tuple[AgreementEntry, Rule]] = {}
+        self._datasets: dict[str, tuple[int, Dataset]] = {}
+
+    def compile(self, state: RegisterState) -> Rules:
+        """The rules of a state. An agreement that cannot be compiled lets nothing through, and is reported."""
+        datasets = {name: self._dataset(name, state) for name in state.datasets}
+        rules: dict[str, Rule] = {}
+        for entry in state.agreements.values():
+            try:
+                rules[entry.agreement] = self._rule(entry, datasets, suspended=state.everything_suspended)
+            except (BusError, KeyError, ValueError) as error:
+                emit(Event.FACT_IGNORED, agreement=entry.agreement, reason=type(error).__name__)
+        of_dataset: dict[str, list[Rule]] = defaultdict(list)
+        for rule in rules.values():
+            of_dataset[rule.route.dataset].append(rule)
+        return Rules(
+            state.offset,
+            rules,
+            {name: tuple(listed) for name, listed in of_dataset.items()},
+            {name: dataset.subject is not None for name, dataset in datasets.items()},
+        )
+
+    def _dataset(self, name: str, state: RegisterState) -> Dataset:
+        entry = state.datasets[name]
+        known = self._datasets.get(name)
+        if known is None or known[0] != entry.schema_id:
+            known = self._datasets[name] = (entry.schema_id, dataset_of(dict(entry.schema), place=name))
+        return known[1]
+
+    def _rule(self, entry: AgreementEntry, datasets: Mapping[str, Dataset], *, suspended: bool) -> Rule:
+        known = self._compiled.get(entry.agreement)
+        if known is None or known[0] != entry:
+            known = self._compiled[entry.agreement] = (entry, self._compile(entry, datasets))
+        rule = known[1]
+        if suspended and rule.standing is Standing.ACTIVE:
+            return replace(rule, standing=Standing.SUSPENDED)
+        return rule
+
+    def _compile(self, entry: AgreementEntry, datasets: Mapping[str, Dataset]) -> Rule:
+        document = AgreementDocument.model_validate(entry.document)
+        pseudonym = partial(self._keyring.pseudonym, document.recipient, entry.epoch)
+        route = compile_route(
+            document,
+            datasets[document.dataset],
+            number=entry.number,
+            topic=entry.topic,
+            view_schema_id=entry.view_schema_id,
+            pseudonym=pseudonym,
+            accepted_revisions=entry.accepted_revisions,
+            consent_basis_code=entry.consent_basis,
+        )
+        partitions = self._pseudonymous_partitions if route.pseudonymous else self._lanes
+        view = parse(route.view_schema, schema_id=entry.view_schema_id)
+        return Rule(route, entry.standing, view, partitions, pseudonym)

@@ -1,0 +1,307 @@
+"""The shell of a lane: fence, read back, serve. It moves bytes; what they mean is decided in the core."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bus import clock
+from bus.avro.client import SchemaRegistryClient
+from bus.avro.codec import Parsed, decode, parse
+from bus.avro.frame import schema_id_of, unframe
+from bus.avro.own import OwnMessages
+from bus.consent.messages import consent_event, split_key
+from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import Place, Reader
+from bus.kafka.pump import Pump
+from bus.kafka.rights import router_group
+from bus.kafka.transactions import TransactionalWriter
+from bus.model.change import Change
+from bus.model.consent import ConsentEvent
+from bus.model.keyring import KeyRing
+from bus.model.reasons import Reason
+from bus.model.record import Incoming, Outgoing
+from bus.register.log import Register
+from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
+from bus.route.load import Loader, change_of
+from bus.route.outputs import Writer
+from bus.route.rules import RuleBook, Rules
+from bus.route.state import LaneState
+from bus.settings import RouteSettings
+from bus.telemetry import Event, emit
+from bus.topics import Topics
+
+CONSENTS_AT_ONCE = 5000
+"""Consent events of one transaction at the most; a batch of changes is only judged when none wait."""
+
+IDLE_SECONDS = 5.0
+"""A lane with nothing to do looks again after this long even if nothing woke it."""
+
+
+class Schemas:
+    """Schemas by id, so that a batch can be decoded without waiting in its midst."""
+
+    def __init__(self, client: SchemaRegistryClient) -> None:
+        self._client = client
+        self._parsed: dict[int, Parsed] = {}
+
+    async def know(self, value: bytes) -> None:
+        """Fetch the schema of a framed value if need be.
+
+        Raises RecordUnreadable, SchemaUnknown: poison; SchemaRegistryUnreachable: wait.
+        """
+        schema_id = schema_id_of(value)
+        if schema_id not in self._parsed:
+            self._parsed[schema_id] = parse(await self._client.schema(schema_id), schema_id=schema_id)
+
+    async def readable(self, value: bytes) -> None:
+        """Fetch and decode. Raises as `know` does."""
+        await self.know(value)
+        self.decode(value)
+
+    def decode(self, value: bytes) -> Mapping[str, Any]:
+        """The record in a framed value whose schema is known. Raises RecordUnreadable, SchemaUnknown."""
+        schema_id, body = unframe(value)
+        if schema_id not in self._parsed:
+            raise SchemaUnknown(schema_id=schema_id)
+        record = decode(self._parsed[schema_id], body)
+        if not isinstance(record, dict):
+            raise RecordUnreadable(schema_id=schema_id, reason="it is not a record")
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all lanes of a process share."""
+
+    access: KafkaAccess
+    topics: Topics
+    settings: RouteSettings
+    keyring: KeyRing
+    messages: OwnMessages
+    schemas: Schemas
+    register: Register
+    book: RuleBook
+    ends: Reader
+    """Asks for the ends of partitions, on a connection of its own: on one that fetches, the answer would wait for the
+    fetch."""
+
+
+@dataclass(slots=True)
+class LaneReport:
+    """How a lane fares, for status and logs."""
+
+    lane: int
+    transactions: int = 0
+    released: int = 0
+    erased: int = 0
+    dead_letters: int = 0
+    withheld: Counter[tuple[str, Reason]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Records taken for one transaction, as read; `later_consents` as in `Inputs`."""
+
+    consents: list[Incoming]
+    changes: list[Incoming]
+    consents_offset: int
+    later_consents: frozenset[tuple[str, str]] | None
+
+
+class Lane:
+    """One lane, served by this process from `start` until `stop` is set."""
+
+    def __init__(self, lane: int, parts: Parts) -> None:
+        self.report = LaneReport(lane)
+        self.serving = asyncio.Event()
+        self._lane = lane
+        self._parts = parts
+        self._core = LaneCore(lane, parts.keyring, parts.schemas.decode)
+        self._writer_of_records = Writer(lane, parts.topics, parts.keyring, parts.messages)
+        self._wake = asyncio.Event()
+        self._stop = False
+        self._consents_place = Place(parts.topics.consents, lane)
+        self._batch_limit = parts.settings.batch_records
+        self._refused: set[tuple[str, int]] = set()
+        self._transactions = self._new_transactions()
+        self._state = LaneState()
+        self._rules = Rules()
+        self._compiled_from = -1
+
+    def stop(self) -> None:
+        """Ask the lane to finish its transaction and end."""
+        self._stop = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Let the lane look for news now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Fence, read back, serve until stopped. Raises what ended it; then start a new Lane."""
+        consents = Pump(self._parts.access, self._wake, committed=False)
+        changes = Pump(self._parts.access, self._wake, committed=True)
+        try:
+            await self._transactions.start()  # from here on no predecessor can commit: what is read now is final
+            await self._read_back()
+            await consents.start({self._consents_place: self._state.position.consents_offset})
+            await changes.start(self._change_places())
+            emit(Event.LANE_STARTED, lane=self._lane, block=self._state.position.block)
+            self.serving.set()
+            await self._serve(consents, changes)
+            emit(Event.LANE_STOPPED, lane=self._lane, block=self._state.position.block)
+        finally:
+            await asyncio.gather(self._transactions.stop(), consents.stop(), changes.stop(), return_exceptions=True)
+
+    async def _read_back(self) -> None:
+        loader = Loader(self._parts.access, self._parts.topics, self._lane)
+        self._state = await loader.state(self._parts.messages)
+        await self._newest_rules()
+        await loader.records(self._state, self._rules.has_subject, self._parts.schemas.readable)
+
+    async def _serve(self, consents: Pump, changes: Pump) -> None:
+        while not self._stop:
+            self._wake.clear()
+            await self._newest_rules()
+            if changes.places != self._change_places().keys():
+                changes.assign(self._change_places())
+            taken = await self._take(consents, changes)
+            outcome = self._core.draft(self._state, self._rules, await self._inputs(taken), clock.now_ms())
+            if not outcome.worth_writing(self._state.position):
+                await self._rest()
+                continue
+            try:
+                await self._transactions.commit(self._records(outcome))
+            except RecordRefused:
+                await self._try_smaller(taken, consents, changes)
+                continue
+            self._applied(outcome)
+            self._batch_limit = self._parts.settings.batch_records
+
+    async def _try_smaller(self, taken: "Taken", consents: Pump, changes: Pump) -> None:
+        """Nothing was written: halve the batch until the record that the broker refuses stands alone, then bury it."""
+        if not taken.changes:
+            raise RecordRefused(topic=self._parts.topics.lane_state, partition=self._lane, reason="no change to blame")
+        consents.put_back(taken.consents)
+        changes.put_back(taken.changes)
+        if len(taken.changes) == 1:
+            self._refused.add((taken.changes[0].topic, taken.changes[0].offset))
+        self._batch_limit = max(1, len(taken.changes) // 2)
+        await self._transactions.stop()  # its sequence has a gap
+        self._transactions = self._new_transactions()
+        await self._transactions.start()
+
+    def _new_transactions(self) -> TransactionalWriter:
+        return TransactionalWriter(
+            self._parts.access,
+            f"{router_group(self._parts.topics)}-{self._lane}",
+            timeout_ms=self._parts.settings.transaction_timeout_ms,
+        )
+
+    async def _newest_rules(self) -> None:
+        ends = await self._parts.ends.ends([Place(self._parts.topics.register, 0)])
+        state = self._parts.register.state
+        if state.offset < ends[Place(self._parts.topics.register, 0)]:
+            state = await self._parts.register.newest()
+        if state.offset != self._compiled_from:
+            self._rules = self._parts.book.compile(state)
+            self._compiled_from = state.offset
+
+    def _change_places(self) -> dict[Place, int]:
+        inputs = self._state.position.inputs
+        return {
+            Place(self._parts.topics.changes(dataset), self._lane): inputs.get(dataset, 0)
+            for dataset in self._rules.has_subject
+        }
+
+    async def _take(self, consents: Pump, changes: Pump) -> "Taken":
+        """Changes first and then consents up to their end as of now, so that no change is judged by older consents."""
+        changes_taken = changes.take(self._batch_limit)
+        end = (await self._parts.ends.ends([self._consents_place]))[self._consents_place]
+        await consents.until(self._consents_place, end)
+        events = consents.take(CONSENTS_AT_ONCE)
+        later = frozenset(pair for record in consents.waiting() if (pair := _pair(record)) is not None)
+        if len(consents):
+            changes.put_back(changes_taken)
+            changes_taken = []
+        offset = events[-1].offset + 1 if events else consents.reached(self._consents_place)
+        return Taken(events, changes_taken, offset, later if len(consents) else None)
+
+    async def _inputs(self, taken: "Taken") -> Inputs:
+        prefix = self._parts.topics.changes_prefix
+        return Inputs(
+            consents=[event for record in taken.consents if (event := await self._consent_of(record)) is not None],
+            changes=[await self._change_of(record) for record in taken.changes],
+            consents_offset=taken.consents_offset,
+            input_offsets={record.topic.removeprefix(prefix): record.offset + 1 for record in taken.changes},
+            later_consents=taken.later_consents,
+            existing_limit=self._batch_limit,
+        )
+
+    async def _change_of(self, record: Incoming) -> Change | Unreadable:
+        if (record.topic, record.offset) in self._refused:
+            return Unreadable(record, "refused-by-broker")
+        change = change_of(record, self._parts.topics, self._rules.has_subject)
+        if isinstance(change, Change) and change.value is not None:
+            try:
+                await self._parts.schemas.know(change.value)
+            except (RecordUnreadable, SchemaUnknown) as error:
+                return Unreadable(record, type(error).__name__)
+        return change
+
+    async def _consent_of(self, record: Incoming) -> ConsentEvent | UnreadableConsent | None:
+        pair = _pair(record)
+        if pair is None:
+            emit(Event.CONSENT_UNREADABLE, lane=self._lane, offset=record.offset, key_readable=False)
+            return None
+        try:
+            event: ConsentEvent | None = consent_event(await self._parts.messages.decode(record.value or b""))
+        except (RecordUnreadable, SchemaUnknown, KeyError, ValueError):
+            event = None
+        if event is None or (event.subject, event.agreement) != pair:
+            emit(Event.CONSENT_UNREADABLE, lane=self._lane, offset=record.offset, key_readable=True)
+            return UnreadableConsent(*pair, record.timestamp_ms)
+        return event
+
+    def _records(self, outcome: Outcome) -> list[Outgoing]:
+        withheld = [
+            {"agreement": agreement, "reason": reason.value, "count": count}
+            for (agreement, reason), count in outcome.withheld.items()
+        ]
+        dead = [self._writer_of_records.dead_letter(letter.record, letter.reason) for letter in outcome.dead]
+        return self._writer_of_records.records(outcome.draft, outcome.deliveries, withheld, dead)
+
+    def _applied(self, outcome: Outcome) -> None:
+        self._state.apply(outcome.draft)
+        self.report.transactions += 1
+        self.report.released += sum(delivery.value is not None for delivery in outcome.deliveries)
+        self.report.erased += sum(delivery.value is None for delivery in outcome.deliveries)
+        self.report.withheld.update(outcome.withheld)
+        self.report.dead_letters += len(outcome.dead)
+        for letter in outcome.dead:
+            emit(
+                Event.RECORD_DEAD,
+                lane=self._lane,
+                topic=letter.record.topic,
+                offset=letter.record.offset,
+                reason=letter.reason,
+            )
+
+    async def _rest(self) -> None:
+        """Until something arrives or falls due."""
+        due = self._core.wake_at_ms(self._state, self._rules)
+        seconds = IDLE_SECONDS if due is None else min(IDLE_SECONDS, max(0.0, (due - clock.now_ms()) / 1000))
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def _pair(record: Incoming) -> tuple[str, str] | None:
+    try:
+        return split_key(record.key or b"")
+    except ValueError:
+        return None
