@@ -176,7 +176,7 @@ class Families:
             self._grow_up(child, home)
 
     def _settle(self, commune: Commune, founders: list[Draft], since: date) -> Home:
-        home = Home(commune, _address(self._dice, commune), since, founders)
+        home = Home(commune, address(self._dice, commune), since, founders)
         self.homes.append(home)
         for person in founders:
             person.home = home
@@ -232,7 +232,8 @@ class Families:
         self._couple(husband, wife, commune)
 
 
-def _address(dice: Dice, commune: Commune) -> str:
+def address(dice: Dice, commune: Commune) -> str:
+    """A house number with a street in a ward, with a hamlet elsewhere."""
     if commune.urban:
         return f"Số {dice.between(1, 320)} {dice.pick(STREETS)}"
     return f"Thôn {dice.between(1, 14)}, nhà {dice.between(1, 160)}"
@@ -286,7 +287,7 @@ def _away(dice: Dice, draft: Draft) -> Stay | None:
     if draft.marital_status != "SINGLE" or not 18 <= draft.age <= 32 or not dice.chance(0.3):
         return None
     commune = dice.pick(UNITS.communes_of[dice.pick(_CITIES)])
-    return Stay(commune.province, commune.code, _address(dice, commune), day_between(dice, date(2024, 8, 1), TODAY))
+    return Stay(commune.province, commune.code, address(dice, commune), day_between(dice, date(2024, 8, 1), TODAY))
 
 
 def _eid_level(dice: Dice, age: int) -> int:

@@ -1,0 +1,78 @@
+"""What the bus finds by the entry point group `bus.country`: the pretend country."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from bus.model.country import ConnectorPlace, Country, CountryProcess, Made, Place, Step
+from seeds import consents, day, live
+from seeds.country import Country as Generated
+from seeds.filling import fill
+from seeds.site import Site
+
+_HERE = Path(__file__).parent
+
+
+class Pretend:
+    """The pretend country."""
+
+    @property
+    def agencies_file(self) -> Path:
+        """The YAML file of the agencies."""
+        return _HERE / "agencies.yaml"
+
+    @property
+    def agreements_dir(self) -> Path:
+        """The folder of the sharing agreements."""
+        return _HERE / "agreements"
+
+    @property
+    def schemas_dir(self) -> Path:
+        """The folder of the datasets' schemas."""
+        return _HERE.parent / "schemas" / "changes"
+
+    def processes(self, place: Place) -> tuple[CountryProcess, ...]:
+        """The systems that are not databases."""
+        site = Site(place)
+        files = ("--drop", str(site.drop))
+        return (_process(site, "tax"), _process(site, "insurance", *files))
+
+    def connectors(self, place: Place) -> tuple[ConnectorPlace, ...]:
+        """One for each registry."""
+        site = Site(place)
+        return (
+            ConnectorPlace("population", {"dsn": site.database("population")}),
+            ConnectorPlace("land", {"dsn": site.database("land")}),
+            ConnectorPlace("tax", {"url": site.url("tax"), "token": site.token("tax")}),
+            ConnectorPlace("insurance", {"folder": str(site.drop)}),
+        )
+
+    async def make(self, place: Place, *, people: int, seed: int) -> Made:
+        """Fill the four systems; see `filling.fill`."""
+        return await asyncio.to_thread(fill, Site(place), Generated(seed, people))
+
+    def consents(self, place: Place, *, seed: int) -> AsyncIterator[Step]:
+        """The morning's consents."""
+        return consents.morning(Site(place), consents.consent_agreements(self.agreements_dir), seed)
+
+    def day(self, place: Place, *, seed: int) -> AsyncIterator[Step]:
+        """The scripted day."""
+        return day.day(Site(place), consents.consent_agreements(self.agreements_dir), seed)
+
+    def live(self, place: Place, *, rate: float, seed: int) -> AsyncIterator[Step]:
+        """Endless small changes."""
+        return live.live(Site(place), rate, seed)
+
+
+def _process(site: Site, system: str, *more: str) -> CountryProcess:
+    argv = (
+        *(sys.executable, "-m", f"seeds.systems.{system}"),
+        *("--data", str(site.data(system)), "--port", str(site.port(system))),
+        *("--token-file", str(site.token_file(system))),
+        *more,
+    )
+    return CountryProcess(f"country-{system}", argv, {})
+
+
+PRETEND: Country = Pretend()
