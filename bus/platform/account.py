@@ -37,6 +37,11 @@ class Account:
         if self.ids:
             os.chown(path, *self.ids)
 
+    def remove(self) -> None:
+        """Delete what lies outside the home; nothing when all of it is in the home."""
+        if self.ids:
+            shutil.rmtree(self.data)
+
 
 def popen_ids(ids: tuple[int, int] | None) -> dict[str, Any]:
     """User and group as the subprocess module wants them; nothing for our own."""
@@ -70,14 +75,23 @@ def as_other_account(home: Home) -> Account:
     ids = (entry.pw_uid, entry.pw_gid)
     folder = _SHARED / f"bus-postgres-{sha256(str(home.path).encode()).hexdigest()[:16]}"
     _make_for(folder, ids)
-    programs = folder / "pginstall"
-    if not programs.is_dir():
-        draft = folder / "pginstall.new"
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(_programs().parent, draft, symlinks=True)
-        draft.rename(programs)
+    programs = _copied(folder / "package")
     emit(Event.POSTGRES_ACCOUNT, account=entry.pw_name, folder=str(folder))
-    return Account(programs / "bin", folder, ids=ids)
+    return Account(programs, folder, ids=ids)
+
+
+def _copied(place: Path) -> Path:
+    """The programs and the libraries that they find by their relative place, copied once; as whole or not at all."""
+    programs = _programs()
+    package = programs.parent.parent
+    if not place.is_dir():
+        draft = place.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        for part in package.parent.glob(f"{package.name}*"):
+            if part.is_dir():
+                shutil.copytree(part, draft / part.name, symlinks=True)
+        draft.rename(place)
+    return place / programs.relative_to(package.parent)
 
 
 def _make_for(folder: Path, ids: tuple[int, int]) -> None:

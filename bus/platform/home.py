@@ -1,6 +1,7 @@
 """BUS_HOME: the one folder of all local state, and the files by which its processes find each other."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bus.clock import now_ms
-from bus.errors import HomeUnusable
+from bus.errors import DiskFull, HomeUnusable
 from bus.settings import Settings
 
 READY_FILE_VARIABLE = "BUS_READY_FILE"
@@ -131,9 +132,14 @@ def read_object(file: Path) -> dict[str, Any] | None:
 
 
 def _draft(file: Path, text: str) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(descriptor, "w") as draft:
-        draft.write(text)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        with os.fdopen(descriptor, "w") as draft:
+            draft.write(text)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFull(folder=file.parent, what=f"writing {file.name}") from error
+        raise
     return Path(name)
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from threading import Event
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -49,18 +50,23 @@ def pinned_jars() -> tuple[PinnedJar, ...]:
 
 
 def kafka_jars(
-    cache: Path, *, jars: Iterable[PinnedJar] | None = None, fetch: Fetcher | None = None
+    cache: Path,
+    *,
+    jars: Iterable[PinnedJar] | None = None,
+    fetch: Fetcher | None = None,
+    given_up: Event | None = None,
 ) -> tuple[Path, ...]:
     """The jars as files, each checked now; those that are missing or damaged are fetched, the others need no network.
 
     A jar enters the folder by a rename after its check, so an interruption leaves whole jars and nothing else.
-    Raises DownloadFailed, JarCorrupt or DiskFull; what had arrived stays.
+    Raises DownloadFailed, JarCorrupt or DiskFull; what had arrived stays. Set `given_up` from another thread to
+    begin no further download.
     """
     folder = cache / f"kafka-{KAFKA_VERSION}"
     wanted = tuple(jars) if jars is not None else pinned_jars()
     missing = [jar for jar in wanted if not _is_good(folder / jar.file_name, jar)]
     if missing:
-        _fetch_all(missing, folder, fetch or fetch_with_jgo)
+        _fetch_all(missing, folder, fetch or fetch_with_jgo, given_up or Event())
     return tuple(folder / jar.file_name for jar in wanted)
 
 
@@ -72,11 +78,11 @@ def fetch_with_jgo(jar: PinnedJar, scratch: Path) -> Path:
     return Path(context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
 
 
-def _fetch_all(missing: list[PinnedJar], folder: Path, fetch: Fetcher) -> None:
+def _fetch_all(missing: list[PinnedJar], folder: Path, fetch: Fetcher, given_up: Event) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
         task = progress.add_task(f"Apache Kafka {KAFKA_VERSION}: fetching jars, once", total=len(missing))
-        coming: list[Future[None]] = [pool.submit(_fetch_one, jar, folder, fetch) for jar in missing]
+        coming: list[Future[None]] = [pool.submit(_fetch_one, jar, folder, fetch, given_up) for jar in missing]
         try:
             for done in as_completed(coming):
                 done.result()
@@ -86,7 +92,9 @@ def _fetch_all(missing: list[PinnedJar], folder: Path, fetch: Fetcher) -> None:
             raise
 
 
-def _fetch_one(jar: PinnedJar, folder: Path, fetch: Fetcher) -> None:
+def _fetch_one(jar: PinnedJar, folder: Path, fetch: Fetcher, given_up: Event) -> None:
+    if given_up.is_set():
+        raise DownloadFailed(coordinate=jar.coordinate, reason="given up")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".arriving-") as scratch:

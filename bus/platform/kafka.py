@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import subprocess
+import threading
 import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class LocalKafka:
 
         Raises DownloadFailed, JarCorrupt, DiskFull, JavaMissing, PortTaken, ProcessDied or ProcessNotReady.
         """
-        jars = await asyncio.to_thread(kafka_jars, self._cache)
+        jars = await _jars(self._cache)
         java = await asyncio.to_thread(find_java, self._java or Settings().java)
         environment = {"CLASSPATH": ":".join(map(str, jars))}
         ports = self._ports()
@@ -156,6 +157,15 @@ class LocalKafka:
             details={"bootstrap": f"{LOOPBACK}:{ports.client}"},
             stop_timeout_seconds=30,
         )
+
+
+async def _jars(cache: Path) -> tuple[Path, ...]:
+    """The jars, without blocking the loop; when this is cancelled, no further download begins."""
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(kafka_jars, cache, given_up=given_up)
+    finally:
+        given_up.set()
 
 
 def local_access(home: Home, port: int, user: str) -> KafkaAccess:

@@ -32,10 +32,10 @@ def is_free(port: int) -> bool:
         return True
 
 
-def accepts(port: int, *, timeout_seconds: float = 0.5) -> bool:
-    """Whether somebody accepts connections on a port of the loopback interface."""
+def accepts(port: int, *, host: str = LOOPBACK, timeout_seconds: float = 0.5) -> bool:
+    """Whether somebody accepts connections on a port."""
     try:
-        socket.create_connection((LOOPBACK, port), timeout=timeout_seconds).close()
+        socket.create_connection((host, port), timeout=timeout_seconds).close()
     except OSError:
         return False
     return True

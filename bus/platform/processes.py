@@ -172,11 +172,20 @@ class Supervisor:
             code = child.popen.poll()
             if code is not None:
                 raise self._explained(
-                    child, ProcessDied(name=spec.name, code=code, log=child.record.log, last=self._last(child))
+                    child,
+                    ProcessDied(
+                        name=spec.name,
+                        code=code,
+                        log=child.record.log,
+                        last=last_lines(Path(child.record.log), child.log_offset),
+                    ),
                 )
             if monotonic() > deadline:
                 raise ProcessNotReady(
-                    name=spec.name, seconds=spec.ready_timeout_seconds, log=child.record.log, last=self._last(child)
+                    name=spec.name,
+                    seconds=spec.ready_timeout_seconds,
+                    log=child.record.log,
+                    last=last_lines(Path(child.record.log), child.log_offset),
                 )
             if await _answers(spec):
                 self.home.announce_for(spec.name, child.popen.pid, port=spec.port, **spec.details)
@@ -226,13 +235,6 @@ class Supervisor:
         child.popen.wait()
         forget(self.home, child.spec.name)
 
-    def _last(self, child: _Child) -> str:
-        """The last lines that this start wrote to its log."""
-        with Path(child.record.log).open("rb") as log:
-            log.seek(child.log_offset)
-            lines = log.read().decode(errors="replace").splitlines()
-        return "\n".join(f"  | {line}" for line in lines[-_QUOTED_LINES:]) or "  | (nothing)"
-
     def _explained(self, child: _Child, died: ProcessDied) -> BusError:
         """A better word for a death whose cause stands in the log."""
         last = str(died.details["last"])
@@ -241,6 +243,14 @@ class Supervisor:
         if "Address already in use" in last and child.spec.port:
             return PortTaken(port=child.spec.port, name=child.spec.name)
         return died
+
+
+def last_lines(log: Path, offset: int) -> str:
+    """The last lines that were written to a log since it was `offset` bytes long, indented for an error's text."""
+    with log.open("rb") as opened:
+        opened.seek(offset)
+        lines = opened.read().decode(errors="replace").splitlines()
+    return "\n".join(f"  | {line}" for line in lines[-_QUOTED_LINES:]) or "  | (nothing)"
 
 
 def _record(spec: ProcessSpec, pid: int, log: str, restarts: int) -> ProcessRecord:

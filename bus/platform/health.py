@@ -1,0 +1,106 @@
+"""What runs in a home and how it fares: the answer of `bus status`."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from bus.clock import now_ms
+from bus.platform import kafka, postgres
+from bus.platform.hold import holder
+from bus.platform.home import Home
+from bus.platform.ports import LOOPBACK, accepts
+from bus.platform.reach import SCHEMA_REGISTRY
+from bus.platform.records import ProcessRecord, find_running, recorded
+from bus.settings import Settings
+
+_USUAL_PORT = {kafka.NAME: 9092, postgres.NAME: 5432, SCHEMA_REGISTRY: 80}
+
+
+class Health(StrEnum):
+    """How a process fares."""
+
+    READY = "ready"
+    STARTING = "starting"
+    SILENT = "silent"  # it lives, and its port accepts nothing
+    DEAD = "dead"  # it has ended without being asked to; its parent, if there is one, starts it again
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One process, as it was found. One of the user's own has no pid; `address` is host:port, or empty."""
+
+    name: str
+    pid: int | None
+    address: str
+    uptime_seconds: int | None
+    health: Health
+    restarts: int
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All that runs in a home. `parent` is the process that holds it; without one nothing is started again."""
+
+    home: str
+    parent: int | None
+    processes: tuple[Seen, ...]
+
+    @property
+    def all_ready(self) -> bool:
+        """Whether something runs and all of it is ready."""
+        return bool(self.processes) and all(seen.health is Health.READY for seen in self.processes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {**asdict(self), "all_ready": self.all_ready}
+
+
+def survey(settings: Settings, home: Home) -> Survey:
+    """Look at every process that was started in the home, and at the user's own servers when anything runs there."""
+    running = find_running(home)
+    alive = {record.pid for record in running}
+    dead = [record for record in recorded(home) if record.pid not in alive]
+    seen = [_seen(home, record, alive=True) for record in running] + [_seen(home, dead, alive=False) for dead in dead]
+    parent = holder(home)
+    return Survey(str(home.path), parent, tuple(seen + (_own(settings) if seen or parent else [])))
+
+
+def _seen(home: Home, record: ProcessRecord, *, alive: bool) -> Seen:
+    told = home.endpoint(record.name)
+    port = (told or {}).get("port") or record.port
+    return Seen(
+        name=record.name,
+        pid=record.pid if alive else None,
+        address=f"{LOOPBACK}:{port}" if port else "",
+        uptime_seconds=max(0, now_ms() - record.started_ms) // 1000 if alive else None,
+        health=_health(alive=alive, told=told is not None, port=port),
+        restarts=record.restarts,
+        log=record.log,
+    )
+
+
+def _health(*, alive: bool, told: bool, port: int | None) -> Health:
+    if not alive:
+        return Health.DEAD
+    if not told:
+        return Health.STARTING
+    return Health.READY if port is None or accepts(port) else Health.SILENT
+
+
+def _own(settings: Settings) -> list[Seen]:
+    """The user's own servers, which the bus neither starts nor ends."""
+    named = {
+        kafka.NAME: f"kafka://{settings.kafka.split(',')[0]}" if settings.kafka else None,
+        postgres.NAME: settings.postgres,
+        SCHEMA_REGISTRY: settings.schema_registry,
+    }
+    return [_own_seen(name, url) for name, url in named.items() if url]
+
+
+def _own_seen(name: str, url: str) -> Seen:
+    place = urlsplit(url)
+    host, port = place.hostname or LOOPBACK, place.port or (443 if place.scheme == "https" else _USUAL_PORT[name])
+    health = Health.READY if accepts(port, host=host, timeout_seconds=2) else Health.SILENT
+    return Seen(f"{name} (yours)", None, f"{host}:{port}", None, health, 0, "")
