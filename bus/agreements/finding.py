@@ -1,0 +1,97 @@
+"""A finding: what is wrong with an agreement, where, what is allowed instead, and the nearest name.
+
+The sentences stand by code and language in `words/<language>.yaml`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ruamel.yaml import YAML
+
+LANGUAGES = ("en", "vi")
+"""The languages that the tool speaks."""
+
+
+class Severity(StrEnum):
+    """An ERROR stops the agreement from being used; a WARNING is for people to weigh."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a file: line and column from 1, and how many characters of that line are meant."""
+
+    file: str
+    line: int
+    column: int
+    length: int
+    line_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding. `details` fill the sentence of `code`; `allowed` lists what could stand there."""
+
+    code: str
+    place: Place
+    details: tuple[tuple[str, str], ...] = ()
+    allowed: tuple[str, ...] = ()
+    suggestion: str | None = None
+    severity: Severity = Severity.ERROR
+
+    def sentence(self, language: str = "en") -> str:
+        """What is wrong, and what to write instead, in one line."""
+        words = words_of(language)
+        details = {name: words["terms"].get(value, value) for name, value in self.details}
+        parts = [words["findings"][self.code].format(**details)]
+        if self.suggestion is not None:
+            parts.append(words["suggestion"].format(suggestion=self.suggestion))
+        elif self.allowed:
+            parts.append(words["allowed"].format(allowed=", ".join(self.allowed)))
+        return "; ".join(parts)
+
+    def render(self, language: str = "en") -> str:
+        """The place, the sentence, and the line with a caret under what is meant."""
+        place = self.place
+        head = f"{place.file}:{place.line}:{place.column}: {self.severity} {self.code}: {self.sentence(language)}"
+        if not place.line_text:
+            return head
+        margin = f"{place.line:>5} | "
+        caret = " " * (len(margin) - 2) + "| " + " " * (place.column - 1) + "^" * max(place.length, 1)
+        return f"{head}\n{margin}{place.line_text}\n{caret}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "file": self.place.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "severity": self.severity.value,
+            "code": self.code,
+            "message": self.sentence(),
+            "allowed": list(self.allowed),
+            "suggestion": self.suggestion,
+        }
+
+
+def nearest(text: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one was likely to be."""
+    close = difflib.get_close_matches(text, list(known), 1)
+    return close[0] if close else None
+
+
+@cache
+def words_of(language: str) -> Mapping[str, Any]:
+    """The sentences and terms of a language. Raises KeyError for one that the tool does not speak."""
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    text = files("bus.agreements.words").joinpath(f"{language}.yaml").read_text(encoding="utf-8")
+    words: Mapping[str, Any] = YAML(typ="safe").load(text)
+    return words

@@ -1,0 +1,177 @@
+"""A YAML text read so that every value knows its place, and nothing is guessed.
+
+Stricter than YAML: a key given twice, a plain `yes`, `no`, `on` or `off`, an anchor, an alias and a tag are findings.
+Dates stay texts; what they are is for the key to say.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from bus.agreements.finding import Finding, Place
+
+Step = str | int
+Where = tuple[Step, ...]
+_SURPRISES = {"yes": "true", "no": "false", "on": "true", "off": "false", "y": "true", "n": "false"}
+_TAG = "tag:yaml.org,2002:"
+_KNOWN_TAGS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "str", "map", "seq")}
+
+
+@dataclass
+class Text:
+    """A file's text with its values and their places. `data` is made of dict, list, str, int, float, bool and None."""
+
+    file: str
+    lines: list[str]
+    source: str
+    data: Any = None
+    findings: list[Finding] = field(default_factory=list)
+    _keys: dict[Where, Node] = field(default_factory=dict)
+    _values: dict[Where, Node] = field(default_factory=dict)
+    _met: set[int] = field(default_factory=set)
+
+    def key(self, where: Where) -> Place:
+        """The place of a key, or of the nearest thing around it that the file has."""
+        while where not in self._keys and where not in self._values:
+            where = where[:-1]
+        node = self._keys.get(where)
+        return self._of(node) if node is not None else self.value(where)
+
+    def value(self, where: Where, start: int = 0, end: int | None = None) -> Place:
+        """The place of a value, or of a part of a text: characters [start, end) of it.
+
+        Where the file has no such value, the key around the gap is meant.
+        """
+        if where not in self._values:
+            return self.key(where[:-1]) if where else Place(self.file, 1, 1, 1, self._line(0))
+        node = self._values[where]
+        if end is None or not isinstance(node, ScalarNode):
+            return self._of(node)
+        first = self._offset(node, start)
+        last = self._offset(node, max(start, end - 1))
+        line, column = self._line_column(first)
+        return self._place(line, column, last - first + 1)
+
+    def _of(self, node: Node) -> Place:
+        mark, end = node.start_mark, node.end_mark
+        length = end.column - mark.column if end.line == mark.line else len(self._line(mark.line)) - mark.column
+        if isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
+            length = 1
+        return self._place(mark.line, mark.column, length)
+
+    def _place(self, line: int, column: int, length: int) -> Place:
+        text = self._line(line)
+        return Place(self.file, line + 1, column + 1, max(1, min(length, len(text) - column)), text)
+
+    def _line(self, number: int) -> str:
+        return self.lines[number] if number < len(self.lines) else ""
+
+    def _line_column(self, index: int) -> tuple[int, int]:
+        before = self.source[:index]
+        return before.count("\n"), index - (before.rfind("\n") + 1)
+
+    def _offset(self, node: ScalarNode, wanted: int) -> int:
+        """Where character `wanted` of a scalar's value stands in the file: quotes, folding and indents are skipped."""
+        begin: int = node.start_mark.index
+        at = begin
+        if node.style in {"|", ">"}:
+            at = self.source.find("\n", at) + 1
+        elif node.style in {"'", '"'}:
+            at += 1
+        found = at
+        for character in node.value[: wanted + 1]:
+            if character.isspace():
+                continue
+            found = self.source.find(character, at)
+            if found < 0:
+                return begin
+            at = found + 1
+        return found
+
+    def report(self, code: str, place: Place, suggestion: str | None = None, **details: str) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(code, place, tuple(details.items()), suggestion=suggestion))
+
+    def read(self, node: Node, where: Where) -> Any:
+        """The plain value of a node, noting places and surprises on the way."""
+        self._values[where] = node
+        if id(node) in self._met or node.anchor:
+            self.report("yaml-anchor", self._of(node))
+            if id(node) in self._met:
+                return None
+        self._met.add(id(node))
+        if str(node.tag) not in _KNOWN_TAGS:
+            self.report("yaml-tag", self._of(node), text=str(node.tag))
+        if isinstance(node, MappingNode):
+            return dict(self._items(node, where))
+        if isinstance(node, SequenceNode):
+            return [self.read(item, (*where, number)) for number, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
+        return self._scalar(node)
+
+    def _items(self, node: MappingNode, where: Where) -> Iterator[tuple[str, Any]]:
+        seen: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            name = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
+            if name in seen:
+                self.report("duplicate-key", self._of(key_node), text=name, line=str(seen[name]))
+                continue
+            seen[name] = key_node.start_mark.line + 1
+            self._keys[(*where, name)] = key_node
+            yield name, self.read(value_node, (*where, name))
+
+    def _scalar(self, node: ScalarNode) -> Any:
+        text, plain = node.value, node.style is None
+        if plain and text.lower() in _SURPRISES:
+            meant = _SURPRISES[text.lower()]
+            self.report("yaml-yes-no", self._of(node), f'"{text}"', text=text, meant=meant)
+            return text
+        tag = str(node.tag).removeprefix(_TAG)
+        try:
+            match tag:
+                case "null":
+                    return None
+                case "bool":
+                    return text.lower() == "true"
+                case "int":
+                    return int(text.replace("_", ""), 0)
+                case "float":
+                    return float(text.replace("_", ""))
+        except ValueError:  # 0123 and the like: an identifier that lost its quotes
+            self.report("yaml-number", self._of(node), f'"{text}"', text=text)
+        return text
+
+
+def read_text(source: Path | str, name: str | None = None) -> Text:
+    """Read a file, or a text (then `name` stands for the file). What is not YAML comes as a finding, `data` None."""
+    if isinstance(source, Path):
+        name = name or str(source)
+        try:
+            source = source.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            text = Text(name, [], "")
+            text.report("yaml", Place(name, 1, 1, 1, ""), problem="not UTF-8")
+            return text
+    text = Text(name or "<text>", source.splitlines(), source)
+    try:
+        node = YAML().compose(io.StringIO(source))
+    except (MarkedYAMLError, DuplicateKeyError) as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        text.report("yaml", text._place(line, column, 1), problem=str(error.problem))  # noqa: SLF001 - its own module
+        return text
+    except YAMLError as error:  # characters that YAML refuses have a position, no mark
+        text.report("yaml", text.value(()), problem=str(error).splitlines()[0])
+        return text
+    if not isinstance(node, MappingNode):
+        text.report("yaml-not-a-mapping", text.value(()))
+        return text
+    text.data = text.read(node, ())
+    return text
