@@ -102,7 +102,7 @@ class SchemaRegistryClient:
         if (subject, text) not in self._ids:
             path = f"/subjects/{quote(subject, safe='')}"
             answer = await self._ask("POST", path, {"schema": text})
-            if _code(answer) in ABSENT:
+            if _code(answer) in (*ABSENT, SCHEMA_NOT_FOUND):
                 answer = await self._ask("POST", f"{path}/versions", {"schema": text})
             self._ids[subject, text] = int(self._body(answer, subject)["id"])
         return self._ids[subject, text]
