@@ -20,6 +20,9 @@ from bus.agreements.finding import Finding, Place
 Step = str | int
 Where = tuple[Step, ...]
 _SURPRISES = {"yes": "true", "no": "false", "on": "true", "off": "false", "y": "true", "n": "false"}
+_FOLD = "\a"
+"""Where the round-trip reader saw a folded line end."""
+
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "str", "map", "seq")}
 
@@ -128,6 +131,7 @@ class Text:
             yield name, self.read(value_node, (*where, name))
 
     def _scalar(self, node: ScalarNode) -> Any:
+        node.value = node.value.replace(_FOLD, "")
         text, plain = node.value, node.style is None
         if plain and text.lower() in _SURPRISES:
             meant = _SURPRISES[text.lower()]
