@@ -104,7 +104,7 @@ class Admin:
 
     async def ensure_rights(self, rights: Iterable[Right]) -> None:
         """Give rights; those that are there already stay."""
-        bindings = [_binding(right) for right in rights]
+        bindings = [_binding(right) for right in dict.fromkeys(rights)]  # the client refuses one that is named twice
         if bindings:
             await _all(self._client.create_acls(bindings, request_timeout=ANSWER_SECONDS))
 

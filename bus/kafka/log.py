@@ -93,17 +93,19 @@ class LogReader:
     def __init__(self, access: KafkaAccess, topic: str, partition: int = 0, *, committed: bool = True) -> None:
         self.place = Place(topic, partition)
         self._reader = Reader(access, committed=committed)
+        # On the connection that fetches, a question for the end would wait behind the fetch.
+        self._asker = Reader(access, committed=committed)
 
     async def start(self, from_offset: int | None = None) -> None:
         """Connect; without an offset, from the oldest record."""
-        await self._reader.start()
+        await asyncio.gather(self._reader.start(), self._asker.start())
         if from_offset is None:
-            from_offset = (await self._reader.beginnings([self.place]))[self.place]
+            from_offset = (await self._asker.beginnings([self.place]))[self.place]
         self._reader.assign({self.place: from_offset})
 
     async def stop(self) -> None:
-        """Close the connection."""
-        await self._reader.stop()
+        """Close the connections."""
+        await asyncio.gather(self._reader.stop(), self._asker.stop())
 
     async def position(self) -> int:
         """The offset of the next record to be read."""
@@ -111,11 +113,11 @@ class LogReader:
 
     async def end(self) -> int:
         """The offset after the newest record, asked of the broker now."""
-        return (await self._reader.ends([self.place]))[self.place]
+        return (await self._asker.ends([self.place]))[self.place]
 
     async def read_to_end(self) -> list[Incoming]:
         """Everything up to what was the end when it was asked, from where the last call stopped."""
-        ends = await self._reader.ends([self.place])
+        ends = await self._asker.ends([self.place])
         return [record async for records in self._reader.to_ends(ends) for record in records]
 
     async def follow(self) -> AsyncIterator[Incoming]:
