@@ -44,9 +44,15 @@ class OwnMessages:
         self._by_id: dict[int, Any] = {}
 
     async def prepare(self) -> None:
-        """Learn the ids of the own schemas; registers those that are new. Raises SchemaRegistryUnreachable."""
+        """Learn the ids of the own schemas; registers those that are new, which only a writer may.
+
+        Raises SchemaRegistryUnreachable, SchemaRefused.
+        """
         for name in self._parsed:
-            self._ids[name] = await self._client.register(own_subject(name), own_schema(name))
+            subject, schema = own_subject(name), own_schema(name)
+            found = await self._client.latest(subject)
+            known = found is not None and found.schema == schema
+            self._ids[name] = found.schema_id if known and found else await self._client.register(subject, schema)
             self._by_id[self._ids[name]] = self._parsed[name]
 
     def encode(self, name: str, message: Message) -> bytes:
