@@ -4,7 +4,7 @@ Who gives what follows from the seed, so that the day knows whom it may let with
 """
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -79,7 +79,7 @@ def gives(seed: int, agreement: str, subject: str) -> bool:
     return Dice("consent", seed, agreement, subject).chance(WILLING)
 
 
-async def morning(site: Site, agreements: tuple[str, ...], seed: int) -> AsyncIterator[Step]:
+async def morning(site: Site, agreements: tuple[str, ...], seed: int) -> AsyncGenerator[Step, None]:
     """About 60 % of the adults consent to each agreement that needs it."""
     people = await adults(site)
     for agreement in agreements:

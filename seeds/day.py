@@ -1,7 +1,7 @@
 """A scripted day: what a country does between morning and evening, told in steps."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
 from bus.model.country import Step
@@ -76,7 +76,7 @@ SCRIPT: tuple[Scene | Turn, ...] = (
 )
 
 
-async def day(site: Site, agreements: tuple[str, ...], seed: int) -> AsyncIterator[Step]:
+async def day(site: Site, agreements: tuple[str, ...], seed: int) -> AsyncGenerator[Step, None]:
     """The script, scene by scene. Without a citizen API the citizens' turns are left out."""
     citizens = await adults(site)
     async with open_offices(site) as offices:

@@ -1,7 +1,7 @@
 """A country that keeps going: endless small changes, for operators to watch."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from bus.model.country import Step
 from seeds import events
@@ -29,7 +29,7 @@ _OFTEN = Weighted(
 )
 
 
-async def live(site: Site, rate: float, seed: int) -> AsyncIterator[Step]:
+async def live(site: Site, rate: float, seed: int) -> AsyncGenerator[Step, None]:
     """About `rate` changed records a second, more than 0, until the caller stops asking.
 
     A change that finds nobody is skipped. Work that took longer than its share of time is not made up for.

@@ -166,7 +166,8 @@ class Families:
         """They marry, live somewhere, have children; some part, some die. Then the grown children do the same."""
         dice = self._dice
         younger = max(husband.birth_date, wife.birth_date)
-        wedding = day_between(dice, younger + timedelta(days=366 * 20), min(TODAY, younger + timedelta(days=366 * 29)))
+        first, last = (min(TODAY, younger + timedelta(days=366 * age)) for age in (20, 29))
+        wedding = day_between(dice, first, last)
         home = self._settle(commune, [husband, wife], wedding)
         self._children(husband, wife, home)
         for partner in (husband, wife):

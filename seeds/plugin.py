@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from bus.model.country import ConnectorPlace, Country, CountryProcess, Made, Place, Step
@@ -52,15 +52,15 @@ class Pretend:
         """Fill the four systems; see `filling.fill`."""
         return await asyncio.to_thread(fill, Site(place), Generated(seed, people))
 
-    def consents(self, place: Place, *, seed: int) -> AsyncIterator[Step]:
+    def consents(self, place: Place, *, seed: int) -> AsyncGenerator[Step, None]:
         """The morning's consents."""
         return consents.morning(Site(place), consents.consent_agreements(self.agreements_dir), seed)
 
-    def day(self, place: Place, *, seed: int) -> AsyncIterator[Step]:
+    def day(self, place: Place, *, seed: int) -> AsyncGenerator[Step, None]:
         """The scripted day."""
         return day.day(Site(place), consents.consent_agreements(self.agreements_dir), seed)
 
-    def live(self, place: Place, *, rate: float, seed: int) -> AsyncIterator[Step]:
+    def live(self, place: Place, *, rate: float, seed: int) -> AsyncGenerator[Step, None]:
         """Endless small changes."""
         return live.live(Site(place), rate, seed)
 

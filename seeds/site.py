@@ -22,7 +22,7 @@ class Site:
     @property
     def folder(self) -> Path:
         """The country's own folder."""
-        return self.place.home / "country"
+        return self.place.home.absolute() / "country"
 
     def data(self, system: str) -> Path:
         """The folder of a system's state."""

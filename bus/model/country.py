@@ -4,7 +4,7 @@ The bus ships none. One is found by the entry point group `bus.country`; it impo
 folder, so a real country takes the place of a pretended one without a change to the bus.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -105,14 +105,14 @@ class Country(Protocol):
         """
         ...
 
-    def consents(self, place: Place, *, seed: int) -> AsyncIterator[Step]:
+    def consents(self, place: Place, *, seed: int) -> AsyncGenerator[Step, None]:
         """The morning: citizens give their consents, one step for each agreement that needs them."""
         ...
 
-    def day(self, place: Place, *, seed: int) -> AsyncIterator[Step]:
+    def day(self, place: Place, *, seed: int) -> AsyncGenerator[Step, None]:
         """A scripted day; each step is done when it is yielded, and the next one waits until it is asked for."""
         ...
 
-    def live(self, place: Place, *, rate: float, seed: int) -> AsyncIterator[Step]:
+    def live(self, place: Place, *, rate: float, seed: int) -> AsyncGenerator[Step, None]:
         """Endless small changes, about `rate` a second."""
         ...

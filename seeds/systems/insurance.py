@@ -194,10 +194,17 @@ async def _exports(request: Request) -> Response:
 
 
 async def _list(request: Request) -> Response:
-    """GET /coverage?personal_id=…: the covers of one person."""
+    """GET /coverage?personal_id=…: the covers of one person; ?after_key=KEY&limit=N: all, by key."""
     store: Store = request.app.state.store
-    person = request.query_params.get("personal_id", "")
-    return JSONResponse({"records": store.of_person(COVERAGE, person).records})
+    person = request.query_params.get("personal_id")
+    if person is not None:
+        return JSONResponse({"records": store.of_person(COVERAGE, person).records})
+    try:
+        limit = max(1, min(_PAGE, int(request.query_params.get("limit", "100"))))
+    except ValueError:
+        return refusal(422, "limit is a whole number")
+    page = store.page(COVERAGE, after_key=request.query_params.get("after_key", ""), limit=limit)
+    return JSONResponse({"records": page.records, "next_key": page.next_key})
 
 
 async def _create(request: Request) -> Response:
