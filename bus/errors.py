@@ -273,6 +273,13 @@ class FieldMissing(BusError):
     remedy = "The registry's schema and the agreement have grown apart: check the agreement against the newest schema."
 
 
+class AgreementUnfit(BusError):
+    """An agreement of the register does not fit its dataset, or breaks a rule; it lets nothing through."""
+
+    message = "the agreement {agreement} does not fit {dataset}: {reason}"
+    remedy = "Check it with `bus agreement check` against the newest schema, and activate the mended text."
+
+
 class AgreementWrong(BusError):
     """An agreement was to be used that has findings."""
 
@@ -285,6 +292,54 @@ class CountryFileWrong(BusError):
 
     message = "{file} cannot be used: {findings}"
     remedy = "Mend the file; the agencies' README shows its keys."
+
+
+class ConsentApiUnreachable(BusError):
+    """The consent API did not answer, or something else did."""
+
+    message = "the consent API at {url} does not answer ({reason})"
+    remedy = "Is it running? `bus status` shows the local one; BUS_CITIZEN names another."
+    retryable = True
+
+
+class ConsentRefused(BusError):
+    """The consent API refused a request; nothing was written."""
+
+    message = "the consent API refused the request: {reason}"
+    remedy = "{instead}"
+
+
+class ActsRefused(BusError):
+    """A request to the consent API is refused whole; `findings` says where and why."""
+
+    message = "{count} things are wrong with the request; nothing of it was written"
+    remedy = "Mend them: each is told with its place, the reason and a remedy."
+
+
+class NotNow(BusError):
+    """The consent API cannot know or do at this moment what is asked; nothing is lost."""
+
+    message = "{what}"
+    remedy = "Send the same again in a moment: an event that is sent twice, with the same id, counts once."
+    retryable = True
+
+
+class ConsentPending(BusError):
+    """A consent event lies in its topic, and its lane has not come to it."""
+
+    message = "the event at partition {partition} offset {offset} is still pending after {seconds:.0f} s"
+    remedy = "It is safe and takes effect when the router serves that lane: `bus status` shows whether it runs."
+    retryable = True
+
+
+# --- recipients -------------------------------------------------------------------------------------------------------
+
+
+class TopicForbidden(BusError):
+    """The broker lets this user not read a topic."""
+
+    message = "the broker lets the user {user} not read {topics}"
+    remedy = "An agency reads its own topics only. Enrolling it again (`bus register`) gives it its rights."
 
 
 # --- connectors -------------------------------------------------------------------------------------------------------
@@ -326,6 +381,14 @@ class PositionLost(BusError):
 
     message = "the source of connector {connector} no longer has what follows its position: {reason}"
     remedy = "A full snapshot follows by itself, then tombstones for the records that it did not meet."
+
+
+class NotCaughtUp(BusError):
+    """A connector did not publish what its source held, in the time given."""
+
+    message = "not caught up with their sources after {seconds:.0f} s: {connectors}"
+    remedy = "`bus connector status` shows where each stands; its log says what it waits for."
+    retryable = True
 
 
 class DatasetUnregistered(BusError):

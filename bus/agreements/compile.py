@@ -10,10 +10,11 @@ from bus.agreements.filters.compile import compile_filter
 from bus.agreements.filters.parser import parse
 from bus.agreements.retention import duration_ms
 from bus.agreements.route import Route
+from bus.agreements.rules import unfit
 from bus.agreements.shape import shape_of
 from bus.agreements.view import compile_view, view_schema
 from bus.avro.datasets import Dataset
-from bus.errors import FilterError
+from bus.errors import AgreementUnfit, FilterError
 
 DAY_MS = 86_400_000
 
@@ -29,11 +30,14 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
     consent_basis_code: str,
     accepted_revisions: frozenset[str] = frozenset(),
 ) -> Route:
-    """The route of an agreement that `check` found nothing wrong with.
+    """The route of an agreement. Raises AgreementUnfit for one that does not fit the dataset, or breaks a rule.
 
     `pseudonym` is bound to the recipient and its epoch. `consent_basis_code` is the country's code of consent as a
     legal basis. `accepted_revisions` are older revisions whose consents still hold; see `bus.agreements.widening`.
     """
+    reason = unfit(document, dataset)
+    if reason is not None:
+        raise AgreementUnfit(agreement=document.id, dataset=dataset.name, reason=reason)
     own = revision(document)
     as_they_are = {rule.name for rule in document.fields if rule.transform is None}
     first, last = document.valid.from_, document.valid.until

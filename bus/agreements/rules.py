@@ -259,14 +259,21 @@ def _in_filter(case: Case, problem: Problem) -> Finding:
     return Finding(problem.code, place, problem.details, problem.allowed, problem.suggestion)
 
 
-RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
-    (names_exist, frozenset({"dataset"})),
-    (recipient_receives, frozenset({"recipient"})),
-    (recipient_by_consent, frozenset({"recipient", "dataset", "basis"})),
-    (title_in_every_language, frozenset({"title"})),
-    (purpose_in_every_language, frozenset({"purpose"})),
+def unfit(document: AgreementDocument, dataset: Dataset) -> str | None:
+    """The first reason why a document that comes from elsewhere than a checked text must not be obeyed, or None.
+
+    The rules of the document against its dataset's newest schema; not those about languages and agencies.
+    """
+    case = Case(document, Text("register", [], ""), {}, dataset, {dataset.name: dataset}, _NOBODY, None)
+    if document.dataset != dataset.name:
+        return f"it is about {document.dataset}"
+    return next((finding.sentence() for rule, _ in RULES_OF_THE_DOCUMENT for finding in rule(case)), None)
+
+
+_NOBODY = Agencies(languages=("en",), consent_basis="none", agencies=())
+
+RULES_OF_THE_DOCUMENT: tuple[tuple[Rule, frozenset[str]], ...] = (
     (basis_is_one, frozenset({"basis"})),
-    (basis_is_known, frozenset({"basis"})),
     (people_and_identifier, frozenset({"dataset", "basis", "identifier"})),
     (valid_forwards, frozenset({"valid"})),
     (timezone_exists, frozenset({"timezone"})),
@@ -274,4 +281,15 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (fields_fit, frozenset({"fields", "dataset", "identifier", "max_category"})),
     (filter_fits, frozenset({"filter"})),
 )
-"""Each rule with the keys that it reads: it is left out when the form of one of them is wrong."""
+"""Rules that need nothing but document and dataset, each with the keys that it reads."""
+
+RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
+    (names_exist, frozenset({"dataset"})),
+    (recipient_receives, frozenset({"recipient"})),
+    (recipient_by_consent, frozenset({"recipient", "dataset", "basis"})),
+    (title_in_every_language, frozenset({"title"})),
+    (purpose_in_every_language, frozenset({"purpose"})),
+    (basis_is_known, frozenset({"basis"})),
+    *RULES_OF_THE_DOCUMENT,
+)
+"""Every rule: one is left out when the form of a key that it reads is wrong."""

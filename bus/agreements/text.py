@@ -42,7 +42,7 @@ class Text:
 
     def key(self, where: Where) -> Place:
         """The place of a key, or of the nearest thing around it that the file has."""
-        while where not in self._keys and where not in self._values:
+        while where and where not in self._keys and where not in self._values:
             where = where[:-1]
         node = self._keys.get(where)
         return self._of(node) if node is not None else self.value(where)
@@ -53,7 +53,7 @@ class Text:
         Where the file has no such value, the key around the gap is meant.
         """
         if where not in self._values:
-            return self.key(where[:-1]) if where else Place(self.file, 1, 1, 1, self._line(0))
+            return self.key(where[:-1]) if where else self._place(0, 0, 1)
         node = self._values[where]
         if end is None or not isinstance(node, ScalarNode):
             return self._of(node)
