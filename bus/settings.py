@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     schema_registry: str | None = Field(
         default=None, description="URL of your own schema registry; then none is started here"
     )
+    citizen: str | None = Field(
+        default=None, description="URL of a consent API elsewhere, for `bus consent`; unset: the one that runs here"
+    )
 
     kafka_port: int | None = Field(
         default=None, ge=1, le=65535, description="port of the local Kafka; unset: a free one, kept from start to start"
@@ -91,6 +94,18 @@ class SchemaRegistrySettings(BaseSettings):
     )
     username: str | None = Field(default=None, description="HTTP Basic user at your own registry")
     password: SecretStr | None = Field(default=None, description="its password")
+
+
+class CitizenSettings(BaseSettings):
+    """How the consent API is served here, and how one is spoken to (BUS_CITIZEN_…)."""
+
+    model_config = SettingsConfigDict(env_prefix="BUS_CITIZEN_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = Field(default="127.0.0.1", description="address that the consent API served here listens on")
+    port: int = Field(default=0, ge=0, le=65535, description="its port; 0 takes a free one")
+    token: SecretStr | None = Field(
+        default=None, description="the bearer token that callers need; unset: the secret citizen-token in BUS_HOME"
+    )
 
 
 class RouteSettings(BaseSettings):

@@ -45,12 +45,18 @@ class Event(StrEnum):
     ROW_DEAD = "row-dead", "warning", "A row does not fit its dataset's contract; it lies in deadletters, untouched."
     SECRET_REFUSED = "secret-refused", "warning", "Rows marked as state secrets were refused; nothing of them is kept."
     FILE_READ = "file-read", "info", "An exported file was read whole."
+    SWEEP_HELD = "sweep-held", "error", "A full export is empty or has lines that name no record: it erases nothing."
     FILE_IGNORED = "file-ignored", "warning", "An exported file was not read, and why."
 
     # --- schema registry and consent API ---
     SCHEMA_REGISTERED = "schema-registered", "info", "A schema became a version of a subject."
     SCHEMA_ENTRY_UNREADABLE = "schema-entry-unreadable", "warning", "An entry of `schemas` makes no sense and is passed."
     SCHEMA_STORE_FAILED = "schema-store-failed", "warning", "The topic `schemas` does not answer; callers wait."
+    CONSENTS_TAKEN = "consents-taken", "info", "Consent events of one request were written; how many."
+    CONSENTS_REFUSED = "consents-refused", "info", "A request was refused whole; how many things were wrong with it."
+    CONSENT_API_FAILED = "consent-api-failed", "warning", "A request could not be served now; the caller tries again."
+    FOLLOWING_FAILED = "following-failed", "warning", "Consents and positions cannot be read; it is tried again."
+    POSITION_UNREADABLE = "position-unreadable", "warning", "A lane's position could not be read; the next one follows."
 
     # --- local platform ---
     CHILD_DIED = "child-died", "warning", "A local process died and will be started again; its log says why."

@@ -1,0 +1,176 @@
+"""The consent API over HTTP. Errors always have one form: `{"errors": [{"place", "reason", "remedy"}]}`."""
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bus.citizen.desk import ConsentDesk, Taken
+from bus.citizen.request import Finding, read_acts, refused
+from bus.errors import ActsRefused, BusError, NotNow
+from bus.kafka.log import KafkaError
+from bus.telemetry import Event, emit
+
+MOST_BYTES = 8 << 20
+LONGEST_WAIT_SECONDS = 10.0
+LARGEST_OFFSET = 2**63 - 1
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def application(desk: ConsentDesk, *, token: str) -> Starlette:
+    """The API; all but `/health` needs the bearer token."""
+    api = _Api(desk)
+
+    def guarded(path: str, handler: Handler, method: str) -> Route:
+        return Route(path, _answering(_knowing(handler, token)), methods=[method])
+
+    return Starlette(
+        routes=[
+            guarded("/v1/consents", api.take, "POST"),
+            guarded("/v1/consents/{event_id:path}", api.event, "GET"),
+            guarded("/v1/effective", api.effective, "GET"),
+            guarded("/v1/subjects/{subject}/consents", api.standings, "GET"),
+            Route("/health", api.health, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _no_route},
+    )
+
+
+class _Api:
+    """One method a path."""
+
+    def __init__(self, desk: ConsentDesk) -> None:
+        self._desk = desk
+
+    async def take(self, request: Request) -> Response:
+        """202 and where each event lies; 422 and what is wrong, and then nothing was written."""
+        body = await _body(request)
+        taken = await self._desk.take(read_acts(body), listed=isinstance(body, list))
+        return JSONResponse({"accepted": [_told(one) for one in taken]}, status_code=202)
+
+    async def event(self, request: Request) -> Response:
+        """Where an event lies and whether it has taken effect, `wait` seconds being granted."""
+        taken = await self._desk.event(request.path_params["event_id"], _seconds(request, default=0.0))
+        if taken is None:
+            return _error(404, "event_id", "no such event is known here", "Send it with POST /v1/consents.")
+        return JSONResponse(_told(taken))
+
+    async def effective(self, request: Request) -> Response:
+        """Whether the event at a partition and offset has taken effect; waits up to ten seconds for it."""
+        partition = _count(request, "partition", below=self._desk.lanes)
+        offset = _count(request, "offset", below=LARGEST_OFFSET)
+        seconds = _seconds(request, default=LONGEST_WAIT_SECONDS)
+        effective = await self._desk.effective(partition, offset, seconds)
+        return JSONResponse(
+            {"partition": partition, "offset": offset, "state": "effective" if effective else "pending"}
+        )
+
+    async def standings(self, request: Request) -> Response:
+        """How a person stands to every agreement."""
+        subject = request.path_params["subject"]
+        return JSONResponse({"subject": subject, "consents": await self._desk.standings(subject)})
+
+    async def health(self, _request: Request) -> Response:
+        """200 while consents and positions are being read, 503 while they are not."""
+        well = self._desk.is_well
+        state = "ready" if well else "waiting for Kafka"
+        return JSONResponse({"status": state, "lanes": self._desk.lanes}, status_code=200 if well else 503)
+
+
+def _told(taken: Taken) -> dict[str, Any]:
+    return {
+        "event_id": taken.event_id,
+        "partition": taken.partition,
+        "offset": taken.offset,
+        "state": taken.state,
+    }
+
+
+async def _body(request: Request) -> Any:
+    """The JSON of the body. Raises ActsRefused for too much of it, and for what is none."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > MOST_BYTES:
+            reason = f"the body has more than {MOST_BYTES} bytes"
+            raise refused([Finding("", reason, "Send the acts in several requests.")])
+    try:
+        return json.loads(bytes(data))
+    except (ValueError, RecursionError):
+        raise refused([Finding("", "the body is no JSON", "Send an act, or a list of acts, as JSON.")]) from None
+
+
+def _seconds(request: Request, *, default: float) -> float:
+    """The query parameter `wait`, at most what a long poll may last."""
+    text = request.query_params.get("wait")
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_WAIT_SECONDS:
+        remedy = f"Send seconds from 0 to {LONGEST_WAIT_SECONDS:.0f}."
+        raise refused([Finding("wait", "it is no such length of time", remedy)])
+    return seconds
+
+
+def _count(request: Request, name: str, *, below: int) -> int:
+    text = request.query_params.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < below):
+        remedy = f"Send a whole number from 0 to {below - 1}."
+        raise refused([Finding(name, "it is missing or no such number", remedy)])
+    return int(text)
+
+
+def _answering(handler: Handler) -> Handler:
+    async def answering(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ActsRefused as error:
+            found: tuple[Finding, ...] = error.details["findings"]  # type: ignore[assignment]  # made by `refused`
+            emit(Event.CONSENTS_REFUSED, findings=len(found))
+            return JSONResponse({"errors": [one.as_json() for one in found]}, status_code=422)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except (BusError, KafkaError, TimeoutError) as error:
+            return _not_now(error)
+
+    return answering
+
+
+def _not_now(error: Exception) -> Response:
+    known = isinstance(error, BusError)
+    reason = str(error) if known else f"the broker did not take or tell it ({type(error).__name__})"
+    emit(Event.CONSENT_API_FAILED, error=type(error).__name__)
+    return _error(503, "", reason, NotNow.remedy)
+
+
+def _knowing(handler: Handler, token: str) -> Handler:
+    async def knowing(request: Request) -> Response:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), token.encode()):
+            answer = _error(401, "authorization", "the bearer token is missing or wrong", "Send the token of this bus.")
+            answer.headers["www-authenticate"] = 'Bearer realm="consents"'
+            return answer
+        return await handler(request)
+
+    return knowing
+
+
+async def _no_route(_request: Request, error: Exception) -> Response:
+    """An answer for a path or method that the API does not have."""
+    assert isinstance(error, HTTPException), "registered for it alone"
+    remedy = "POST /v1/consents, GET /v1/consents/…, /v1/effective, /v1/subjects/…/consents, /health."
+    return _error(error.status_code, "path", error.detail, remedy)
+
+
+def _error(status: int, place: str, reason: str, remedy: str) -> Response:
+    return JSONResponse({"errors": [Finding(place, reason, remedy).as_json()]}, status_code=status)

@@ -1,0 +1,57 @@
+"""The process `citizen`: the consent API on a port."""
+
+import asyncio
+import contextlib
+
+from bus.avro.client import SchemaRegistryClient
+from bus.avro.own import OwnMessages
+from bus.avro.registry.server import TOKEN_NAME
+from bus.citizen.app import application
+from bus.citizen.desk import ConsentDesk
+from bus.kafka.rights import CITIZEN
+from bus.platform.home import Home
+from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.serving import listening, serve_http
+from bus.settings import CitizenSettings, KafkaSettings, SchemaRegistrySettings, Settings
+from bus.telemetry import Event, configure, emit
+from bus.topics import Topics
+
+CALLERS_TOKEN = "citizen-token"  # noqa: S105 - the name of the secret, not the secret
+"""The secret in BUS_HOME that callers must know, where no setting names another."""
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then end what was begun. Raises BusError when it cannot begin."""
+    configure(CITIZEN)
+    asyncio.run(_serve(settings, CitizenSettings(), Home.from_settings(settings)))
+
+
+def callers_token(own: CitizenSettings, home: Home) -> str:
+    """The bearer token of the API."""
+    return own.token.get_secret_value() if own.token else home.secret(CALLERS_TOKEN)
+
+
+async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:
+    access = kafka_access(settings, KafkaSettings(), home, CITIZEN)
+    async with contextlib.AsyncExitStack() as closing:
+        listener = closing.enter_context(listening(CITIZEN, own.host, own.port))
+        client = await closing.enter_async_context(_registry(settings, home))
+        messages = OwnMessages(client)
+        await messages.prepare()
+        desk = ConsentDesk(access, Topics(settings.prefix, settings.lanes), messages)
+        closing.push_async_callback(desk.stop)
+        await desk.start()
+        port = int(listener.getsockname()[1])
+        home.announce(CITIZEN, port=port)
+        closing.callback(home.withdraw, CITIZEN)
+        emit(Event.PROCESS_STARTED, port=port)
+        await serve_http(application(desk, token=callers_token(own, home)), listener, ending=desk.close)
+        emit(Event.PROCESS_STOPPING)
+
+
+def _registry(settings: Settings, home: Home) -> SchemaRegistryClient:
+    given = SchemaRegistrySettings().token
+    token = given.get_secret_value() if given else None
+    if token is None and settings.schema_registry is None and home.has_secret(TOKEN_NAME):
+        token = home.secret(TOKEN_NAME)
+    return SchemaRegistryClient(schema_registry_url(settings, home), token=token)

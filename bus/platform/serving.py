@@ -1,0 +1,62 @@
+"""Serving HTTP as a process of the bus: a port that is taken is said so, and the end comes in order."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from bus.errors import PortTaken
+
+LAST_ANSWERS_SECONDS = 3
+"""How long requests under way may take after the process was asked to end."""
+
+
+def listening(name: str, host: str, port: int) -> socket.socket:
+    """A socket that listens already; port 0 takes a free one. Raises PortTaken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(port=port, name=name) from error
+    listener.listen(128)
+    return listener
+
+
+async def serve_http(app: ASGIApp, listener: socket.socket, *, ending: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ending` is called at the signal. No access log: paths may hold personal ids."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS
+    )
+    await _Server(config, ending).serve([listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends in order on SIGTERM and SIGINT.
+
+    uvicorn's own handling sends the signal again at the end: the process would die before it closes its connections.
+    """
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        self.should_exit = True
+        self._ending()
