@@ -3,9 +3,11 @@
 What a connector needs is here; `connectors/README.md` shows how it fits together.
 """
 
+from bus.connect.feed import FeedSource
+from bus.connect.files import FilesSource
 from bus.connect.manifest import Manifest, load_manifest
 from bus.connect.place import Place
 from bus.connect.postgres.source import PostgresSource
 from bus.connect.source import Row
 
-__all__ = ["Manifest", "Place", "PostgresSource", "Row", "load_manifest"]
+__all__ = ["FeedSource", "FilesSource", "Manifest", "Place", "PostgresSource", "Row", "load_manifest"]

@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bus.connect.known import Known
+from bus.connect.known import Export, Known
 from bus.connect.mapping import RowUnfit
 from bus.connect.publish import Contract, Envelope, Stamp, original_bytes
 from bus.connect.source import (
     Chunk,
-    Complete,
+    ExportBegan,
+    ExportEnded,
     Position,
     Restarted,
     Row,
@@ -52,6 +53,7 @@ class Flow:
         self._out: list[Outgoing] = []
         self._gone: deque[tuple[str, RecordKey]] = deque()
         self._after_gone: Position | None = None
+        self._export: Export | None = None
         self.standing = standing
 
     # --- what the runner asks ---
@@ -112,9 +114,8 @@ class Flow:
 
     def interrupt(self) -> None:
         """The connection to the source was lost: the open chunk and what was gone are to be found anew."""
-        self._window = None
+        self._window = self._export = self._after_gone = None
         self._gone.clear()
-        self._after_gone = None
 
     def sweep(self, dataset: str, keys: list[RecordKey]) -> None:
         """The records that the finished snapshot of a dataset did not meet; drained by `sweep_some`."""
@@ -173,20 +174,42 @@ class Flow:
             case SourceChange():
                 self._change(event, at_ms)
             case Unreadable():
-                self._dead(Stamp(event.dataset, event.change_id, at_ms), None, event.original, event.reason)
-            case Complete():
-                if self._end_export(event):
+                self._unreadable(event, at_ms)
+            case ExportBegan():
+                self._export = Export(event.dataset)
+            case ExportEnded():
+                self._end_export(event)
+                if self._gone:
                     return
             case Restarted():
                 self.begin(event.position, event.datasets, event.reason)
             case Seen():
                 pass
-        self.standing = replace(self.standing, stream=event.position)
+        if not self._told_again(event.position):
+            self.standing = replace(self.standing, stream=event.position)
         self._close_window(event.position, at_ms)
+
+    def _told_again(self, position: Position) -> bool:
+        """Whether a full export that was interrupted is told again, up to where it had come."""
+        return (
+            self._export is not None
+            and self.standing.stream is not None
+            and self._passed(self.standing.stream, position)
+        )
+
+    def _unreadable(self, event: Unreadable, at_ms: int) -> None:
+        if self._export is not None:
+            self._export.unkeyed += 1
+        if not self._told_again(event.position):
+            self._dead(Stamp(event.dataset, event.change_id, at_ms), None, event.original, event.reason)
 
     def _change(self, change: SourceChange, at_ms: int) -> None:
         if self._window:
             self._window.overtake(change)
+        if self._export is not None and change.new is not None:
+            self._export.meet(self._contracts[change.dataset].mapper, change.new)
+            if self._told_again(change.position):
+                return
         stamp = Stamp(change.dataset, change.change_id, at_ms)
         before = self._key_before(change)
         if change.new is not None:
@@ -230,13 +253,17 @@ class Flow:
         except RowUnfit:
             return None
 
-    def _end_export(self, event: Complete) -> bool:
-        """Whether tombstones must come before the stream may go on."""
+    def _end_export(self, event: ExportEnded) -> None:
+        """What is published and was not met gets its tombstones, unless the export cannot be trusted that far."""
+        export, self._export = self._export, None
+        assert export is not None
         assert self._known is not None
-        gone = self._known.missing(event.dataset, event.record_ids)
+        gone = self._known.missing(event.dataset, export.met)
+        if gone and (export.unkeyed or not export.met):
+            emit(Event.SWEEP_HELD, connector=self.standing.connector, dataset=event.dataset, records=len(gone))
+            return
         self._gone.extend((event.dataset, key) for key in gone)
-        self._after_gone = event.position if gone else None
-        return bool(gone)
+        self._after_gone = event.position
 
     # --- what comes out ---
 

@@ -6,6 +6,8 @@ It is recovered from the connector's own topics at each start, and kept in memor
 import hashlib
 from dataclasses import dataclass, field
 
+from bus.connect.mapping import Mapper, RowUnfit
+from bus.connect.source import Row
 from bus.model.key import RecordKey
 
 
@@ -40,10 +42,26 @@ class Known:
         """Whether exactly this is published already, and that matters."""
         return self.compare and self._subjects.get(dataset, {}).get(key.record_id) == (key.subject, digest(value))
 
-    def missing(self, dataset: str, record_ids: frozenset[str]) -> list[RecordKey]:
+    def missing(self, dataset: str, record_ids: set[str]) -> list[RecordKey]:
         """The published records that are not among these, in the order of their ids."""
         records = self._subjects.get(dataset, {})
         return [RecordKey(records[one][0], one) for one in sorted(records.keys() - record_ids)]
+
+
+@dataclass(slots=True)
+class Export:
+    """A full export that is being read: the record ids met, and how many of its lines could not be told apart."""
+
+    dataset: str
+    met: set[str] = field(default_factory=set)
+    unkeyed: int = 0
+
+    def meet(self, mapper: Mapper, row: Row) -> None:
+        """One of its rows. A row that names its record counts as met, even where the rest does not fit."""
+        try:
+            self.met.add(mapper.record_id(row))
+        except RowUnfit:
+            self.unkeyed += 1
 
 
 def digest(value: bytes) -> bytes:

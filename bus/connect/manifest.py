@@ -67,6 +67,23 @@ class DatasetRule(_Strict):
         return {name: full_rule(rule) for name, rule in self.fields.items()}
 
 
+class FeedRule(_Strict):
+    """How an HTTP feed is asked: its path, the path of each dataset's pages, and how many rows at once."""
+
+    path: str
+    pages: dict[str, str]
+    page_rows: int = Field(500, ge=1, le=10_000)
+
+
+class FilesRule(_Strict):
+    """How dropped files are written. Without a delimiter, it is found in each file's first line."""
+
+    encoding: str = "utf-8-sig"
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    operation_column: str
+    deleted: tuple[str, ...] = Field(min_length=1)
+
+
 class Manifest(_Strict):
     """A connector as data. Dataset names are whole: `population.person`."""
 
@@ -74,13 +91,19 @@ class Manifest(_Strict):
     registry: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     kind: Literal["postgres", "feed", "files"]
     datasets: dict[str, DatasetRule] = Field(min_length=1)
-    options: dict[str, Any] = Field(default_factory=dict)
+    feed: FeedRule | None = None
+    files: FilesRule | None = None
 
     @model_validator(mode="after")
     def _own_datasets(self) -> "Manifest":
         for dataset in self.datasets:
             if not dataset.startswith(f"{self.registry}."):
                 raise ValueError(f"dataset {dataset} does not belong to the registry {self.registry}")
+        for kind, section in (("feed", self.feed), ("files", self.files)):
+            if (self.kind == kind) != (section is not None):
+                raise ValueError(f"the section `{kind}` belongs to the kind {kind}, and to no other")
+        if self.feed and (lacking := sorted(self.datasets.keys() - self.feed.pages.keys())):
+            raise ValueError(f"feed.pages lacks {', '.join(lacking)}")
         return self
 
 

@@ -305,11 +305,18 @@ async def contracts_of(client: SchemaRegistryClient, manifest: Manifest) -> dict
 
 async def read_standing(reach: Reach, own: OwnMessages, connector: str) -> Standing | None:
     """The committed standing of a connector; None when it has never run."""
-    newest = None
+    found = (await read_standings(reach, own)).get(connector)
+    return found and found[0]
+
+
+async def read_standings(reach: Reach, own: OwnMessages) -> dict[str, tuple[Standing, int]]:
+    """The committed standing of every connector, and when it was written (ms)."""
+    newest: dict[bytes, bytes] = {}
     async for record in _committed(reach.access, [Place(reach.topics.positions, 0)]):
-        if record.key == connector.encode():
-            newest = record
-    return from_message(await own.decode(newest.value)) if newest and newest.value else None
+        if record.key is not None and record.value is not None:
+            newest[record.key] = record.value
+    messages = {key.decode(): await own.decode(value) for key, value in newest.items()}
+    return {name: (from_message(message), message["at"]) for name, message in messages.items()}
 
 
 async def read_known(reach: Reach, dataset: str, contract: Contract, known: Known) -> None:

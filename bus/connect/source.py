@@ -56,11 +56,18 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Complete:
-    """A full export of a dataset has ended: what is published and was not in `record_ids` is gone at the source."""
+class ExportBegan:
+    """Every record of a dataset follows, as READ changes."""
 
     dataset: str
-    record_ids: frozenset[str]
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class ExportEnded:
+    """The full export of a dataset has ended: what is published and was not met in it is gone at the source."""
+
+    dataset: str
     position: Position
 
 
@@ -73,7 +80,7 @@ class Restarted:
     position: Position
 
 
-SourceEvent = SourceChange | Seen | Unreadable | Complete | Restarted
+SourceEvent = SourceChange | Seen | Unreadable | ExportBegan | ExportEnded | Restarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +123,9 @@ class Source(Protocol):
     def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
         """Every change after the position, in commit order, for ever; within a transaction in the order of its writes.
 
-        Reading again from any position that was yielded gives the same changes with the same ids. Yields what is at
-        hand without waiting for more, and a Seen at least once a second while nothing happens.
+        Reading again from any position that was yielded gives the same changes with the same ids. Only a full export
+        that was under way is told again from its ExportBegan: what it meets counts, what was published is not again.
+        Yields what is at hand without waiting for more, and a Seen at least once a second while nothing happens.
         """
         ...
 

@@ -1,0 +1,64 @@
+"""`bus connector`: the connectors of the registries."""
+
+import asyncio
+import dataclasses
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bus.settings import Settings
+
+
+@click.group()
+def connector() -> None:
+    """Connectors publish what happens in a registry; each is a folder with a manifest and a source."""
+
+
+@connector.command("list")
+def list_() -> None:
+    """Name every connector that is installed, with its kind and the datasets that it publishes."""
+    from bus.connect.process import names, source_class  # noqa: PLC0415 - keeps `bus --help` quick
+
+    table = Table("connector", "kind", "datasets")
+    for name in names():
+        manifest = source_class(name).manifest
+        table.add_row(name, manifest.kind, ", ".join(manifest.datasets))
+    Console().print(table)
+
+
+@connector.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object alone.")
+def status(*, as_json: bool) -> None:
+    """Show how far each connector has come, and whether it has caught up with its source.
+
+    Ends with 1 when one has not caught up.
+    """
+    from bus.connect.status import statuses  # noqa: PLC0415 - keeps `bus --help` quick
+
+    found = asyncio.run(statuses(Settings()))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found], default=dict, ensure_ascii=False))
+    else:
+        table = Table("connector", "published", "dead letters", "refused", "snapshot", "caught up")
+        for one in found:
+            at = one.standing
+            if at is None:
+                table.add_row(one.name, "-", "-", "-", "-", one.trouble or "not started")
+                continue
+            snapshot = "-" if at.snapshot is None else ", ".join(at.snapshot.waiting or at.snapshot.sweeping)
+            counts = (f"{at.published:,}", f"{at.dead:,}", f"{at.refused:,}")
+            table.add_row(one.name, *counts, snapshot, one.trouble or ("yes" if one.caught_up else "no"))
+        Console().print(table)
+    if not all(one.caught_up for one in found):
+        raise SystemExit(1)
+
+
+@connector.command()
+@click.argument("name")
+def run(name: str) -> None:
+    """Run connector NAME in this process until Ctrl-C; its settings lie in BUS_HOME/connectors/NAME.json."""
+    from bus.connect.process import run as serve  # noqa: PLC0415 - keeps `bus --help` quick
+
+    serve(name, Settings())

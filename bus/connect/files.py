@@ -1,0 +1,233 @@
+"""A folder into which a registry drops CSV files as a source: full exports, and deltas between them.
+
+`<origin>-full-<rank>.csv` holds every record, `<origin>-delta-<rank>.csv` what changed, with an operation column. The
+rank, one row of numbers for both, is the order. A file is read once it is whole and rests; a line is a record.
+"""
+
+import asyncio
+import csv
+import hashlib
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bus.connect.manifest import FilesRule, Manifest
+from bus.connect.place import Place
+from bus.connect.source import (
+    Chunk,
+    ExportBegan,
+    ExportEnded,
+    Position,
+    Row,
+    Seen,
+    SourceChange,
+    SourceEvent,
+    Unreadable,
+)
+from bus.errors import SourceUnreachable
+from bus.model.change import Operation
+from bus.telemetry import Event, emit
+
+POLL_SECONDS = 0.2
+LINES_AT_ONCE = 500
+
+UNENDED_PATIENCE_POLLS = 25
+"""A file whose last line has no end is probably half written; after so many polls without growth it is read anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """One file of the folder."""
+
+    path: Path
+    dataset: str
+    rank: int
+    full: bool
+
+
+class FilesSource:
+    """Setting: `folder`. A subclass names its manifest.
+
+    Position: `rank` of the file and `line`, how many of its lines are read, None when it is whole. `digest` is the
+    content that was begun; where a file changed in between, it is begun anew and `attempt` counts that.
+    """
+
+    manifest: ClassVar[Manifest]
+    snapshots: ClassVar[bool] = False
+    old_rows: ClassVar[bool] = False
+
+    def __init__(self, place: Place) -> None:
+        rule = self.manifest.files
+        assert rule is not None, "the manifest of files has a section `files`"
+        self._rule = rule
+        self._connector = place.connector
+        self._folder = place.folder("folder")
+        self._resting: dict[Path, tuple[int, int, int]] = {}
+        self._reported: set[str] = set()
+
+    async def open(self, after: Position | None) -> Position:
+        """The folder must be there. History begins with the first file."""
+        if not self._folder.is_dir():
+            raise SourceUnreachable(connector=self._connector, reason="its folder does not exist")
+        return after or _whole(0)
+
+    async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
+        """File after file by rank; a full export that was begun is told again from its first line, with its places."""
+        position = after
+        while True:
+            drop = self._next_drop(position)
+            if drop is None:
+                yield [Seen(position)]
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            digest = await asyncio.to_thread(_digest, drop.path)
+            reading = _Reading(drop, self._rule, digest, position)
+            for events in reading.events():
+                yield events
+                await asyncio.sleep(0)
+            position = _whole(drop.rank)
+            emit(Event.FILE_READ, connector=self._connector, file=drop.path.name, lines=reading.lines)
+
+    async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
+        """Never asked for: `snapshots` is false."""
+        raise NotImplementedError
+
+    async def confirm(self, position: Position) -> None:
+        """Files stay where they are; whoever drops them clears them away."""
+
+    async def head(self) -> Position:
+        """The newest file."""
+        return _whole(max((drop.rank for drop in self._drops()), default=0))
+
+    def passed(self, position: Position, goal: Position) -> bool:
+        """By rank, then by line."""
+        return _order(position) >= _order(goal)
+
+    async def close(self) -> None:
+        """Nothing is held open between files."""
+
+    def _drops(self) -> list[Drop]:
+        """The folder's files by rank; hidden and half-named ones are none."""
+        found: list[Drop] = []
+        for dataset, rule in self.manifest.datasets.items():
+            pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.csv", re.IGNORECASE)
+            named = ((path, pattern.fullmatch(path.name)) for path in self._folder.iterdir())
+            found += [Drop(path, dataset, int(name[2]), name[1].lower() == "full") for path, name in named if name]
+        return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
+
+    def _next_drop(self, position: Position) -> Drop | None:
+        """The file of the lowest rank that is not read; None while there is none, or it is still being written."""
+        for drop in self._drops():
+            read_whole = _order(position) >= _order(_whole(drop.rank))
+            if read_whole and drop.path.name not in self._reported and drop.rank < position["rank"]:
+                self._report_late(drop)
+            if not read_whole:
+                return drop if self._rests(drop.path) else None
+        return None
+
+    def _report_late(self, drop: Drop) -> None:
+        """Files of lower ranks that turn up after the start came too late to be told in order."""
+        if self._reported:
+            emit(Event.FILE_IGNORED, connector=self._connector, file=drop.path.name, reason="a later file was read")
+        self._reported.add(drop.path.name)
+
+    def _rests(self, path: Path) -> bool:
+        """Whether a file is whole: its size stood still since the last look, and its last line is ended."""
+        try:
+            state = path.stat()
+            ended = state.st_size > 0 and _last_byte(path) == b"\n"
+        except OSError:
+            return False
+        size, modified, polls = self._resting.get(path, (-1, -1, 0))
+        polls = polls + 1 if (size, modified) == (state.st_size, state.st_mtime_ns) else 0
+        self._resting[path] = (state.st_size, state.st_mtime_ns, polls)
+        return polls >= (1 if ended else UNENDED_PATIENCE_POLLS)
+
+
+class _Reading:
+    """One file from its first line to its last."""
+
+    def __init__(self, drop: Drop, rule: FilesRule, digest: str, after: Position) -> None:
+        self._drop = drop
+        self._rule = rule
+        self._digest = digest
+        begun = after["rank"] == drop.rank and after["line"] is not None
+        same = begun and after["digest"] == digest
+        self._attempt = (after["attempt"] if same else after["attempt"] + 1) if begun else 0
+        self._skip = after["line"] if same and not drop.full else 0
+        self.lines = 0
+
+    def events(self) -> Iterator[list[SourceEvent]]:
+        """In batches. Raises nothing for what stands in the file."""
+        if self._drop.full:
+            yield [ExportBegan(self._drop.dataset, self._at(0))]
+        batch: list[SourceEvent] = []
+        with self._drop.path.open(encoding=self._rule.encoding, errors="surrogateescape", newline="") as file:
+            header, delimiter = _header(file.readline(), self._rule.delimiter)
+            for line in file:
+                self.lines += 1
+                if self.lines > self._skip:
+                    batch.append(self._event(line, header, delimiter))
+                if len(batch) >= LINES_AT_ONCE:
+                    yield batch
+                    batch = []
+        end = _whole(self._drop.rank)
+        batch.append(ExportEnded(self._drop.dataset, end) if self._drop.full else Seen(end))
+        yield batch
+
+    def _event(self, line: str, header: list[str], delimiter: str) -> SourceEvent:
+        position = self._at(self.lines)
+        change_id = f"{self._drop.rank}.{self._digest}.{self.lines}"
+        if not line.strip():
+            return Seen(position)
+        try:
+            (cells,) = csv.reader([line], delimiter=delimiter, strict=True)
+        except (csv.Error, ValueError):
+            cells = []
+        if len(cells) != len(header):
+            original = line.encode(self._rule.encoding.removesuffix("-sig"), "surrogateescape")
+            reason = f"line {self.lines + 1} does not have the {len(header)} columns of the header"
+            return Unreadable(self._drop.dataset, original, reason, change_id, position)
+        row: dict[str, Any] = dict(zip(header, cells, strict=True))
+        if self._drop.full:
+            return SourceChange(self._drop.dataset, Operation.READ, None, row, change_id, position)
+        return self._changed(row, change_id, position)
+
+    def _changed(self, row: Row, change_id: str, position: Position) -> SourceChange:
+        """A deletion's row may hold its key alone: it is given as the old row, of which only the key is read."""
+        deleted = str(row.get(self._rule.operation_column, "")).strip() in self._rule.deleted
+        if deleted:
+            return SourceChange(self._drop.dataset, Operation.DELETED, row, None, change_id, position)
+        return SourceChange(self._drop.dataset, Operation.UPDATED, None, row, change_id, position)
+
+    def _at(self, line: int) -> Position:
+        return {"rank": self._drop.rank, "line": line, "digest": self._digest, "attempt": self._attempt}
+
+
+def _whole(rank: int) -> Position:
+    return {"rank": rank, "line": None, "digest": "", "attempt": 0}
+
+
+def _order(position: Position) -> tuple[int, int, int, int]:
+    whole = position["line"] is None
+    return position["rank"], int(whole), position["attempt"], 0 if whole else position["line"]
+
+
+def _header(line: str, delimiter: str | None) -> tuple[list[str], str]:
+    """The columns, and the delimiter: the given one, or the likeliest of those in use."""
+    found = delimiter or max(";,\t|", key=line.count)
+    names = next(csv.reader([line], delimiter=found), [])
+    return [name.strip() for name in names], found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1)

@@ -1,0 +1,91 @@
+"""How the connectors stand, from their committed positions and the heads of their sources."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bus.avro.client import SchemaRegistryClient
+from bus.avro.own import OwnMessages
+from bus.clock import monotonic
+from bus.connect.process import make_source, names, reach_of, settings_file
+from bus.connect.runner import read_standings
+from bus.connect.source import Position, Source
+from bus.connect.standing import Standing
+from bus.errors import BusError, NotCaughtUp
+from bus.kafka.rights import OPERATOR
+from bus.settings import Settings
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorStatus:
+    """One connector. `standing` None: it has published nothing yet. `at_ms`: when it last wrote where it stands.
+
+    `caught_up`: whether everything that the source had when asked is published; None where it could not be asked, and
+    then `trouble` says why.
+    """
+
+    name: str
+    standing: Standing | None
+    at_ms: int | None
+    caught_up: bool | None
+    trouble: str | None
+
+
+async def statuses(settings: Settings) -> list[ConnectorStatus]:
+    """Every connector that has settings in this home."""
+    here = [name for name in names() if settings_file(name, settings).exists()]
+    found = await _standings(settings)
+    asked = await asyncio.gather(*(_head(name, settings) for name in here))
+    return [_status(name, found.get(name), head) for name, head in zip(here, asked, strict=True)]
+
+
+async def until_caught_up(settings: Settings, connectors: Iterable[str], *, timeout_seconds: float) -> None:
+    """Return once each connector has published everything that its source had at the time of the call.
+
+    Raises NotCaughtUp, or the error of a source that cannot be asked.
+    """
+    waiting: dict[str, tuple[Source, Position]] = {}
+    for name in connectors:
+        source, _ = make_source(name, settings)
+        waiting[name] = source, await source.head()
+        await source.close()
+    deadline = monotonic() + timeout_seconds
+    while waiting:
+        for name, (standing, _) in (await _standings(settings)).items():
+            if name in waiting and _reached(standing, *waiting[name]):
+                del waiting[name]
+        if waiting and monotonic() > deadline:
+            raise NotCaughtUp(connectors=", ".join(sorted(waiting)), seconds=timeout_seconds)
+        if waiting:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _reached(standing: Standing, source: Source, head: Position) -> bool:
+    return standing.snapshot is None and standing.stream is not None and source.passed(standing.stream, head)
+
+
+async def _standings(settings: Settings) -> dict[str, tuple[Standing, int]]:
+    reach = reach_of(OPERATOR, settings)
+    async with SchemaRegistryClient(reach.registry_url) as client:
+        return await read_standings(reach, OwnMessages(client))
+
+
+async def _head(name: str, settings: Settings) -> tuple[Source, Position] | str:
+    try:
+        source, _ = make_source(name, settings)
+        try:
+            return source, await source.head()
+        finally:
+            await source.close()
+    except BusError as error:
+        return str(error)
+
+
+def _status(name: str, found: tuple[Standing, int] | None, head: tuple[Source, Position] | str) -> ConnectorStatus:
+    standing, at_ms = found or (None, None)
+    if isinstance(head, str):
+        return ConnectorStatus(name, standing, at_ms, None, head)
+    caught_up = standing is not None and _reached(standing, *head)
+    return ConnectorStatus(name, standing, at_ms, caught_up, None)

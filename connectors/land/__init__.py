@@ -1,0 +1,1 @@
+"""The National Land Database."""
