@@ -1,0 +1,37 @@
+"""Keyed ids, computed anew from the root key: HKDF of RFC 5869 with SHA-256, then BLAKE2b of RFC 7693."""
+
+import hashlib
+import hmac
+from base64 import b32encode
+from collections.abc import Callable
+
+EPOCH = 1
+"""The epoch of every recipient's pseudonyms in the pretended country."""
+
+Hide = Callable[[str], str]
+"""How a value stands where it must not be seen."""
+
+
+def derived(root: bytes, use: str) -> bytes:
+    """32 bytes for one use: extract with a salt of 32 zeros, then one round of expand."""
+    extracted = hmac.digest(bytes(32), root, "sha256")
+    return hmac.digest(extracted, use.encode() + b"\x01", "sha256")
+
+
+def keyed_id(key: bytes, text: str) -> str:
+    """16 bytes over the text, before which stands its length, in base32 without padding."""
+    data = text.encode()
+    mac = hashlib.blake2b(len(data).to_bytes(4, "big") + data, key=key, digest_size=16)
+    return b32encode(mac.digest()).decode().rstrip("=").lower()
+
+
+def pseudonyms_of(root: bytes, recipient: str) -> Hide:
+    """The pseudonyms of one recipient."""
+    key = derived(root, f"pseudonym/{recipient}/{EPOCH}")
+    return lambda value: keyed_id(key, value)
+
+
+def subject_hashes(root: bytes) -> Hide:
+    """How persons stand in disclosure blocks."""
+    key = derived(root, "subject")
+    return lambda value: keyed_id(key, value)
