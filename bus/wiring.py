@@ -94,10 +94,13 @@ def place_of(settings: Settings, home: Home, postgres: str) -> Place:
     )
 
 
-async def bring_up(settings: Settings, supervisor: Supervisor, *, people: int | None, seed: int = DEFAULT_SEED) -> None:
+async def bring_up(
+    settings: Settings, supervisor: Supervisor, *, people: int | None, seed: int = DEFAULT_SEED, stages: bool = True
+) -> None:
     """Start everything, in the order of need and side by side where nothing needs the other.
 
-    `people` None leaves the country out. What exists already in the home stays and goes on.
+    `people` None leaves the country out. `stages` False founds the bus and enrols everybody, and leaves the stages
+    to be started elsewhere. What exists already in the home stays and goes on.
     """
     home = supervisor.home
     access, postgres = await asyncio.gather(_kafka(settings, supervisor), _postgres(settings, supervisor, people))
@@ -109,7 +112,7 @@ async def bring_up(settings: Settings, supervisor: Supervisor, *, people: int | 
         if settings.schema_registry is None:
             home.secret(TOKEN_NAME)  # made before the registry starts, which then asks for it
             await supervisor.start(stage_process(SCHEMA_REGISTRY, settings))
-        await _enrol(settings, supervisor, grounds, access, country, made)
+        await _enrol(settings, supervisor, grounds, access, country, made, stages=stages)
     finally:
         made.cancel()
         await asyncio.gather(made, return_exceptions=True)
@@ -161,25 +164,29 @@ async def _enrol(  # noqa: PLR0913, PLR0917 - handed through from `bring_up`
     access: KafkaAccess,
     country: Country | None,
     made: asyncio.Task[Place | None],
+    *,
+    stages: bool,
 ) -> None:
     home = supervisor.home
     async with SchemaRegistryClient(schema_registry_url(settings, home), token=home.secret(TOKEN_NAME)) as client:
         registrar = Registrar(grounds, access, home, client, by="operator")
         try:
             await registrar.start()
-            stages = asyncio.create_task(
-                supervisor.start_all([stage_process(CITIZEN, settings), stage_process(ROUTE, settings)])
-            )
+            here = [stage_process(CITIZEN, settings), stage_process(ROUTE, settings)] if stages else []
+            starting = asyncio.create_task(supervisor.start_all(here))
             try:
                 if country is not None:
                     await enrol_country(registrar, country)
                 place = await made
-                await stages
+                await starting
             finally:
-                stages.cancel()
-                await asyncio.gather(stages, return_exceptions=True)
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
             if country is not None and place is not None:
-                await _connect(settings, supervisor, registrar, country.connectors(place))
+                entries = _entries(country.connectors(place))
+                await registrar.enrol_connectors(entries)
+                connectors = [stage_process(connector_stage(entry.name), settings) for entry in entries]
+                await supervisor.start_all(connectors if stages else [])
         finally:
             await registrar.stop()
 
@@ -194,12 +201,8 @@ async def enrol_country(registrar: Registrar, country: Country) -> None:
     await registrar.activate(documents, datasets, agencies.consent_basis)
 
 
-async def _connect(
-    settings: Settings, supervisor: Supervisor, registrar: Registrar, places: Iterable[ConnectorPlace]
-) -> None:
-    entries = [ConnectorEntry(place.name, place.name, place.settings) for place in places]
-    await registrar.enrol_connectors(entries)
-    await supervisor.start_all([stage_process(connector_stage(entry.name), settings) for entry in entries])
+def _entries(places: Iterable[ConnectorPlace]) -> list[ConnectorEntry]:
+    return [ConnectorEntry(place.name, place.name, place.settings) for place in places]
 
 
 def _memory(home: Home) -> Path:

@@ -22,8 +22,9 @@ from bus.telemetry import configure
 @click.command()
 @click.option("--people", type=click.IntRange(1), help="How many people the pretend country has.  [default: 2000]")
 @click.option("--empty", is_flag=True, help="Start Kafka, PostgreSQL and the stages without a pretend country.")
+@click.option("--without-stages", is_flag=True, help="Found the bus and fill the country; stages run elsewhere.")
 @click.option("--detach", is_flag=True, help="Return when everything is ready; `bus down` ends it.")
-def up(*, people: int | None, empty: bool, detach: bool) -> None:
+def up(*, people: int | None, empty: bool, without_stages: bool, detach: bool) -> None:
     """Start a bus on this machine: Kafka, PostgreSQL, a pretend country and every stage.
 
     It stays and shows what runs until Ctrl-C, which ends everything in order. State is kept in BUS_HOME: the next
@@ -36,20 +37,21 @@ def up(*, people: int | None, empty: bool, detach: bool) -> None:
     home = Home.from_settings(settings)
     count = None if empty else people or 2000
     if detach:
-        _detach(settings, home, count)
+        words = ["--empty"] if count is None else ["--people", str(count)]
+        _detach(settings, home, [*words, *(["--without-stages"] if without_stages else [])])
     else:
-        asyncio.run(_stay(settings, home, count))
+        asyncio.run(_stay(settings, home, count, stages=not without_stages))
 
 
-def _detach(settings: Settings, home: Home, people: int | None) -> None:
+def _detach(settings: Settings, home: Home, words: list[str]) -> None:
     if not settings.kafka:
         kafka_jars(settings.cache_path)  # here, where its progress can be seen
-    pid = run_detached(home, ["up", *(["--empty"] if people is None else ["--people", str(people)])])
+    pid = run_detached(home, ["up", *words])
     Console().print(table(survey(settings, home)))
     click.echo(f"The bus is up (process {pid}). `bus status` shows it, `bus down` ends it.")
 
 
-async def _stay(settings: Settings, home: Home, people: int | None) -> None:
+async def _stay(settings: Settings, home: Home, people: int | None, *, stages: bool) -> None:
     from bus.wiring import bring_up  # noqa: PLC0415 - it imports every stage: not for `bus up --help`
 
     console = Console(stderr=True)
@@ -57,7 +59,7 @@ async def _stay(settings: Settings, home: Home, people: int | None) -> None:
     with ExitStack() as shown:
 
         async def start(supervisor: Supervisor) -> None:
-            await bring_up(settings, supervisor, people=people)
+            await bring_up(settings, supervisor, people=people, stages=stages)
 
         def ready() -> None:
             console.print("The bus is up. Ctrl-C, or `bus down` elsewhere, ends it.")

@@ -1,0 +1,90 @@
+"""compose.yaml, as far as it can be checked without a container engine."""
+
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from bus import wiring
+from bus.platform.jars import KAFKA_VERSION
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    compose: dict[str, Any] = YAML(typ="safe").load(ROOT / "compose.yaml")
+    return dict(compose["services"])
+
+
+def images(services: dict[str, dict[str, Any]]) -> Iterator[str]:
+    for service in services.values():
+        yield service["image"]
+        for line in service.get("build", {}).get("dockerfile_inline", "").splitlines():
+            if line.startswith("FROM "):
+                yield line.split()[1]
+
+
+def test_every_image_has_a_version(services: dict[str, dict[str, Any]]) -> None:
+    """No image may be `latest` or without a tag: what runs tomorrow must be what was checked today."""
+    for image in images(services):
+        name, _, tag = image.partition(":")
+        assert name
+        assert any(character.isdigit() for character in tag), f"{image} names no version"
+        assert "latest" not in tag
+
+
+def test_the_broker_is_the_version_that_the_tests_run_on(services: dict[str, dict[str, Any]]) -> None:
+    """Kafka in a container must be the release of the pinned jars."""
+    assert services["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+def test_ports_are_published_on_loopback_only(services: dict[str, dict[str, Any]]) -> None:
+    """No service may be reachable from other machines without its operator's doing."""
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_every_service_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
+    """Each must say whether it works, for the others wait for that."""
+    assert [name for name, service in services.items() if not service.get("healthcheck", {}).get("test")] == []
+
+
+def test_every_stage_is_a_service_with_its_own_command(services: dict[str, dict[str, Any]]) -> None:
+    """Each stage that `bus up` starts must be a service, started by the same words; Apicurio serves the schemas."""
+    connectors = [wiring.connector_stage(entry.name) for entry in entry_points(group="bus.connectors")]
+    assert len(connectors) == 4
+    for stage in (wiring.CITIZEN, wiring.ROUTE, *connectors):
+        assert tuple(services[stage.name]["command"]) == stage.words
+        assert services[stage.name]["healthcheck"]["test"][-1] == stage.name
+    assert services[wiring.SCHEMA_REGISTRY.name]["image"].startswith("apicurio/")
+
+
+def test_stages_wait_until_the_bus_is_founded(services: dict[str, dict[str, Any]]) -> None:
+    """A stage must not start before its topics, its user and its rights are there."""
+    for name, service in services.items():
+        if "serve" in service.get("command", []):
+            assert service["depends_on"] == {"found": {"condition": "service_healthy"}}, name
+
+
+def test_only_the_founder_is_the_administrator(services: dict[str, dict[str, Any]]) -> None:
+    """The administrator's password must reach the broker's own helper and the founder, and no stage."""
+    told = {
+        name
+        for name, service in services.items()
+        if any("BUS_KAFKA_PASSWORD" in str(value) for value in service.get("environment", {}).values())
+    }
+    assert told == {"kafka-administrator", "found"}
+
+
+def test_no_password_is_written_down(services: dict[str, dict[str, Any]]) -> None:
+    """Every password must come from the environment and be asked for when it is missing."""
+    for service in services.values():
+        for name, value in service.get("environment", {}).items():
+            if "PASSWORD" in name:
+                assert value.startswith("${BUS_"), name
+                assert ":?" in value, name
