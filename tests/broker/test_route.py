@@ -1,0 +1,125 @@
+"""The router on a real broker, as a process of its own."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from bus import clock
+from bus.model.consent import ConsentAction
+from bus.model.key import lane_of
+from tests.broker.conftest import PERSON, SmallBus
+
+pytestmark = pytest.mark.broker
+
+BANK, TAX = "person-address-to-bank", "person-to-tax"
+
+
+def people(count: int) -> list[str]:
+    return [f"0010900{number:05d}" for number in range(count)]
+
+
+async def assert_logged(bus: SmallBus, *agreements: str) -> None:
+    """Every committed record of the agency topics has exactly one entry in a block, and the other way round."""
+    written = Counter(
+        (record.topic, record.partition, record.header("ce_id"), "ERASE" if record.value is None else "RELEASE")
+        for agreement in agreements
+        for record in bus.read(bus.agency_topic(agreement))
+    )
+    logged = Counter(
+        (entry["topic"], entry["partition"], entry["event_id"], entry["kind"])
+        for block in await bus.disclosures()
+        for entry in block["entries"]
+    )
+    assert written == logged
+    assert not written or max(written.values()) == 1
+
+
+async def test_release_withdraw_erase(small_bus: SmallBus) -> None:
+    """A record flows under law and under consent, and a withdrawal takes back what consent had allowed."""
+    bus = small_bus
+    await bus.activate(TAX, BANK)
+    await bus.route()
+    await bus.publish(*[await bus.person(one) for one in people(20)])
+    await bus.until(lambda: len(bus.held(TAX)) == 20, "twenty people at the tax authority")
+    assert bus.held(BANK) == {}
+    for one in people(10):
+        await bus.consent(one, BANK, ConsentAction.GIVE, event_id=f"give-{one}")
+    await bus.until(lambda: len(bus.held(BANK)) == 10, "ten people at the bank")
+    lane, offset = await bus.consent(people(1)[0], BANK, ConsentAction.WITHDRAW, event_id="stop")
+    await bus.until(lambda: len(bus.held(BANK)) == 9, "nine people at the bank")
+    assert (await bus.positions())[lane]["consents_offset"] > offset
+    (erasure,) = [record for record in bus.read(bus.agency_topic(BANK)) if record.value is None]
+    assert erasure.header("ce_erasurereason") == "consent-withdrawn"
+    await assert_logged(bus, TAX, BANK)
+    (seen, *_) = await bus.values(bus.read(bus.agency_topic(TAX)))
+    assert seen.keys() == {"personal_id", "full_name", "birth_date", "residence_province"}
+
+
+async def test_killed_router(small_bus: SmallBus) -> None:
+    """A router that is killed again and again loses nothing and doubles nothing."""
+    bus = small_bus
+    await bus.activate(TAX)
+    await bus.route()
+    ids = people(1200)
+    for start in range(0, len(ids), 200):
+        await bus.publish(*[await bus.person(one) for one in ids[start : start + 200]])
+        bus.kill()
+    await bus.until(lambda: len(bus.held(TAX)) == len(ids), "everybody at the tax authority", seconds=60)
+    assert Counter(record.key for record in bus.read(bus.agency_topic(TAX))).most_common(1)[0][1] == 1
+    await assert_logged(bus, TAX)
+
+
+async def test_poison(small_bus: SmallBus) -> None:
+    """A record that cannot be read lies in deadletters untouched, and what comes after it flows."""
+    bus = small_bus
+    await bus.activate(TAX)
+    await bus.route()
+    poison = bus.change(PERSON, people(1)[0], b"this is no Avro")
+    await bus.publish(poison, await bus.person(people(1)[0]))
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "the record after the poison")
+    (dead,) = bus.read(bus.topics.deadletters)
+    assert (dead.key, dead.value) == (poison.key, poison.value)
+    assert dead.header("dead-reason") == "RecordUnreadable"
+    assert (dead.header("dead-origin") or "").startswith(bus.topics.changes(PERSON))
+
+
+async def test_suspension(small_bus: SmallBus) -> None:
+    """A suspended agreement lets nothing through once every lane has passed the fact; resumed, it catches up."""
+    bus = small_bus
+    await bus.activate(TAX)
+    await bus.route()
+    await bus.publish(*[await bus.person(one) for one in people(5)])
+    await bus.until(lambda: len(bus.held(TAX)) == 5, "five people")
+    offset = await bus.registrar.step(TAX, "suspended", "a test")
+
+    async def passed() -> bool:
+        found = await bus.positions()
+        return len(found) == bus.settings.lanes and all(one["register_offset"] > offset for one in found.values())
+
+    deadline = clock.monotonic() + 10
+    while not await passed():
+        assert clock.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    await bus.publish(*[await bus.person(one) for one in people(8)])
+    lanes = {lane_of(one, bus.settings.lanes) for one in people(8)}
+    before = {record.offset for record in bus.read(bus.agency_topic(TAX))}
+    await bus.registrar.step(TAX, "resumed", "a test")
+    await bus.until(lambda: len(bus.held(TAX)) == 8, "eight people")
+    assert lanes
+    assert len(before) <= 5
+    await assert_logged(bus, TAX)
+
+
+async def test_two_routers(small_bus: SmallBus) -> None:
+    """Two routers share the lanes; when one is killed for good the other takes its lanes over, and nothing is lost."""
+    bus = small_bus
+    await bus.activate(TAX)
+    await bus.route()
+    await bus.route("route-2")
+    await bus.publish(*[await bus.person(one) for one in people(100)])
+    await bus.until(lambda: len(bus.held(TAX)) == 100, "a hundred people")
+    await bus.supervisor.stop("route-2")
+    await bus.publish(*[await bus.person(one) for one in people(300)])
+    await bus.until(lambda: len(bus.held(TAX)) == 300, "three hundred people", seconds=60)
+    await assert_logged(bus, TAX)
