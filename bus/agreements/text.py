@@ -156,7 +156,7 @@ class Text:
 def read_text(source: Path | str, name: str | None = None) -> Text:
     """Read a file, or a text (then `name` stands for the file). What is not YAML comes as a finding, `data` None."""
     if isinstance(source, Path):
-        name = name or str(source)
+        name = name or _short(source)
         try:
             source = source.read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -179,3 +179,9 @@ def read_text(source: Path | str, name: str | None = None) -> Text:
         return text
     text.data = text.read(node, ())
     return text
+
+
+def _short(path: Path) -> str:
+    """The path as people would type it from where they are."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from bus.agreements.document import AgreementDocument, FieldRule, TransformKind
+from bus.agreements.document import AgreementDocument, FieldRule, Transform, TransformKind
 from bus.agreements.shape import Kind, Shape, shape_of
 from bus.agreements.transforms import GIVES, Read, Surroundings, change_of
 from bus.avro.datasets import Dataset, DatasetField
@@ -101,8 +101,14 @@ def _view_field(rule: FieldRule, dataset: Dataset, namespace: str) -> dict[str, 
     if nullable:
         field |= {"type": ["null", *avro] if isinstance(avro, list) else ["null", avro], "default": None}
     if rule.transform is not None:
-        field["transform"] = rule.transform.kind.value
+        field |= {"transform": rule.transform.kind.value, "doc": f"{known.doc} Given as {_how(rule.transform)}."}
     return field
+
+
+def _how(transform: Transform) -> str:
+    """The transform as an agreement writes it, for those who read the view's schema."""
+    argument = list(transform.argument) if isinstance(transform.argument, tuple) else transform.argument
+    return transform.kind.value if argument is None else f"{transform.kind.value} {argument}"
 
 
 def _nullable_after(kind: TransformKind, known: DatasetField, dataset: Dataset) -> bool:

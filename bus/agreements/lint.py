@@ -1,0 +1,86 @@
+"""What no single agreement shows: what a recipient can join, what runs out, whom nobody can reach."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import combinations
+from pathlib import Path
+
+from bus.agreements.agencies import Agencies
+from bus.agreements.check import Checked
+from bus.agreements.document import AgreementDocument, TransformKind
+from bus.agreements.finding import Finding, Severity
+from bus.agreements.text import Text, read_text
+from bus.avro.datasets import Dataset
+
+SOON_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """An agreement without errors, with its text for places."""
+
+    document: AgreementDocument
+    text: Text
+
+    def warning(self, code: str, key: str, **details: str) -> Finding:
+        return Finding(code, self.text.value((key,)), tuple(details.items()), severity=Severity.WARNING)
+
+
+def lint(
+    checked: Sequence[Checked], datasets: Mapping[str, Dataset], agencies: Agencies, today: date
+) -> tuple[Finding, ...]:
+    """Warnings across the agreements that have no errors."""
+    sound = [_Sound(one.document, read_text(Path(one.file))) for one in checked if one.document is not None]
+    found = [
+        *_together(sound, datasets),
+        *(finding for one in sound for finding in _ending(one, today)),
+        *(finding for one in sound for finding in _unreachable(one, agencies)),
+    ]
+    return tuple(sorted(found, key=lambda finding: (finding.place.file, finding.place.line, finding.code)))
+
+
+def joins_on(document: AgreementDocument, dataset: Dataset) -> str | None:
+    """By what a recipient can tell that two views are about one person: `personal-id`, `pseudonym`, or None."""
+    for rule in document.fields:
+        if rule.name == dataset.subject and rule.transform is None:
+            return "personal-id"
+        if rule.name == dataset.subject and rule.transform and rule.transform.kind is TransformKind.PSEUDONYM:
+            return "pseudonym"  # the same for one recipient in every agreement
+    return None
+
+
+def _together(sound: Sequence[_Sound], datasets: Mapping[str, Dataset]) -> Iterator[Finding]:
+    """Two agreements that give one recipient more about a person together than either says."""
+    for one, other in combinations(sound, 2):
+        first, second = one.document, other.document
+        key = joins_on(second, datasets[second.dataset])
+        if first.recipient != second.recipient or key is None or key != joins_on(first, datasets[first.dataset]):
+            continue
+        names = (_others(first, datasets), _others(second, datasets))
+        if names[0] <= names[1] or names[1] <= names[0]:
+            continue
+        fields = ", ".join(sorted(names[0] | names[1]))
+        yield other.warning("together", "fields", other=first.id, recipient=second.recipient, fields=fields)
+
+
+def _others(document: AgreementDocument, datasets: Mapping[str, Dataset]) -> frozenset[str]:
+    subject = datasets[document.dataset].subject
+    return frozenset(f"{document.dataset}.{rule.name}" for rule in document.fields if rule.name != subject)
+
+
+def _ending(one: _Sound, today: date) -> Iterator[Finding]:
+    until = one.document.valid.until
+    if until is None:
+        return
+    days = (until - today).days
+    if days < 0:
+        yield one.warning("expired", "valid", until=str(until))
+    elif days <= SOON_DAYS:
+        yield one.warning("expires-soon", "valid", until=str(until), days=str(days))
+
+
+def _unreachable(one: _Sound, agencies: Agencies) -> Iterator[Finding]:
+    agency = agencies.agency(one.document.recipient)
+    if one.document.contact is None and (agency is None or agency.contact is None):
+        yield one.warning("nobody-reached", "recipient", text=one.document.recipient)
