@@ -8,6 +8,7 @@ from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
 from bus.citizen.app import application
 from bus.citizen.desk import ConsentDesk
+from bus.citizen.reach import callers_token
 from bus.kafka.rights import CITIZEN
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
@@ -16,19 +17,11 @@ from bus.settings import CitizenSettings, KafkaSettings, SchemaRegistrySettings,
 from bus.telemetry import Event, configure, emit
 from bus.topics import Topics
 
-CALLERS_TOKEN = "citizen-token"  # noqa: S105 - the name of the secret, not the secret
-"""The secret in BUS_HOME that callers must know, where no setting names another."""
-
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then end what was begun. Raises BusError when it cannot begin."""
     configure(CITIZEN)
     asyncio.run(_serve(settings, CitizenSettings(), Home.from_settings(settings)))
-
-
-def callers_token(own: CitizenSettings, home: Home) -> str:
-    """The bearer token of the API."""
-    return own.token.get_secret_value() if own.token else home.secret(CALLERS_TOKEN)
 
 
 async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:

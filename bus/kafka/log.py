@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
 
 from bus.errors import KafkaUnreachable
 from bus.kafka.access import KafkaAccess
@@ -182,4 +182,4 @@ def _incoming(record: Any) -> Incoming:
     )
 
 
-__all__ = ["FETCH_WAIT_MS", "KafkaError", "LogReader", "LogWriter", "Place", "Reader"]
+__all__ = ["FETCH_WAIT_MS", "KafkaError", "LogReader", "LogWriter", "Place", "Reader", "TopicAuthorizationFailedError"]

@@ -1,0 +1,112 @@
+"""`bus agency`."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bus.avro.client import SchemaRegistryClient
+from bus.deliver.recipients import Recipient, flows_of, read_register, recipients
+from bus.deliver.tail import Seen, tail
+from bus.kafka.rights import OPERATOR, agency_user
+from bus.platform.home import Home
+from bus.platform.reach import kafka_access, schema_registry_url
+from bus.settings import KafkaSettings, Settings
+from bus.topics import Topics
+
+
+@click.group()
+def agency() -> None:
+    """Recipients: who they are, what they may receive, and what one of them sees."""
+
+
+@agency.command("list")
+@click.option("--lang", default="en", show_default=True, help="Language of names, where there is one.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
+def list_(lang: str, *, as_json: bool) -> None:
+    """Name every recipient with its agreements and topics, as the register has them."""
+    settings = Settings()
+    found = asyncio.run(_recipients(settings, Home.from_settings(settings)))
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False, indent=2))
+    else:
+        Console().print(_table(found, lang))
+
+
+@agency.command("tail")
+@click.argument("agency_id", metavar="AGENCY")
+@click.option("--agreement", metavar="NAME", help="Only what comes under this agreement.")
+@click.option("--from-beginning", is_flag=True, help="Begin with the oldest record instead of the next one.")
+@click.option("--max", "most", type=click.IntRange(1), help="End after so many records.")
+@click.option("--no-follow", is_flag=True, help="End when everything that is there now has been shown.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def tail_(agency_id: str, *, as_json: bool, most: int | None, **words: Any) -> None:
+    """Show what AGENCY sees: its topics, read under its own Kafka user, committed records only. Ctrl-C ends it."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_tail(Settings(), agency_id, most=most, as_json=as_json, **words))
+
+
+async def _recipients(settings: Settings, home: Home) -> list[Recipient]:
+    topics = Topics(settings.prefix, settings.lanes)
+    operator = kafka_access(settings, KafkaSettings(), home, OPERATOR)
+    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+        return recipients(await read_register(operator, topics, client), topics)
+
+
+async def _tail(  # noqa: PLR0913 - one for each option
+    settings: Settings,
+    agency_id: str,
+    *,
+    agreement: str | None,
+    from_beginning: bool,
+    no_follow: bool,
+    most: int | None,
+    as_json: bool,
+) -> None:
+    home = Home.from_settings(settings)
+    flows = flows_of(await _recipients(settings, home), agency_id, agreement)
+    access = kafka_access(settings, KafkaSettings(), home, agency_user(agency_id))
+    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+        seen = tail(access, client, flows, from_beginning=from_beginning, follow=not no_follow)
+        async with contextlib.aclosing(seen):
+            await _show(seen, most, as_json=as_json)
+
+
+async def _show(seen: AsyncIterator[Seen], most: int | None, *, as_json: bool) -> None:
+    console, shown = Console(highlight=False, soft_wrap=True), 0
+    async for one in seen:
+        if as_json:
+            click.echo(json.dumps(one.as_json(), ensure_ascii=False, default=str))
+        else:
+            console.print(_line(one))
+        shown += 1
+        if shown == most:
+            return
+
+
+def _line(one: Seen) -> str:
+    head = f"[dim]{one.time or '-'}[/]  [bold]{one.agreement}[/]  {escape(one.key)}"
+    if one.fields is None:
+        return f"{head}  [red]erased[/]  {one.reason or 'no reason given'}: {one.words}"
+    fields = "  ".join(f"[dim]{name}[/]={escape(_plain(value))}" for name, value in one.fields.items())
+    return f"{head}  [green]released[/]  {fields}"
+
+
+def _plain(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _table(found: list[Recipient], lang: str) -> Table:
+    table = Table("agency", "name", "agreement", "standing", "topic", box=None, header_style="bold")
+    for recipient in found:
+        name = recipient.name.get(lang) or next(iter(recipient.name.values()), "")
+        rows = [(flow.agreement, flow.standing, flow.topic) for flow in recipient.flows] or [("-", "-", "-")]
+        for number, row in enumerate(rows):
+            table.add_row(*(("", "") if number else (recipient.agency, name)), *row)
+    return table

@@ -1,0 +1,127 @@
+"""`bus consent`."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bus.citizen.client import ConsentClient
+from bus.model.consent import ConsentAction, GivenBy
+from bus.settings import Settings
+
+PATIENCE_SECONDS = 30.0
+
+_subject = click.option("--subject", required=True, metavar="ID", help="The personal id.")
+_agreement = click.option("--agreement", required=True, metavar="NAME", help="What is consented to.")
+_given_by = click.option(
+    "--given-by",
+    type=click.Choice([by.value for by in GivenBy], case_sensitive=False),
+    default=GivenBy.SELF.value,
+    show_default=True,
+    help="Who acts: the person, a guardian, or a clerk on their word.",
+)
+_proof = click.option("--proof", metavar="TEXT", help="Where the evidence lies.  [default: cli:<event id>]")
+_no_wait = click.option("--no-wait", is_flag=True, help="Return when it is written, before it has taken effect.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of words.")
+
+
+@click.group()
+def consent() -> None:
+    """Give, withdraw and show a citizen's consents, as the citizens' app does.
+
+    A consent event is `pending` once it is written, and `effective` once the router has passed it: from then on
+    nothing is released against it. BUS_CITIZEN names a consent API elsewhere.
+    """
+
+
+@consent.command()
+@_subject
+@_agreement
+@_given_by
+@click.option("--valid-until", metavar="TIME", help="RFC 3339, as 2026-12-31T00:00:00+07:00; else until withdrawn.")
+@_proof
+@_no_wait
+@_json
+def give(**words: Any) -> None:
+    """Give a consent to the text of an agreement that is in force now."""
+    _act(ConsentAction.GIVE, **words)
+
+
+@consent.command()
+@_subject
+@_agreement
+@_given_by
+@_proof
+@_no_wait
+@_json
+def withdraw(**words: Any) -> None:
+    """Withdraw a consent: what recipients hold by it is erased, and nothing more is released."""
+    _act(ConsentAction.WITHDRAW, **words)
+
+
+@consent.command()
+@_subject
+@click.option("--lang", default="en", show_default=True, help="Language of titles, where an agreement has it.")
+@_json
+def show(subject: str, lang: str, *, as_json: bool) -> None:
+    """Show how a person stands to every agreement, those that rest on law included."""
+    with ConsentClient.from_settings(Settings()) as client:
+        found = client.standings(subject)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    elif found:
+        Console().print(_table(found, lang))
+    else:
+        click.echo("No agreement shares anything about people.")
+
+
+def _act(action: ConsentAction, *, no_wait: bool, as_json: bool, **words: Any) -> None:
+    with ConsentClient.from_settings(Settings()) as client:
+        (told,) = client.send([_document(action, **words)])
+        if not as_json:
+            click.echo(f"pending    partition {told['partition']} offset {told['offset']}")
+        if not no_wait:
+            seconds = client.until_effective(told["partition"], told["offset"], PATIENCE_SECONDS)
+            told |= {"state": "effective", "effective_after_ms": round(seconds * 1000)}
+            if not as_json:
+                click.echo(f"effective  after {told['effective_after_ms']} ms")
+    if as_json:
+        click.echo(json.dumps(told))
+
+
+def _document(action: ConsentAction, *, given_by: str, proof: str | None, **words: Any) -> dict[str, Any]:
+    event_id = str(uuid.uuid4())
+    return {
+        "event_id": event_id,
+        "action": action.value,
+        "given_by": given_by.upper(),
+        "proof": proof or f"cli:{event_id}",
+        **words,
+    }
+
+
+def _table(found: list[dict[str, Any]], lang: str) -> Table:
+    table = Table("agreement", "recipient", "what for", "standing", "since", box=None, header_style="bold")
+    colours = {"consented": "green", "by-law": "cyan"}
+    for one in found:
+        given = one["given"] or {}
+        until = f" until {given['valid_until']}" if given.get("valid_until") else ""
+        colour = colours.get(one["standing"], "yellow")
+        suspended = "" if one["agreement_standing"] == "active" else f" (the agreement is {one['agreement_standing']})"
+        table.add_row(
+            f"{one['agreement']}\n[dim]{_text(one['title'], lang)}[/]",
+            _text(one["recipient"]["name"], lang) or one["recipient"]["id"],
+            _text(one["purpose"]["text"], lang),
+            f"[{colour}]{one['words']}[/]{suspended}",
+            (given.get("at") or one["withdrawn_at"] or "") + until,
+        )
+    return table
+
+
+def _text(words: Mapping[str, str], lang: str) -> str:
+    """A text in the language, or in the first that there is."""
+    return words.get(lang) or next(iter(words.values()), "")

@@ -1,0 +1,1 @@
+"""What recipients use: who may receive what, and a look at what arrives."""
