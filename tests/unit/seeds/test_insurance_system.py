@@ -157,6 +157,21 @@ def crash_after_the_plan(store: Store) -> Any:
     return remember
 
 
+async def test_all_records_can_be_read_page_by_page(clerk: httpx.AsyncClient, store: Store) -> None:
+    """Following `next_key` shows every record once; one person's are found by the personal number."""
+    found: list[Record] = []
+    after: str | None = ""
+    while after is not None:
+        page = (await clerk.get("/coverage", params={"after_key": after, "limit": 9})).json()
+        found += page["records"]
+        after = page["next_key"]
+    assert {key_of(record): record for record in found} == held(store)
+    assert len(found) == store.count(COVERAGE)
+    person = found[0]["so_dinh_danh"]
+    own = (await clerk.get("/coverage", params={"personal_id": person})).json()["records"]
+    assert own == [record for record in found if record["so_dinh_danh"] == person]
+
+
 async def test_mistakes_are_refused(clerk: httpx.AsyncClient, store: Store) -> None:
     """Unknown covers, a taken key, missing or unknown fields, a changed key; and strangers."""
     one = min(held(store))
