@@ -1,9 +1,10 @@
 """What runs together: the one place that knows every stage, and in which order they come up."""
 
 import asyncio
+import contextlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,18 +14,20 @@ from bus.agreements.check import load_agreements
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.datasets import load_datasets
 from bus.avro.registry.server import TOKEN_NAME
-from bus.errors import WrongUse
+from bus.errors import NotFound, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import connector_user
 from bus.kafka.version import require_kafka_4
 from bus.model.country import ConnectorPlace, Country, OtherCountryThere, Place
 from bus.platform.home import Home, write_whole
+from bus.platform.kafka import NAME as KAFKA
 from bus.platform.kafka import LocalKafka
+from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
-from bus.settings import KafkaSettings, Settings
+from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
 from bus.topics import Topics
 
 DEFAULT_SEED = 2026
@@ -50,8 +53,12 @@ def connector_stage(name: str) -> Stage:
 
 
 def stage_process(stage: Stage, settings: Settings) -> ProcessSpec:
-    """How a stage is started on this machine."""
-    return ProcessSpec(stage.name, (sys.executable, "-m", "bus", *stage.words), env=environment(settings))
+    """How a stage is started on this machine: after what it needs, and ended before it."""
+    local = {KAFKA: settings.kafka is None, SCHEMA_REGISTRY.name: settings.schema_registry is None}
+    if stage.words[:2] == ("serve", "connector"):
+        local[POSTGRES] = settings.postgres is None
+    needs = tuple(name for name, here in local.items() if here and name != stage.name)
+    return ProcessSpec(stage.name, (sys.executable, "-m", "bus", *stage.words), env=environment(settings), needs=needs)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -78,8 +85,12 @@ def country_plugin() -> Country:
 
 def remembered_people(home: Home) -> int | None:
     """How many people the country in this home has; None when there is none."""
-    file = _memory(home)
-    return int(json.loads(file.read_text())["people"]) if file.exists() else None
+    return _remembered(home).get("people")
+
+
+def remembered_seed(home: Home) -> int | None:
+    """The number that the country in this home was made from; None when there is none."""
+    return _remembered(home).get("seed")
 
 
 def place_of(settings: Settings, home: Home, postgres: str) -> Place:
@@ -164,31 +175,67 @@ async def _enrol(  # noqa: PLR0913, PLR0917 - handed through from `bring_up`
     access: KafkaAccess,
     country: Country | None,
     made: asyncio.Task[Place | None],
-    *,
-    stages: bool,
 ) -> None:
-    home = supervisor.home
-    async with SchemaRegistryClient(schema_registry_url(settings, home), token=home.secret(TOKEN_NAME)) as client:
+    async with _registrar(settings, supervisor.home, grounds, access) as registrar:
+        stages = asyncio.create_task(
+            supervisor.start_all([stage_process(CITIZEN, settings), stage_process(ROUTE, settings)])
+        )
+        try:
+            if country is not None:
+                await enrol_country(registrar, country)
+            place = await made
+            await stages
+        finally:
+            stages.cancel()
+            await asyncio.gather(stages, return_exceptions=True)
+        if country is not None and place is not None:
+            await _connect(settings, supervisor, registrar, country.connectors(place))
+
+
+@contextlib.asynccontextmanager
+async def _registrar(settings: Settings, home: Home, grounds: Grounds, access: KafkaAccess) -> AsyncIterator[Registrar]:
+    url = schema_registry_url(settings, home)
+    async with SchemaRegistryClient(url, token=_registry_token(settings, home)) as client:
         registrar = Registrar(grounds, access, home, client, by="operator")
         try:
             await registrar.start()
-            here = [stage_process(CITIZEN, settings), stage_process(ROUTE, settings)] if stages else []
-            starting = asyncio.create_task(supervisor.start_all(here))
-            try:
-                if country is not None:
-                    await enrol_country(registrar, country)
-                place = await made
-                await starting
-            finally:
-                starting.cancel()
-                await asyncio.gather(starting, return_exceptions=True)
-            if country is not None and place is not None:
-                entries = _entries(country.connectors(place))
-                await registrar.enrol_connectors(entries)
-                connectors = [stage_process(connector_stage(entry.name), settings) for entry in entries]
-                await supervisor.start_all(connectors if stages else [])
+            yield registrar
         finally:
             await registrar.stop()
+
+
+@contextlib.asynccontextmanager
+async def registrar_of(settings: Settings) -> AsyncIterator[Registrar]:
+    """The keeper of the register of a bus that runs, as its administrator."""
+    home = Home.from_settings(settings)
+    access = kafka_access(settings, KafkaSettings(), home, ADMIN)
+    grounds = Grounds(access, Topics(settings.prefix, settings.lanes), home)
+    async with _registrar(settings, home, grounds, access) as registrar:
+        yield registrar
+
+
+async def load_country(settings: Settings) -> list[str]:
+    """Bring the installed country's files into the register; returns what was done, in words."""
+    async with registrar_of(settings) as registrar:
+        before = (await registrar.state()).offset
+        await enrol_country(registrar, country_plugin())
+        return [f"{(await registrar.state()).offset - before} new facts"]
+
+
+async def step_agreement(settings: Settings, agreement: str, action: str, reason: str) -> int:
+    """Suspend, resume or end an agreement; returns the offset of the fact. Raises NotFound."""
+    async with registrar_of(settings) as registrar:
+        known = (await registrar.state()).agreements
+        if agreement not in known:
+            raise NotFound(kind="agreement", name=agreement, known=", ".join(sorted(known)) or "none")
+        return await registrar.step(agreement, action, reason)
+
+
+def _registry_token(settings: Settings, home: Home) -> str | None:
+    own = SchemaRegistrySettings().token
+    if own is not None:
+        return own.get_secret_value()
+    return home.secret(TOKEN_NAME) if settings.schema_registry is None else None
 
 
 async def enrol_country(registrar: Registrar, country: Country) -> None:
@@ -207,3 +254,9 @@ def _entries(places: Iterable[ConnectorPlace]) -> list[ConnectorEntry]:
 
 def _memory(home: Home) -> Path:
     return home.data / "country.json"
+
+
+def _remembered(home: Home) -> dict[str, int]:
+    file = _memory(home)
+    found: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    return found

@@ -26,7 +26,7 @@ from bus.model.fact import Fact, FactKind
 from bus.platform.home import Home, write_whole
 from bus.register.log import Register, RegisterWriter
 from bus.register.state import AgreementEntry, RegisterState, Standing
-from bus.topics import Topics
+from bus.topics import Topics, TopicSpec
 
 FIRST_MAJOR = 1
 
@@ -151,48 +151,36 @@ class Registrar:
         self, documents: Iterable[AgreementDocument], datasets: Mapping[str, Dataset], consent_basis: str
     ) -> list[str]:
         """Agreements, each with its view's schema and its topic; returns the names that were new or changed."""
-        changed = []
-        for document in documents:
-            state = await self.state()
-            known = state.agreements.get(document.id)
-            if known is not None and (known.revision, known.standing) == (revision(document), Standing.ACTIVE):
-                continue
-            await self._activate(document, datasets[document.dataset], consent_basis, state, known)
-            changed.append(document.id)
-        return changed
+        state = await self.state()
+        changed = [document for document in documents if _differs(document, state.agreements.get(document.id))]
+        await self._grounds.admin.ensure_topics([self._agency_spec(document) for document in changed])
+        for document in changed:
+            await self._activate(document, datasets[document.dataset], consent_basis, await self.state())
+        return [document.id for document in changed]
 
     async def step(self, agreement: str, action: str, reason: str) -> int:
         """Suspend, resume or end an agreement (`suspended`, `resumed`, `ended`); returns the offset of the fact."""
         return await self._write(FactKind.AGREEMENT, agreement, action, {}, reason)
 
-    async def _activate(
-        self,
-        document: AgreementDocument,
-        dataset: Dataset,
-        consent_basis: str,
-        state: RegisterState,
-        known: AgreementEntry | None,
-    ) -> None:
-        reborn = known is None or known.standing is Standing.ENDED  # what was ended begins anew, with a new number
-        number = state.next_number() if known is None or reborn else known.number
+    def _agency_spec(self, document: AgreementDocument) -> TopicSpec:
         topic = self._topics.agency(document.recipient, document.id, FIRST_MAJOR)
-        spec = self._topics.agency_spec(topic, pseudonymous=document.pseudonymous)
-        await self._grounds.admin.ensure_topics([spec])
-        schema_id = await self._client.register(
-            value_subject(topic.removeprefix(self._topics.prefix)), view_schema(document, dataset)
-        )
-        accepted = {revision(document)}
-        if known is not None and not reborn:
-            before = AgreementDocument.model_validate(known.document)
-            if not widens(before, document):
-                accepted |= known.accepted_revisions
+        return self._topics.agency_spec(topic, pseudonymous=document.pseudonymous)
+
+    async def _activate(
+        self, document: AgreementDocument, dataset: Dataset, consent_basis: str, state: RegisterState
+    ) -> None:
+        known = state.agreements.get(document.id)
+        if known is not None and known.standing is Standing.ENDED:
+            known = None  # what was ended begins anew, with a new number
+        topic = self._agency_spec(document).name
+        subject = value_subject(topic.removeprefix(self._topics.prefix))
         body = {
-            "number": number,
+            "number": state.next_number() if known is None else known.number,
             "revision": revision(document),
             "document": document.model_dump(mode="json", by_alias=True),
             "topic": topic,
-            "view_schema_id": schema_id,
-            "accepted_revisions": sorted(accepted),
+            "view_schema_id": await self._client.register(subject, view_schema(document, dataset)),
+            "accepted_revisions": sorted(_accepted(document, known)),
             "consent_basis": consent_basis,
             "epoch": 1,
         }
@@ -201,6 +189,18 @@ class Registrar:
     async def _write(self, kind: FactKind, name: str, action: str, body: dict[str, Any], reason: str) -> int:
         fact = Fact(kind, name, action, body, self._by, reason, clock.now_ms())
         return (await self._writer.append(fact))[0]
+
+
+def _differs(document: AgreementDocument, known: AgreementEntry | None) -> bool:
+    return known is None or (known.revision, known.standing) != (revision(document), Standing.ACTIVE)
+
+
+def _accepted(document: AgreementDocument, known: AgreementEntry | None) -> frozenset[str]:
+    """The revisions whose consents cover this one: a wider text needs consent anew."""
+    own = frozenset({revision(document)})
+    if known is None or widens(AgreementDocument.model_validate(known.document), document):
+        return own
+    return own | known.accepted_revisions
 
 
 def settings_file(home: Home, connector: str) -> Path:

@@ -1,0 +1,99 @@
+"""`bus register`: the facts that make the bus what it is."""
+
+import asyncio
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bus import clock
+from bus.avro.client import SchemaRegistryClient
+from bus.avro.own import OwnMessages
+from bus.kafka.rights import OPERATOR
+from bus.model.fact import Fact
+from bus.platform.home import Home
+from bus.platform.reach import kafka_access, schema_registry_url
+from bus.register.log import Register
+from bus.settings import KafkaSettings, Settings
+from bus.topics import Topics
+
+
+@click.group()
+def register() -> None:
+    """The register of facts: who and what takes part, and under which rules."""
+
+
+@register.command("show")
+@click.option("--kind", help="Only facts of this kind: bus, agency, dataset, connector, agreement.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole.")
+def show(*, kind: str | None, as_json: bool) -> None:
+    """List the facts in the order in which they took effect."""
+    facts = [(offset, fact) for offset, fact in asyncio.run(_facts()) if kind in {None, fact.kind.value}]
+    if as_json:
+        for offset, fact in facts:
+            click.echo(json.dumps(_whole(offset, fact), ensure_ascii=False))
+        return
+    table = Table("offset", "when", "what", "happened", "by", "why", box=None)
+    for offset, fact in facts:
+        what = f"{fact.kind.value} {fact.subject_id}"
+        table.add_row(str(offset), clock.iso(fact.at_ms), what, fact.action, fact.by, fact.reason)
+    Console().print(table)
+
+
+@register.command("load")
+def load() -> None:
+    """Bring agencies, datasets and agreements of the installed country into the register, as they are in its files.
+
+    What is there already stays; what differs becomes a new fact and takes effect at once.
+    """
+    from bus.wiring import load_country  # noqa: PLC0415 - it imports every stage: not for --help
+
+    for line in asyncio.run(load_country(Settings())):
+        click.echo(line)
+
+
+@register.command("agreement")
+@click.argument("name")
+@click.argument("step", type=click.Choice(["suspend", "resume", "end"]))
+@click.option("--reason", required=True, help="Why: it stands in the register for ever.")
+def agreement(name: str, step: str, reason: str) -> None:
+    """Suspend, resume or end an agreement, as the operator.
+
+    A suspended agreement releases nothing and recipients keep what they hold; an ended one erases it, unless its text
+    lets the recipient keep it.
+    """
+    from bus.wiring import step_agreement  # noqa: PLC0415 - it imports every stage: not for --help
+
+    action = {"suspend": "suspended", "resume": "resumed", "end": "ended"}[step]
+    offset = asyncio.run(step_agreement(Settings(), name, action, reason))
+    click.echo(f"{name} is {action}: fact {offset} of the register; each lane obeys once it has passed it.")
+
+
+async def _facts() -> list[tuple[int, Fact]]:
+    settings = Settings()
+    home = Home.from_settings(settings)
+    access = kafka_access(settings, KafkaSettings(), home, OPERATOR)
+    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+        messages = OwnMessages(client)
+        await messages.prepare()
+        found = Register(access, Topics(settings.prefix, settings.lanes), messages)
+        try:
+            await found.start()
+            return found.facts
+        finally:
+            await found.stop()
+
+
+def _whole(offset: int, fact: Fact) -> dict[str, Any]:
+    return {
+        "offset": offset,
+        "kind": fact.kind.value,
+        "id": fact.subject_id,
+        "action": fact.action,
+        "at": clock.iso(fact.at_ms),
+        "by": fact.by,
+        "reason": fact.reason,
+        "body": fact.body,
+    }
