@@ -1,0 +1,238 @@
+"""The consent API over HTTP, in this process, on a real broker; and once as the process that `bus up` starts."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from bus import clock
+from bus.avro.own import OwnMessages
+from bus.citizen.app import application
+from bus.citizen.client import ConsentClient
+from bus.citizen.desk import ConsentDesk
+from bus.citizen.follow import TAIL
+from bus.consent.messages import consent_event
+from bus.errors import ConsentRefused
+from bus.kafka.rights import CITIZEN as CITIZEN_USER
+from bus.kafka.transactions import TransactionalWriter
+from bus.model.consent import ConsentAction, GivenBy
+from bus.model.key import lane_of
+from bus.model.reasons import Reason
+from bus.model.record import Outgoing
+from bus.platform.home import Home
+from bus.platform.reach import kafka_access
+from bus.settings import KafkaSettings
+from bus.wiring import CITIZEN, stage_process
+from tests.broker.conftest import SmallBus
+
+pytestmark = pytest.mark.broker
+
+BANK, TAX = "person-address-to-bank", "person-to-tax"
+TOKEN = "a-token-of-callers"
+SUBJECT = "001190000029"
+
+
+def act(action: str = "GIVE", agreement: str = BANK, subject: str = SUBJECT, **more: Any) -> dict[str, Any]:
+    given = {"event_id": secrets.token_hex(8), "given_by": "SELF", "proof": "app:1"}
+    return given | {"subject": subject, "agreement": agreement, "action": action} | more
+
+
+@asynccontextmanager
+async def api(bus: SmallBus) -> AsyncIterator[httpx.AsyncClient]:
+    """The API under the Kafka user that it has in a real bus."""
+    access = kafka_access(bus.settings, KafkaSettings(), Home.from_settings(bus.settings), CITIZEN_USER)
+    messages = OwnMessages(bus.client)
+    await messages.prepare()
+    desk = ConsentDesk(access, bus.topics, messages)
+    transport = httpx.ASGITransport(application(desk, token=TOKEN))
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    try:
+        await desk.start()
+        async with httpx.AsyncClient(transport=transport, base_url="http://citizen", headers=headers) as client:
+            yield client
+    finally:
+        await desk.stop()
+
+
+@pytest.fixture
+async def citizen(small_bus: SmallBus) -> AsyncIterator[httpx.AsyncClient]:
+    await small_bus.registrar.enrol_agencies(small_bus.agencies)
+    await small_bus.activate(BANK, TAX)
+    async with api(small_bus) as client:
+        yield client
+
+
+async def commit_position(bus: SmallBus, lane: int, consents_offset: int, *, before: int = 0) -> None:
+    """What a lane commits when it has come so far; `before` other records of its state come first."""
+    position = {"lane_time": 1, "block": 1, "consents_offset": consents_offset, "register_offset": 1, "inputs": {}}
+    others = [Outgoing(bus.topics.lane_state, lane, b"holding/%d" % number, b"any") for number in range(before)]
+    value = bus.messages.encode("lane_position", position)
+    writer = TransactionalWriter(bus.access, f"{bus.settings.prefix}router-{lane}")
+    await writer.start()
+    try:
+        await writer.commit([*others, Outgoing(bus.topics.lane_state, lane, b"position", value)])
+    finally:
+        await writer.stop()
+
+
+async def test_consent_is_written(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """An accepted consent lies where the answer says, in the lane of its person, complete."""
+    answer = await citizen.post("/v1/consents", json=act(given_by="GUARDIAN", valid_until="2099-01-01T00:00:00Z"))
+    assert answer.status_code == 202
+    (told,) = answer.json()["accepted"]
+    assert (told["partition"], told["state"]) == (lane_of(SUBJECT, 8), "pending")
+    (record,) = small_bus.read(small_bus.topics.consents)
+    assert (record.partition, record.offset) == (told["partition"], told["offset"])
+    event = consent_event(await small_bus.messages.decode(record.value or b""))
+    assert record.key == event.key() == f"{SUBJECT}/{BANK}".encode()
+    state = await small_bus.registrar.state()
+    assert (event.event_id, event.revision) == (told["event_id"], state.agreements[BANK].revision)
+    assert (event.action, event.given_by) == (ConsentAction.GIVE, GivenBy.GUARDIAN)
+    assert event.valid_until_ms == 4_070_908_800_000
+    assert clock.now_ms() - event.at_ms < 60_000
+
+
+async def test_refused_requests_write_nothing(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """One wrong act of many, or a caller without the token, leaves the topic untouched."""
+    mixed = [act(), act(agreement="no-such"), act(agreement=TAX), act(given_by="ME")]
+    for body in (mixed, mixed[:3], act(action="TAKE"), "{", 7):
+        answer = await citizen.post("/v1/consents", **({"content": body} if body == "{" else {"json": body}))
+        assert answer.status_code == 422
+        assert all({"place", "reason", "remedy"} == one.keys() for one in answer.json()["errors"])
+    places = [one["place"] for one in (await citizen.post("/v1/consents", json=mixed[:3])).json()["errors"]]
+    assert places == ["[1].agreement", "[2].agreement"]
+    for token in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}"):
+        headers = {"authorization": token}
+        assert (await citizen.post("/v1/consents", json=act(), headers=headers)).status_code == 401
+        assert (await citizen.get(f"/v1/subjects/{SUBJECT}/consents", headers=headers)).status_code == 401
+    assert small_bus.read(small_bus.topics.consents) == []
+
+
+async def test_thousands(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """A list of thousands is written in the order of the list within each lane, in a moment."""
+    acts = [act(subject=f"00119{number:07d}") for number in range(3000)]
+    began = clock.monotonic()
+    answer = await citizen.post("/v1/consents", json=acts)
+    assert clock.monotonic() - began < 10
+    accepted = answer.json()["accepted"]
+    assert [one["event_id"] for one in accepted] == [one["event_id"] for one in acts]
+    written = {(record.partition, record.offset): record for record in small_bus.read(small_bus.topics.consents)}
+    assert len(written) == len(acts)
+    for told, sent in zip(accepted, acts, strict=True):
+        assert written[told["partition"], told["offset"]].key == f"{sent['subject']}/{BANK}".encode()
+
+
+async def test_pending_until_the_lane_has_passed(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """An event becomes effective when its lane commits a position beyond it; not by a position up to it."""
+    (told,) = (await citizen.post("/v1/consents", json=act("WITHDRAW"))).json()["accepted"]
+    lane, offset = told["partition"], told["offset"]
+    where = {"partition": lane, "offset": offset}
+    await commit_position(small_bus, lane, offset)
+    await commit_position(small_bus, (lane + 1) % 8, offset + 9)
+    assert (await citizen.get("/v1/effective", params=where | {"wait": "0.5"})).json() == where | {"state": "pending"}
+    waiting = asyncio.create_task(citizen.get("/v1/effective", params=where))
+    await commit_position(small_bus, lane, offset + 1)
+    assert (await waiting).json() == where | {"state": "effective"}
+    event = await citizen.get(f"/v1/consents/{told['event_id']}", params={"wait": "5"})
+    assert event.json() == {"event_id": told["event_id"], **where, "state": "effective"}
+    assert (await citizen.get("/v1/consents/unheard-of")).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["", "partition=8&offset=1", "partition=0&offset=-1", "partition=0&offset=0&wait=11"])
+async def test_effective_of_nothing(citizen: httpx.AsyncClient, query: str) -> None:
+    """A place that cannot be, or a wait that is too long, is refused and not waited for."""
+    assert (await citizen.get(f"/v1/effective?{query}")).status_code == 422
+
+
+async def test_positions_are_found_after_a_restart(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """A new process knows what took effect before it, also where much other state was written since."""
+    (told,) = (await citizen.post("/v1/consents", json=act())).json()["accepted"]
+    await commit_position(small_bus, told["partition"], told["offset"] + 1)
+    writer = TransactionalWriter(small_bus.access, f"{small_bus.settings.prefix}router-later")
+    await writer.start()
+    others = [Outgoing(small_bus.topics.lane_state, told["partition"], b"h/%d" % n, b"any") for n in range(TAIL + 200)]
+    await writer.commit(others)
+    await writer.stop()
+    async with api(small_bus) as second:
+        found = await second.get(f"/v1/consents/{told['event_id']}")
+        assert found.json()["state"] == "effective"
+
+
+async def test_standing_of_a_person(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """A person sees at once what they just did, folded, beside what rests on law."""
+
+    async def standing() -> dict[str, Any]:
+        answer = (await citizen.get(f"/v1/subjects/{SUBJECT}/consents")).json()
+        assert answer["subject"] == SUBJECT
+        found = {one["agreement"]: one for one in answer["consents"]}
+        assert found[TAX]["standing"] == "by-law"
+        bank: dict[str, Any] = found[BANK]
+        return bank
+
+    before = await standing()
+    assert (before["reason"], before["words"]) == (Reason.CONSENT_MISSING.value, Reason.CONSENT_MISSING.meaning)
+    assert before["title"]["en"] == "Address check for the bank"
+    assert before["recipient"]["name"]["en"] == "Song Hong Commercial Bank"
+    given = act(subject=SUBJECT)
+    await citizen.post("/v1/consents", json=[given, act(subject="001190000030")])
+    after = await standing()
+    assert (after["standing"], after["given"]["event_id"]) == ("consented", given["event_id"])
+    await citizen.post("/v1/consents", json=act("WITHDRAW"))
+    await citizen.post("/v1/consents", json=given)
+    withdrawn = await standing()
+    assert (withdrawn["reason"], withdrawn["given"]) == (Reason.CONSENT_WITHDRAWN.value, None)
+    poison = Outgoing(small_bus.topics.consents, lane_of(SUBJECT, 8), f"{SUBJECT}/{BANK}".encode(), b"no Avro")
+    await small_bus.writer.append(poison)
+    assert (await standing())["reason"] == Reason.CONSENT_UNREADABLE.value
+
+
+async def test_agreements_as_of_now(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """What the register says at the moment of the request decides: an ended agreement takes withdrawals only."""
+    assert (await citizen.post("/v1/consents", json=act())).status_code == 202
+    await small_bus.registrar.step(BANK, "ended", "a test")
+    refused = await citizen.post("/v1/consents", json=act())
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["reason"] == "the agreement is ended"
+    assert (await citizen.post("/v1/consents", json=act("WITHDRAW"))).status_code == 202
+
+
+async def test_no_personal_id_in_the_log(citizen: httpx.AsyncClient, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither what is taken nor what is refused nor what is shown leaves a personal id in the log."""
+    await citizen.post("/v1/consents", json=act())
+    await citizen.post("/v1/consents", json=act(agreement=SUBJECT))
+    await citizen.get(f"/v1/subjects/{SUBJECT}/consents")
+    out, err = capfd.readouterr()
+    assert "consents-taken" in out + err
+    assert "consents-refused" in out + err
+    assert SUBJECT not in out + err
+
+
+async def test_the_process(small_bus: SmallBus) -> None:
+    """As a process it announces its port, serves the client of `bus consent`, and ends in order within seconds."""
+    bus = small_bus
+    await bus.activate(BANK)
+    await bus.supervisor.start(stage_process(CITIZEN, bus.settings))
+    await bus.route()
+    home = Home.from_settings(bus.settings)
+
+    def call() -> None:
+        with ConsentClient.from_settings(bus.settings) as client:
+            (told,) = client.send([act()])
+            assert client.until_effective(told["partition"], told["offset"], 30) < 30
+            assert [one["standing"] for one in client.standings(SUBJECT)] == ["consented"]
+            with pytest.raises(ConsentRefused, match="there is no such agreement"):
+                client.send([act(agreement="no-such")])
+
+    await asyncio.to_thread(call)
+    began = clock.monotonic()
+    await bus.supervisor.stop(CITIZEN.name)
+    assert clock.monotonic() - began < 5
+    assert home.endpoint(CITIZEN.name) is None
+    log = home.log(CITIZEN.name).read_text()
+    assert "process-stopping" in log
+    assert SUBJECT not in log
+    assert "Traceback" not in log

@@ -1,0 +1,62 @@
+"""How a person stands, told in the words of the catalogue of reasons."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bus.citizen.standing import standings_of
+from bus.model.consent import Consent, ConsentAction, ConsentEvent, GivenBy
+from bus.model.reasons import Reason
+from bus.register.state import RegisterState
+from tests.unit.citizen.conftest import BANK, PORTAL, TAX
+
+NOW = 1_772_326_800_000
+
+GIVEN = ConsentEvent(
+    "e-1", "001190000029", BANK, "new", ConsentAction.GIVE, GivenBy.GUARDIAN, "paper:7", NOW - 5, None, NOW - 10
+)
+
+
+def bank(state: RegisterState, consent: Consent) -> dict[str, Any]:
+    (found,) = [one for one in standings_of({BANK: consent}, state, NOW) if one["agreement"] == BANK]
+    return found
+
+
+def test_every_agreement_about_people(state: RegisterState) -> None:
+    """A person sees each agreement about people, whether it asks for consent or rests on law, and no other."""
+    found = standings_of({}, state, NOW)
+    assert [(one["agreement"], one["standing"]) for one in found] == [
+        (BANK, "not-consented"),
+        (PORTAL, "not-consented"),
+        (TAX, "by-law"),
+    ]
+    assert found[0]["recipient"] == {"id": "bank", "name": {"en": "The Bank"}}
+    assert found[0]["fields"] == ["full_name", "is_adult"]
+    assert [one["agreement_standing"] for one in found] == ["active", "ended", "active"]
+
+
+def test_given(state: RegisterState) -> None:
+    """A standing consent is shown with who gave it, the proof and its times."""
+    found = bank(state, Consent(given=GIVEN))
+    assert (found["standing"], found["reason"]) == ("consented", None)
+    assert found["given"]["given_by"] == "GUARDIAN"
+    assert found["given"]["at"] == "2026-03-01T00:59:59.990Z"
+    assert found["given"]["valid_until"] is None
+
+
+@pytest.mark.parametrize(
+    ("consent", "reason"),
+    [
+        (Consent(), Reason.CONSENT_MISSING),
+        (Consent(withdrawn_at_ms=NOW - 1), Reason.CONSENT_WITHDRAWN),
+        (Consent(withdrawn_at_ms=NOW - 1, unreadable=True), Reason.CONSENT_UNREADABLE),
+        (Consent(given=replace(GIVEN, revision="older")), Reason.CONSENT_REVISION),
+        (Consent(given=replace(GIVEN, valid_from_ms=NOW + 1)), Reason.CONSENT_NOT_YET),
+        (Consent(given=replace(GIVEN, valid_until_ms=NOW)), Reason.CONSENT_EXPIRED),
+    ],
+)
+def test_not_covered(state: RegisterState, consent: Consent, reason: Reason) -> None:
+    """A consent that covers nothing now is shown with the reason for which data are withheld."""
+    found = bank(state, consent)
+    assert (found["standing"], found["reason"], found["words"]) == ("not-consented", reason.value, reason.meaning)
