@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,7 +18,7 @@ from bus.errors import NotFound, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import connector_user
 from bus.kafka.version import require_kafka_4
-from bus.model.country import ConnectorPlace, Country, OtherCountryThere, Place
+from bus.model.country import Country, OtherCountryThere, Place
 from bus.platform.home import Home, write_whole
 from bus.platform.kafka import NAME as KAFKA
 from bus.platform.kafka import LocalKafka
@@ -113,83 +113,97 @@ async def bring_up(
     `people` None leaves the country out. `stages` False founds the bus and enrols everybody, and leaves the stages
     to be started elsewhere. What exists already in the home stays and goes on.
     """
-    home = supervisor.home
-    access, postgres = await asyncio.gather(_kafka(settings, supervisor), _postgres(settings, supervisor, people))
-    grounds = Grounds(access, Topics(settings.prefix, settings.lanes), home)
     country = None if people is None else country_plugin()
-    made = asyncio.create_task(_make(country, settings, supervisor, postgres, people, seed))
+    start = _Start(settings, supervisor, country, people or 0, seed, stages=stages)
+    access, postgres = await asyncio.gather(start.kafka(), start.postgres())
+    made = asyncio.create_task(start.make(postgres))
     try:
+        grounds = Grounds(access, Topics(settings.prefix, settings.lanes), supervisor.home)
         await grounds.lay()
-        if settings.schema_registry is None:
-            home.secret(TOKEN_NAME)  # made before the registry starts, which then asks for it
-            await supervisor.start(stage_process(SCHEMA_REGISTRY, settings))
-        await _enrol(settings, supervisor, grounds, access, country, made, stages=stages)
+        await start.schema_registry()
+        async with _registrar(settings, supervisor.home, grounds, access) as registrar:
+            await start.enrol(registrar, made)
     finally:
         made.cancel()
         await asyncio.gather(made, return_exceptions=True)
 
 
-async def _kafka(settings: Settings, supervisor: Supervisor) -> KafkaAccess:
-    if settings.kafka is None:
-        return await LocalKafka.from_settings(settings, supervisor.home).start(supervisor)
-    access = kafka_access(settings, KafkaSettings(), supervisor.home, ADMIN)
-    await require_kafka_4(access)
-    return access
+class _Start:
+    """The steps of `bring_up`."""
 
+    def __init__(  # noqa: PLR0913 - what `bring_up` was told
+        self,
+        settings: Settings,
+        supervisor: Supervisor,
+        country: Country | None,
+        people: int,
+        seed: int,
+        *,
+        stages: bool,
+    ) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._country = country
+        self._people = people
+        self._seed = seed
+        self._stages = stages
 
-async def _postgres(settings: Settings, supervisor: Supervisor, people: int | None) -> str:
-    if settings.postgres is not None:
-        return settings.postgres
-    if people is None:
-        return ""  # without the pretend country nobody here needs a database
-    return await LocalPostgres.from_settings(settings, supervisor.home).start(supervisor)
+    async def kafka(self) -> KafkaAccess:
+        """The administrator's access, to the user's own Kafka or to one started here."""
+        home = self._supervisor.home
+        if self._settings.kafka is None:
+            return await LocalKafka.from_settings(self._settings, home).start(self._supervisor)
+        access = kafka_access(self._settings, KafkaSettings(), home, ADMIN)
+        await require_kafka_4(access)
+        return access
 
+    async def postgres(self) -> str:
+        """The address of PostgreSQL; empty without a country, for then nobody here needs one."""
+        if self._settings.postgres is not None or self._country is None:
+            return self._settings.postgres or ""
+        return await LocalPostgres.from_settings(self._settings, self._supervisor.home).start(self._supervisor)
 
-async def _make(  # noqa: PLR0913, PLR0917 - handed through from `bring_up`
-    country: Country | None,
-    settings: Settings,
-    supervisor: Supervisor,
-    postgres: str,
-    people: int | None,
-    seed: int,
-) -> Place | None:
-    """The country's own systems, filled; None without a country."""
-    if country is None or people is None:
-        return None
-    place = place_of(settings, supervisor.home, postgres)
-    await supervisor.start_all(
-        [ProcessSpec(process.name, process.argv, env=process.env) for process in country.processes(place)]
-    )
-    try:
-        await country.make(place, people=people, seed=seed)
-    except OtherCountryThere as error:
-        raise WrongUse(what=str(error), instead="Leave --people out to go on with the one that is there.") from error
-    write_whole(_memory(supervisor.home), json.dumps({"people": people, "seed": seed}))
-    return place
+    async def schema_registry(self) -> None:
+        """Start the bus's own, unless the user has one."""
+        if self._settings.schema_registry is None:
+            self._supervisor.home.secret(TOKEN_NAME)  # made before the registry starts, which then asks for it
+            await self._supervisor.start(stage_process(SCHEMA_REGISTRY, self._settings))
 
-
-async def _enrol(  # noqa: PLR0913, PLR0917 - handed through from `bring_up`
-    settings: Settings,
-    supervisor: Supervisor,
-    grounds: Grounds,
-    access: KafkaAccess,
-    country: Country | None,
-    made: asyncio.Task[Place | None],
-) -> None:
-    async with _registrar(settings, supervisor.home, grounds, access) as registrar:
-        stages = asyncio.create_task(
-            supervisor.start_all([stage_process(CITIZEN, settings), stage_process(ROUTE, settings)])
-        )
+    async def make(self, postgres: str) -> Place | None:
+        """The country's own systems, started and filled; None without a country."""
+        if self._country is None:
+            return None
+        home = self._supervisor.home
+        place = place_of(self._settings, home, postgres)
+        processes = self._country.processes(place)
+        await self._supervisor.start_all([ProcessSpec(one.name, one.argv, env=one.env) for one in processes])
         try:
-            if country is not None:
-                await enrol_country(registrar, country)
+            await self._country.make(place, people=self._people, seed=self._seed)
+        except OtherCountryThere as error:
+            instead = "Leave --people out to go on with the one that is there."
+            raise WrongUse(what=str(error), instead=instead) from error
+        write_whole(_memory(home), json.dumps({"people": self._people, "seed": self._seed}))
+        return place
+
+    async def enrol(self, registrar: Registrar, made: asyncio.Task[Place | None]) -> None:
+        """Everybody into the register while the stages start; the connectors when their sources are filled."""
+        starting = asyncio.create_task(self._start([CITIZEN, ROUTE]))
+        try:
+            if self._country is not None:
+                await enrol_country(registrar, self._country)
             place = await made
-            await stages
+            await starting
         finally:
-            stages.cancel()
-            await asyncio.gather(stages, return_exceptions=True)
-        if country is not None and place is not None:
-            await _connect(settings, supervisor, registrar, country.connectors(place))
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        if self._country is not None and place is not None:
+            entries = [ConnectorEntry(one.name, one.name, one.settings) for one in self._country.connectors(place)]
+            await registrar.enrol_connectors(entries)
+            await self._start([connector_stage(entry.name) for entry in entries])
+
+    async def _start(self, stages: list[Stage]) -> None:
+        if self._stages:
+            await self._supervisor.start_all([stage_process(stage, self._settings) for stage in stages])
 
 
 @contextlib.asynccontextmanager
@@ -246,10 +260,6 @@ async def enrol_country(registrar: Registrar, country: Country) -> None:
     await registrar.enrol_datasets(datasets.values())
     documents = load_agreements(country.agreements_dir, datasets, agencies)
     await registrar.activate(documents, datasets, agencies.consent_basis)
-
-
-def _entries(places: Iterable[ConnectorPlace]) -> list[ConnectorEntry]:
-    return [ConnectorEntry(place.name, place.name, place.settings) for place in places]
 
 
 def _memory(home: Home) -> Path:

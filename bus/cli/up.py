@@ -20,7 +20,9 @@ from bus.telemetry import configure
 
 
 @click.command()
-@click.option("--people", type=click.IntRange(1), help="How many people the pretend country has.  [default: 2000]")
+@click.option(
+    "--people", type=click.IntRange(1), help="How many people the pretend country has.  [default: as before, or 2000]"
+)
 @click.option("--empty", is_flag=True, help="Start Kafka, PostgreSQL and the stages without a pretend country.")
 @click.option("--without-stages", is_flag=True, help="Found the bus and fill the country; stages run elsewhere.")
 @click.option("--detach", is_flag=True, help="Return when everything is ready; `bus down` ends it.")
@@ -33,9 +35,11 @@ def up(*, people: int | None, empty: bool, without_stages: bool, detach: bool) -
     """
     if people and empty:
         raise WrongUse(what="--people and --empty contradict each other", instead="Give one of them.")
+    from bus.wiring import remembered_people  # noqa: PLC0415 - it imports every stage: not for `bus up --help`
+
     settings = Settings()
     home = Home.from_settings(settings)
-    count = None if empty else people or 2000
+    count = None if empty else people or remembered_people(home) or 2000
     if detach:
         words = ["--empty"] if count is None else ["--people", str(count)]
         _detach(settings, home, [*words, *(["--without-stages"] if without_stages else [])])
