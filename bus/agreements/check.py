@@ -35,7 +35,8 @@ def check(
     if text.data is None:
         return Checked(text.file, None, _ordered(text.findings))
     form = read_form(text, agencies.timezone)
-    findings = [*text.findings, *form.findings]
+    surprises = {finding.place for finding in text.findings}  # what YAML misread is not wrong twice
+    findings = [*text.findings, *(finding for finding in form.findings if finding.place not in surprises)]
     if form.document is not None:
         known = datasets.get(form.document.dataset)
         case = Case(form.document, text, form.kept, known, datasets, agencies, bases)

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import FilterUnreadable, unparse
+from bus.agreements.moments import read_day
 from bus.agreements.retention import duration_ms
 
 
@@ -35,8 +36,8 @@ def _day(value: object) -> object:
     if isinstance(value, date):
         return value
     try:
-        if isinstance(value, str) and len(value) == 10:
-            return date.fromisoformat(value)
+        if isinstance(value, str):
+            return read_day(value)
     except ValueError:
         pass
     raise PydanticCustomError("not-a-date", "a date is written YYYY-MM-DD")

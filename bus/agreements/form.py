@@ -100,7 +100,7 @@ def keys_at(where: Where) -> tuple[str, ...]:
 
 def _finding(text: Text, error: Any) -> Finding:
     """One error of pydantic, as a finding at its place in the file."""
-    where: Where = tuple(error["loc"])
+    where = _as_written(tuple(error["loc"]))
     kind, name = error["type"], str(where[-1] if where else "")
     shown = str(error["input"]) if isinstance(error["input"], str | int | float) else name
     if kind == "extra_forbidden":
@@ -115,6 +115,13 @@ def _finding(text: Text, error: Any) -> Finding:
     allowed = tuple(TransformKind) if kind == "unknown-transform" else _expected(error.get("ctx", {}))
     suggestion = nearest(shown, allowed)
     return Finding(_CODES[kind], text.value(where), (("text", shown),), allowed, suggestion)
+
+
+def _as_written(where: Where) -> Where:
+    """The place in the file: a transform is one value there, and the languages stand beside the purpose's code."""
+    if "as" in where:
+        return where[: where.index("as") + 1]
+    return ("purpose", *where[2:]) if where[:2] == ("purpose", "text") else where
 
 
 def _expected(context: Mapping[str, Any]) -> tuple[str, ...]:

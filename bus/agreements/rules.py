@@ -68,7 +68,8 @@ def recipient_by_consent(case: Case) -> Iterator[Finding]:
     """Personal data go to a consent-only agency by consent."""
     agency = case.agencies.agency(case.document.recipient)
     about_people = case.dataset is not None and case.dataset.subject is not None
-    if agency is not None and agency.consent_only and about_people and not case.document.needs_consent:
+    by_law = case.document.basis.statutory is not None
+    if agency is not None and agency.consent_only and about_people and by_law:
         yield case.finding("consent-only", "basis", text=agency.id)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bus.agreements.document import WITH_ARGUMENT, Transform, TransformKind
+from bus.agreements.moments import EPOCH_DAY
 from bus.agreements.shape import Kind, Shape
 
 Read = Callable[[Mapping[str, Any]], Any]
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MOMENTS = frozenset({Kind.DATE, Kind.TIMESTAMP})
@@ -104,7 +104,7 @@ def change_of(  # noqa: PLR0911 - one return a transform
 
 def _day_of(shape: Shape, timezone: str) -> Callable[[int], date]:
     if shape.kind is Kind.DATE:
-        return lambda value: date.fromordinal(value + _EPOCH_DAY)
+        return lambda value: date.fromordinal(value + EPOCH_DAY)
     zone, per_ms = ZoneInfo(timezone), shape.per_ms
     return lambda value: (_EPOCH + timedelta(milliseconds=value / per_ms)).astimezone(zone).date()
 
@@ -124,7 +124,7 @@ def _age_over(years: int, on: date) -> Callable[[int], bool]:
     latest = (on.year - years, on.month, on.day)
 
     def reached(value: int) -> bool:
-        born = date.fromordinal(value + _EPOCH_DAY)
+        born = date.fromordinal(value + EPOCH_DAY)
         return (born.year, born.month, born.day) <= latest
 
     return reached

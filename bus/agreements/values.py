@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from bus.agreements.moments import EPOCH_DAY, read_day, read_moment
 from bus.agreements.shape import Kind, Shape
 
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN: Mapping[Kind, tuple[type, ...]] = {
     Kind.BOOL: (bool,),
@@ -46,7 +46,7 @@ def written_value(raw: Any, shape: Shape) -> Any:
         return None
     match shape.kind:
         case Kind.DATE:
-            return date.fromordinal(raw + _EPOCH_DAY).isoformat()
+            return date.fromordinal(raw + EPOCH_DAY).isoformat()
         case Kind.TIMESTAMP:
             return (_EPOCH + timedelta(microseconds=raw * 1000 // shape.per_ms)).isoformat().replace("+00:00", "Z")
         case Kind.LIST if shape.item is not None:
@@ -87,7 +87,7 @@ def _raw(written: Any, shape: Shape, path: tuple[str | int, ...]) -> Any:
 def _moment(written: str, shape: Shape, path: tuple[str | int, ...]) -> int:
     try:
         if shape.kind is Kind.DATE:
-            return date.fromisoformat(written).toordinal() - _EPOCH_DAY
-        return (datetime.fromisoformat(written) - _EPOCH) // timedelta(microseconds=1) * shape.per_ms // 1000
-    except (ValueError, TypeError):  # TypeError: a time without an offset
+            return read_day(written).toordinal() - EPOCH_DAY
+        return (read_moment(written) - _EPOCH) // timedelta(microseconds=1) * shape.per_ms // 1000
+    except ValueError:
         raise ValueUnfit(path, shape) from None

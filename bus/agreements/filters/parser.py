@@ -9,7 +9,7 @@ primary  := literal | NAME | "has" "(" NAME ("." NAME)* ")" | "(" filter ")" | "
 literal  := "true" | "false" | STRING | "-"? INT | "-"? DOUBLE | "date" "(" STRING ")" | "timestamp" "(" STRING ")"
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bus.agreements.filters.lexer import Piece, Token, pieces, quote, unescape
 from bus.agreements.filters.syntax import (
@@ -26,6 +26,7 @@ from bus.agreements.filters.syntax import (
     Or,
     Problem,
 )
+from bus.agreements.moments import EPOCH_DAY, read_day, read_moment
 from bus.agreements.shape import Kind
 
 DEEPEST = 32
@@ -241,13 +242,8 @@ class _Parser:
 def _moment(function: str, text: str) -> tuple[Kind, int]:
     """A date as days, a timestamp as microseconds since 1970. Raises ValueError."""
     if function == "date":
-        if len(text) != 10:
-            raise ValueError("a date is written YYYY-MM-DD")
-        return Kind.DATE, (date.fromisoformat(text) - _EPOCH.date()).days
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a timestamp needs an offset from UTC")
-    return Kind.TIMESTAMP, (moment - _EPOCH) // _MICROSECOND
+        return Kind.DATE, read_day(text).toordinal() - EPOCH_DAY
+    return Kind.TIMESTAMP, (read_moment(text) - _EPOCH) // _MICROSECOND
 
 
 def _flat(operands: list[Node], kind: type[And | Or]) -> tuple[Node, ...]:

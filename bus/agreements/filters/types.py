@@ -143,11 +143,10 @@ def _unguarded(node: Field, record: Shape, guards: Guards) -> Iterator[Problem]:
 
 
 def _comparison(node: Compare, record: Shape, guards: Guards) -> Iterator[Problem]:
-    left, problems = _value(node.left, record, guards)
-    yield from problems
-    right, problems = _value(node.right, record, guards)
-    yield from problems
-    if left is None or right is None:
+    left, left_problems = _value(node.left, record, guards)
+    right, right_problems = _value(node.right, record, guards)
+    yield from (*left_problems, *right_problems)
+    if left is None or right is None or left_problems or right_problems:
         return
     if node.op == "in":
         yield from _membership(node, left, right)

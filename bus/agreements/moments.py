@@ -1,0 +1,24 @@
+"""Days and points in time as agreements write them: one spelling each, and nothing that Python would also take."""
+
+import re
+from datetime import date, datetime
+
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+"""Add it to a raw Avro date to get Python's ordinal of the day."""
+
+_DAY = re.compile(r"^\d{4}-\d\d-\d\d$", re.ASCII)
+_MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$", re.ASCII)
+
+
+def read_day(text: str) -> date:
+    """2026-01-31. Raises ValueError for anything else, week dates and dates without hyphens included."""
+    if not _DAY.match(text):
+        raise ValueError("a date is written YYYY-MM-DD")
+    return date.fromisoformat(text)
+
+
+def read_moment(text: str) -> datetime:
+    """2026-01-31T08:00:00+07:00, or with Z and up to microseconds (RFC 3339). Raises ValueError."""
+    if not _MOMENT.match(text):
+        raise ValueError("a point in time is written YYYY-MM-DDThh:mm:ss with Z or an offset")
+    return datetime.fromisoformat(text)
