@@ -396,3 +396,21 @@ class DatasetUnregistered(BusError):
 
     message = "no schema is registered for dataset {dataset} (subject {subject})"
     remedy = "Register it; founding the bus registers every dataset of the country."
+
+
+# --- demonstration ----------------------------------------------------------------------------------------------------
+
+
+class NotQuiet(BusError):
+    """What had been set going did not come to its end."""
+
+    message = "waited {seconds:.0f} s in vain for: {waited_for}"
+    remedy = "The logs in BUS_HOME/logs say what holds it up; a machine under load may only need a second try."
+    retryable = True
+
+
+class CheckerFailed(BusError):
+    """The independent checker ended without a verdict."""
+
+    message = "the checker ended with code {code}; its last lines:\n{last}"
+    remedy = "It reads Kafka, the registries and the schema registry itself: one of them did not answer as it must."

@@ -102,6 +102,11 @@ class ServiceOffice:
         """Delete one."""
         (await self._client.delete(f"/{kind}/{key}")).raise_for_status()
 
+    async def pending(self) -> int:
+        """Changes that no file shows yet; only of a registry that writes files."""
+        answer = await self._client.get("/exports")
+        return int(answer.raise_for_status().json()["pending"])
+
     async def _records(self, kind: str, query: dict[str, str]) -> list[Record]:
         answer = await self._client.get(f"/{kind}", params=query)
         answer.raise_for_status()

@@ -9,6 +9,7 @@ from bus.model.country import ConnectorPlace, Country, CountryProcess, Made, Pla
 from seeds import consents, day, live
 from seeds.country import Country as Generated
 from seeds.filling import fill
+from seeds.offices import open_offices
 from seeds.site import Site
 
 _HERE = Path(__file__).parent
@@ -51,6 +52,11 @@ class Pretend:
     async def make(self, place: Place, *, people: int, seed: int) -> Made:
         """Fill the four systems; see `filling.fill`."""
         return await asyncio.to_thread(fill, Site(place), Generated(seed, people))
+
+    async def settled(self, place: Place) -> bool:
+        """Databases and feed show a change at once; the insurance system first writes a file."""
+        async with open_offices(Site(place)) as offices:
+            return await offices.insurance.pending() == 0
 
     def consents(self, place: Place, *, seed: int) -> AsyncGenerator[Step, None]:
         """The morning's consents."""

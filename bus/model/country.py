@@ -105,6 +105,10 @@ class Country(Protocol):
         """
         ...
 
+    async def settled(self, place: Place) -> bool:
+        """Whether the systems have handed out everything that happened in them, so that a connector can see it."""
+        ...
+
     def consents(self, place: Place, *, seed: int) -> AsyncGenerator[Step, None]:
         """The morning: citizens give their consents, one step for each agreement that needs them."""
         ...

@@ -1,0 +1,100 @@
+"""Around the day: a scratch BUS_HOME, an orderly end however it comes, and, if asked for, a bus that stays."""
+
+import asyncio
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from bus.demo.result import Result
+from bus.demo.scenario import run
+from bus.demo.show import Display
+from bus.kafka.admin import Admin
+from bus.platform.hold import hold
+from bus.platform.home import Home
+from bus.platform.jars import kafka_jars
+from bus.platform.processes import Supervisor
+from bus.platform.reach import kafka_access
+from bus.platform.session import detach
+from bus.settings import KafkaSettings, Settings
+from bus.telemetry import configure
+from bus.wiring import ADMIN, environment, remembered_people
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A day that was held, and where."""
+
+    settings: Settings
+    result: Result
+
+
+async def hold_demo(settings: Settings, console: Console, *, people: int, seed: int, keep: bool) -> Session:
+    """Hold the day in a scratch home. It is removed if the day passed, and kept with its logs if it did not.
+
+    SIGTERM ends it in order, like Ctrl-C.
+    """
+    if settings.kafka is None:
+        kafka_jars(settings.cache_path)  # before the display starts, for the download has one of its own
+    configure("demo", level="error")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it is killed brokers' business here, and told anyway
+    scratch = Path(tempfile.mkdtemp(prefix="bus-demo-"))
+    own = settings.model_copy(update={"home": scratch, "prefix": _prefix(settings)})
+    home = Home.from_settings(own)
+    display = Display(console)
+    _end_on_sigterm()
+    passed = False
+    try:
+        with display.shown(), hold(home):
+            result = await _held(own, Supervisor(home), display, people=people, seed=seed, keep=keep)
+            passed = result.passed
+        if keep:
+            with display.shown(), display.phase("Starting it once more, to stay"):
+                await asyncio.to_thread(_detached, own)
+        return Session(own, result)
+    finally:
+        if passed and not keep:
+            shutil.rmtree(scratch, ignore_errors=True)
+        elif not passed:
+            console.print(f"The logs are kept in {scratch / 'logs'}.", style="yellow", highlight=False)
+
+
+async def _held(  # noqa: PLR0913 - what the caller was told, handed on
+    settings: Settings, supervisor: Supervisor, display: Display, *, people: int, seed: int, keep: bool
+) -> Result:
+    try:
+        return await run(settings, supervisor, display, people=people, seed=seed)
+    finally:
+        with display.phase("Ending every process in order"):
+            if settings.kafka is not None and not keep:
+                await _remove_topics(settings, supervisor.home)
+            await supervisor.stop_all()
+
+
+async def _remove_topics(settings: Settings, home: Home) -> None:
+    """What the day wrote into a Kafka of the user's own."""
+    admin = Admin(kafka_access(settings, KafkaSettings(), home, ADMIN))
+    await admin.delete_topics([topic for topic in await admin.topics() if topic.startswith(settings.prefix)])
+
+
+def _detached(settings: Settings) -> None:
+    home = Home.from_settings(settings)
+    os.environ.update(environment(settings))
+    detach(home, ["up", "--people", str(remembered_people(home))])
+
+
+def _prefix(settings: Settings) -> str:
+    """On a Kafka of the user's own the day keeps to topics of its own."""
+    return settings.prefix if settings.kafka is None else f"demo-{secrets.token_hex(3)}."
+
+
+def _end_on_sigterm() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
