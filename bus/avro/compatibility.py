@@ -1,7 +1,8 @@
 """Whether records written with one schema can be read with another (Avro 1.12, Schema Resolution), and if not, why.
 
-Pure, over schemas as JSON values. Two rules are stricter than the specification, because records would be read without
-an error and mean something else: a change of the unit of time, and a branch of a union that only looks right.
+Pure, over schemas as JSON values. Three rules are stricter than the specification. A change of the unit of time would
+be read without an error and mean something else. Of a union's branches that look alike, each must be able to read, for
+libraries choose differently. Bytes are not read as text, for they need not be any.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ PROMOTIONS = {
     "string": {"bytes"},
     "bytes": {"string"},
 }
-"""What a writer's primitive may be read as, besides itself."""
+"""What a writer's primitive is taken for, besides itself."""
 
 
 class Level(StrEnum):
@@ -142,6 +143,8 @@ class _Check:
             yield from self._branch(reader, writer, path)
         elif not _alike(reader, writer):
             yield Finding(path, _why_unlike(reader, writer))
+        elif (reader.kind, writer.kind) == ("string", "bytes"):
+            yield Finding(path, "bytes need not be text, and cannot be relied on to be read as string")
         elif reader.kind == writer.kind:
             yield from _logical(reader, writer, path)
             yield from self._inside(reader, writer, path)
@@ -158,11 +161,11 @@ class _Check:
     def _branch(self, reader: _Side, writer: _Side, path: str) -> Iterator[Finding]:
         """Every branch that a reader could take for the writer's type must be able to read it.
 
-        Libraries choose differently among branches that look alike, so one good branch beside a bad one is no help.
+        Some libraries take the first that looks alike, as the specification says, others one of the same kind.
         """
         branches = [reader.at(branch) for branch in reader.type]
-        same = [branch for branch in branches if branch.kind == writer.kind and _alike(branch, writer)]
-        candidates = same or [branch for branch in branches if _alike(branch, writer)]
+        alike = [branch for branch in branches if _alike(branch, writer)]
+        candidates = alike[:1] + [branch for branch in alike[1:] if branch.kind == writer.kind]
         if not candidates:
             words = ", ".join(branch.words for branch in branches)
             yield Finding(path, f"{writer.words} may be written, and the reader takes only {words}")

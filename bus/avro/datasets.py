@@ -145,7 +145,7 @@ def _wrong_head(schema: Mapping[str, Any]) -> Iterator[str]:
     for name in record_id:
         if name not in fields:
             yield f"`record_id` names {name}, which is no field"
-        elif _plain(fields[name]["type"]) not in _KEYABLE:
+        elif _kind(fields[name]["type"]) not in _KEYABLE:
             yield f"`record_id` names {name}, which must be a string, enum, int or long, and not nullable"
 
 
@@ -154,15 +154,17 @@ def _wrong_subject(subject: Any, fields: Mapping[str, Mapping[str, Any]]) -> Ite
         yield f"`subject` names {subject}, which is no field"
         return
     one = fields[subject]
-    if _plain(_without_null(one["type"])[0]) != "string":
+    if _kind(_without_null(one["type"])[0]) != "string":
         yield f"`subject` names {subject}, which must be a string (it may be nullable)"
     if one.get("identifies") is not True:
         yield f'{subject} is the subject, and must say "identifies": true'
 
 
-def _plain(avro_type: Any) -> Any:
-    """What a type is at bottom: `string` for {"type": "string", "logicalType": …}, `enum` for an enum."""
-    return avro_type["type"] if isinstance(avro_type, dict) else avro_type
+def _kind(avro_type: Any) -> str:
+    """What a type is: `string` for {"type": "string", "logicalType": …}, `enum` for an enum."""
+    if isinstance(avro_type, list):
+        return "union"
+    return str(avro_type["type"] if isinstance(avro_type, dict) else avro_type)
 
 
 def _wrong_fields(schema: Any, path: str) -> Iterator[str]:
