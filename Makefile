@@ -2,17 +2,27 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check --no-input
+NO_PIP = { echo "The requirements could not be installed. pip's own words stand above; the usual causes:"; \
+	echo "  no network or no package index: set PIP_INDEX_URL or HTTPS_PROXY as your site wants, and try again;"; \
+	echo "  a Python without wheels for it: name another with  make PYTHON=python3.12  after  make clean."; \
+	echo "What arrived is kept in pip's cache."; exit 1; }
+NO_VENV = { echo "No virtual environment could be made: $(PYTHON) lacks the module venv or ensurepip."; \
+	echo "On Debian and Ubuntu: apt install python3-venv. Or name another with  make PYTHON=python3.12"; exit 1; }
+OLD_PYTHON = { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
+	echo "Name another with  make PYTHON=python3.12"; exit 1; }
 
 .PHONY: help demo test check format lock clean
+.DEFAULT_GOAL := help
 
 help:  ## what can be made here
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
 
 demo: $(READY)  ## run a small country for a day, check what every agency got, and end
 	@$(VENV)/bin/bus demo
 
-test: $(READY)  ## all tests, on a real Kafka and a real PostgreSQL
-	@$(VENV)/bin/pytest
+test: $(READY)  ## all tests, on a real Kafka and a real PostgreSQL; last: what was skipped, and why
+	@$(VENV)/bin/python -m pytest
 
 check: $(READY)  ## format, lint, types, layers
 	@$(VENV)/bin/ruff format --check .
@@ -24,17 +34,18 @@ format: $(READY)  ## put the code into its standard format
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
-lock: $(READY)  ## pin the newest versions that pyproject.toml allows (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
+lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.txt
 
-clean:  ## remove the virtual environment and the caches (not .bus/)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+clean:  ## remove the virtual environment and the caches; .bus, the state of a bus, stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
 
+# Made anew only when the pinned requirements change: a second run asks no package index.
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Name another with: make PYTHON=python3.12"; exit 1; }
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the pinned requirements into $(VENV) (once)"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || $(OLD_PYTHON)
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || $(NO_VENV)
+	@echo "installing the pinned requirements into $(VENV): once, some 120 MB"
+	@$(PIP) install --require-hashes -r requirements.txt || $(NO_PIP)
+	@$(PIP) install --no-deps --no-build-isolation -e . || $(NO_PIP)
 	@touch $@
