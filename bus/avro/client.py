@@ -78,7 +78,7 @@ class SchemaRegistryClient:
             answer = await self._ask("GET", f"/schemas/ids/{schema_id}")
             if _code(answer) == SCHEMA_NOT_FOUND:
                 raise SchemaUnknown(schema_id=schema_id)
-            self._schemas[schema_id] = json.loads(self._body(answer)["schema"])
+            self._schemas[schema_id] = json.loads(self._good(answer, "schema")["schema"])
         return self._schemas[schema_id]
 
     async def parsed(self, schema_id: int, *, logical: bool = False) -> Parsed:
@@ -104,7 +104,7 @@ class SchemaRegistryClient:
             answer = await self._ask("POST", path, {"schema": text})
             if _code(answer) in (*ABSENT, SCHEMA_NOT_FOUND):
                 answer = await self._ask("POST", f"{path}/versions", {"schema": text})
-            self._ids[subject, text] = int(self._body(answer, subject)["id"])
+            self._ids[subject, text] = int(self._good(answer, "id", subject=subject)["id"])
         return self._ids[subject, text]
 
     async def latest(self, subject: str) -> Registered | None:
@@ -112,7 +112,7 @@ class SchemaRegistryClient:
         answer = await self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
         if _code(answer) in ABSENT:
             return None
-        body = self._body(answer, subject)
+        body = self._good(answer, "version", "id", "schema", subject=subject)
         return Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"]))
 
     async def compatible(self, subject: str, schema: Any) -> list[str]:
@@ -122,7 +122,7 @@ class SchemaRegistryClient:
         answer = await self._ask("POST", path, {"schema": text})
         if _code(answer) in ABSENT:
             return []
-        body = self._body(answer, subject)
+        body = self._good(answer, "is_compatible", subject=subject)
         if body["is_compatible"]:
             return []
         return [str(message) for message in body.get("messages") or ["the registry gives no reason"]]
@@ -148,26 +148,32 @@ class SchemaRegistryClient:
             raise self._unreachable(f"HTTP {answer.status_code}")
         return answer
 
-    def _body(self, answer: httpx.Response, subject: str = "a request") -> dict[str, Any]:
-        """The JSON of a good answer. A refusal of the registry is SchemaRefused; anything else is no registry."""
-        if answer.is_success or _code(answer) is not None:
-            try:
-                body = answer.json()
-            except ValueError as error:
-                raise self._unreachable("the answer is no JSON") from error
-            if answer.is_success and isinstance(body, dict):
-                return body
+    def _good(self, answer: httpx.Response, *words: str, subject: str | None = None) -> dict[str, Any]:
+        """The JSON of a good answer, which has these words.
+
+        What the registry says against a subject is SchemaRefused; whatever else comes is not what a registry answers.
+        """
+        body = _object(answer)
+        if answer.is_success and all(word in body for word in words):
+            return body
+        if subject is not None and _code(answer) is not None:
             raise SchemaRefused(subject=subject, reason=body.get("message", f"HTTP {answer.status_code}"))
-        raise self._unreachable(f"HTTP {answer.status_code} from something that is no schema registry")
+        raise self._unreachable(f"HTTP {answer.status_code}, which is no answer of a schema registry")
 
     def _unreachable(self, reason: str) -> SchemaRegistryUnreachable:
         return SchemaRegistryUnreachable(url=httpx.URL(self.url).copy_with(userinfo=b""), reason=reason)
 
 
-def _code(answer: httpx.Response) -> int | None:
-    """The registry's own error code; None when the answer has none, as from a proxy or a wrong address."""
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object in an answer; an empty one where it holds anything else, as from a proxy or a wrong address."""
     try:
-        code = answer.json()["error_code"]
-    except (ValueError, KeyError, TypeError):
-        return None
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _code(answer: httpx.Response) -> int | None:
+    """The registry's own error code, where the answer has one."""
+    code = _object(answer).get("error_code")
     return code if isinstance(code, int) else None

@@ -1,0 +1,142 @@
+"""The registry client at the edge of the network: what it asks, what it keeps, and how it tells trouble apart."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from bus.avro.client import SchemaRegistryClient, value_subject
+from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
+from bus.settings import SchemaRegistrySettings
+
+Answer = Callable[[httpx.Request], httpx.Response]
+SCHEMA = {"type": "int", "logicalType": "date"}
+
+
+class Wire:
+    """A transport that answers as told and keeps what was asked."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.asked: list[httpx.Request] = []
+        self._answer = answer
+
+    def client(self, token: str | None = None) -> SchemaRegistryClient:
+        return SchemaRegistryClient("http://registry:8081/", transport=httpx.MockTransport(self._take), token=token)
+
+    def _take(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        return self._answer(request)
+
+
+def answering(status: int, body: object) -> Answer:
+    return lambda _request: httpx.Response(status, json=body)
+
+
+def refusing(_request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("connection refused")
+
+
+async def test_an_id_is_asked_for_once() -> None:
+    """A schema by id is fetched once, and parsed once for each way of reading."""
+    wire = Wire(answering(200, {"schema": json.dumps(SCHEMA)}))
+    client = wire.client()
+    assert client.known(7) is None
+    assert await client.schema(7) == await client.schema(7) == SCHEMA
+    raw = await client.parsed(7)
+    logical = await client.parsed(7, logical=True)
+    assert (raw.schema_id, raw.logical, logical.logical) == (7, False, True)
+    assert client.known(7) is raw
+    assert client.known(7, logical=True) is logical
+    assert [request.url.path for request in wire.asked] == ["/schemas/ids/7"]
+
+
+def empty_registry(request: httpx.Request) -> httpx.Response:
+    """Takes what is registered, and knows nothing before."""
+    if request.url.path.endswith("/versions"):
+        return httpx.Response(200, json={"id": 3})
+    return httpx.Response(404, json={"error_code": 40401, "message": "no such subject"})
+
+
+async def test_registers_once() -> None:
+    """A new schema is looked up, then sent, under a subject that may contain anything; after that its id is kept."""
+    wire = Wire(empty_registry)
+    client = wire.client(token="t0ken")
+    assert await client.register("a/b c", SCHEMA) == await client.register("a/b c", SCHEMA) == 3
+    assert [asked.url.raw_path for asked in wire.asked] == [b"/subjects/a%2Fb%20c", b"/subjects/a%2Fb%20c/versions"]
+    assert all(asked.headers["authorization"] == "Bearer t0ken" for asked in wire.asked)
+    assert all(json.loads(json.loads(asked.content)["schema"]) == SCHEMA for asked in wire.asked)
+
+
+async def test_what_is_registered_needs_no_right_to_write() -> None:
+    """A schema that the subject has is only looked up."""
+    wire = Wire(answering(200, {"subject": "s", "version": 1, "id": 5, "schema": "{}"}))
+    assert await wire.client().register("s", SCHEMA) == 5
+    assert [asked.url.path for asked in wire.asked] == ["/subjects/s"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusing,
+        answering(500, {"error_code": 50001, "message": "the store failed"}),
+        answering(503, {}),
+        answering(429, {}),
+        answering(404, {"detail": "no such page"}),
+        answering(200, ["not a registry"]),
+        lambda _request: httpx.Response(200, text="<html>"),
+        lambda _request: httpx.Response(404, text="<html>"),
+    ],
+)
+async def test_trouble_is_worth_waiting_for(answer: Answer) -> None:
+    """What no registry says about an id is trouble on the way to it, and never condemns a record."""
+    with pytest.raises(SchemaRegistryUnreachable) as caught:
+        await Wire(answer).client().schema(1)
+    assert caught.value.retryable
+
+
+async def test_an_unknown_id_is_no_trouble() -> None:
+    """Only the registry's own word that an id is unknown makes it so, and it is asked again the next time."""
+    wire = Wire(answering(404, {"error_code": 40403, "message": "Schema 1 not found"}))
+    client = wire.client()
+    for _ in range(2):
+        with pytest.raises(SchemaUnknown):
+            await client.schema(1)
+    assert len(wire.asked) == 2
+
+
+@pytest.mark.parametrize(("status", "code"), [(409, 409), (422, 42201), (401, 40101)])
+async def test_a_refusal_carries_the_reason(status: int, code: int) -> None:
+    """What the registry says against a schema is passed on, and nothing is kept."""
+    wire = Wire(answering(status, {"error_code": code, "message": "field x"}))
+    client = wire.client()
+    for _ in range(2):
+        with pytest.raises(SchemaRefused, match="field x"):
+            await client.register("s", SCHEMA)
+    assert len(wire.asked) == 2
+
+
+@pytest.mark.parametrize("code", [40401, 40402])
+async def test_an_absent_subject(code: int) -> None:
+    """A subject without versions has no latest one, and anything may be its first."""
+    client = Wire(answering(404, {"error_code": code, "message": "not found"})).client()
+    assert await client.latest("s") is None
+    assert await client.compatible("s", SCHEMA) == []
+
+
+async def test_credentials_from_settings() -> None:
+    """The settings' user and password go out as HTTP Basic, and the URL's own are in no error."""
+    settings = SchemaRegistrySettings(username="ann", password=SecretStr("pw"))
+    async with SchemaRegistryClient.at("http://127.0.0.1:1", settings) as client:
+        with pytest.raises(SchemaRegistryUnreachable, match=r"127\.0\.0\.1:1"):
+            await client.schema(1)
+    async with SchemaRegistryClient("http://ann:pw@127.0.0.1:1") as client:
+        with pytest.raises(SchemaRegistryUnreachable) as caught:
+            await client.schema(1)
+    assert "pw" not in str(caught.value)
+
+
+def test_subject_of_a_topic() -> None:
+    """Values stand under the name that Kafka tools look for."""
+    assert value_subject("changes.population.person") == "changes.population.person-value"
