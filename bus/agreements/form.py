@@ -63,6 +63,7 @@ _CODES = {
     "string_pattern_mismatch": "bad-name",
     "string_too_short": "empty",
     "too_short": "empty",
+    "string_too_long": "too-long",
 }
 
 
@@ -86,7 +87,7 @@ def read_form(text: Text, timezone: str) -> Form:
         document = AgreementDocument.model_validate(data)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        return _mended(data, errors, tuple(_finding(text, one) for one in errors))
+        return _mended(data, errors, tuple(dict.fromkeys(_finding(text, one) for one in errors)))
     return Form(document, frozenset(), _all_kept(data), ())
 
 
@@ -103,11 +104,17 @@ def _finding(text: Text, error: Any) -> Finding:
     where = _as_written(tuple(error["loc"]))
     kind, name = error["type"], str(where[-1] if where else "")
     shown = str(error["input"]) if isinstance(error["input"], str | int | float) else name
+    shown = shown or name
     if kind == "extra_forbidden":
         known = keys_at(where[:-1])
         return Finding("unknown-key", text.key(where), (("text", name),), known, nearest(name, known))
     if kind == "missing":
         return Finding("missing-key", text.key(where[:-1]), (("text", name),))
+    if "as" in error["loc"] and kind not in _CODES:
+        place = text.value(where)
+        return Finding(
+            "transform-argument", place, (("transform", place.line_text[place.column - 1 :][: place.length]),)
+        )
     if kind in _KINDS:
         return Finding("wrong-kind", text.value(where), (("text", name), ("kind", _KINDS[kind])))
     if kind not in _CODES:

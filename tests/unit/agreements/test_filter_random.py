@@ -107,7 +107,7 @@ def relation(op: str, left: Any, right: Any) -> bool:
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(text=filters, record=records)
 def test_compiled_filters_say_what_the_grammar_says(text: str, record: dict[str, Any]) -> None:
     """A compiled filter agrees with a naive reading of its tree on every record, and always answers true or false."""
