@@ -47,7 +47,7 @@ def test_every_finding_can_be_said(language: str) -> None:
         for finding in checked(name).findings:
             head, _, caret = finding.render(language).split("\n")
             assert finding.code in head
-            assert len(finding.sentence(language)) > 10
+            assert len(finding.sentence(language)) > 5
             assert caret.count("^") == finding.place.length
 
 
