@@ -49,6 +49,17 @@ def test_the_root_key_has_32_bytes_and_stays(home: Home) -> None:
     assert Home(home.path).root_key() == home.root_key()
 
 
+def test_whoever_makes_a_secret_first_wins(home: Home) -> None:
+    """A process that was overtaken while it made a secret must take the other's, not replace it."""
+
+    def overtaken() -> str:
+        home.secret("x", lambda: "first")
+        return "second"
+
+    assert home.secret("x", overtaken) == "first"
+    assert home.secret("x") == "first"
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a//b", "", "A", "a/../b", ".hidden"])
 def test_a_name_cannot_leave_the_home(home: Home, name: str) -> None:
     """A name that points elsewhere must be refused before any file is touched."""

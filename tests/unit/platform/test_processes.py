@@ -12,6 +12,7 @@ import pytest
 
 from bus.clock import monotonic
 from bus.errors import DiskFull, PortTaken, ProcessDied, ProcessNotReady, WrongUse
+from bus.platform.ending import end_all
 from bus.platform.home import Home
 from bus.platform.ports import accepts, free_port
 from bus.platform.processes import ProcessRecord, ProcessSpec, Supervisor, find_running, stop_leftovers
@@ -127,6 +128,32 @@ async def test_a_child_that_ignores_the_request_is_forced_with_all_it_started(
     await parent.stop("deaf")
     assert ended(record)
     await until(lambda: not Path(f"/proc/{grandchild}/exe").exists(), "the grandchild is gone")
+
+
+async def test_what_a_child_leaves_behind_ends_with_it(home: Home, parent: Supervisor, shell: Shell) -> None:
+    """A child that ends when it is asked, and forgets what it started, must not leave that running."""
+    announced = 'echo "{\\"grandchild\\": $!}" > "$BUS_READY_FILE"'
+    script = f"trap exit TERM; sleep 100 & {announced}; while :; do sleep 0.1; done"
+    await parent.start(shell("careless", script))
+    grandchild = (home.endpoint("careless") or {})["grandchild"]
+    await parent.stop("careless")
+    await until(lambda: not Path(f"/proc/{grandchild}/exe").exists(), "the grandchild is gone")
+
+
+async def test_what_an_earlier_process_announced_makes_nobody_ready(
+    home: Home, parent: Supervisor, shell: Shell
+) -> None:
+    """A ready file that a killed process left must not count for the next one of that name."""
+    home.announce("one")
+    with pytest.raises(ProcessDied):
+        await parent.start(shell("one", "exit 1"))
+
+
+async def test_needs_that_go_round_in_a_circle_end_all_the_same(home: Home, parent: Supervisor, shell: Shell) -> None:
+    """Records that need each other, however they came about, must not keep the end from coming."""
+    one, two = await parent.start(shell("one")), await parent.start(shell("two"))
+    circle = [replace(one, needs=("two",)), replace(two, needs=("one",))]
+    assert len(await asyncio.wait_for(end_all(circle), 10)) == 2
 
 
 async def test_children_end_before_what_they_need(home: Home, parent: Supervisor, shell: Shell, tmp_path: Path) -> None:
