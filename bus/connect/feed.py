@@ -66,12 +66,11 @@ class FeedSource:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
-        """One page of records; its head says which entries are in it."""
+        """One page of records; its head says which entries are in it, never fewer than the feed has shown."""
         words = {"limit": min(limit, self._feed.page_rows)} | ({} if after_key is None else {"after_key": after_key})
         answer = await self._get(self._feed.pages[dataset], **words)
-        head = int(answer["head"])
         rows = tuple(answer["records"])
-        return Chunk(dataset, rows, answer["next_key"], {"seq": head}, lambda change: change.unit <= head)
+        return Chunk(dataset, rows, answer["next_key"], {"seq": int(answer["head"])})
 
     async def confirm(self, position: Position) -> None:
         """A feed keeps its entries."""
@@ -99,11 +98,9 @@ class FeedSource:
         operation, record, record_id = entry.get("op"), entry.get("record"), entry.get("id")
         change_id = str(entry["seq"])
         if operation == "delete" and record_id:
-            return SourceChange(
-                dataset, Operation.DELETED, None, None, change_id, position, str(record_id), position["seq"]
-            )
+            return SourceChange(dataset, Operation.DELETED, None, None, change_id, position, str(record_id))
         if operation == "upsert" and isinstance(record, dict):
-            return SourceChange(dataset, Operation.UPDATED, None, record, change_id, position, None, position["seq"])
+            return SourceChange(dataset, Operation.UPDATED, None, record, change_id, position)
         original = json.dumps(entry, ensure_ascii=False).encode()
         return Unreadable(
             dataset,

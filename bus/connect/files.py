@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bus.clock import monotonic
 from bus.connect.manifest import FilesRule, Manifest
 from bus.connect.place import Place
 from bus.connect.source import (
@@ -32,9 +33,6 @@ from bus.telemetry import Event, emit
 
 POLL_SECONDS = 0.2
 LINES_AT_ONCE = 500
-
-UNENDED_PATIENCE_POLLS = 25
-"""A file whose last line has no end is probably half written; after so many polls without growth it is read anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class FilesSource:
         self._rule = rule
         self._connector = place.connector
         self._folder = place.folder("folder")
-        self._resting: dict[Path, tuple[int, int, int]] = {}
+        self._resting: dict[Path, _Look] = {}
         self._reported: set[str] = set()
 
     async def open(self, after: Position | None) -> Position:
@@ -134,16 +132,27 @@ class FilesSource:
         self._reported.add(drop.path.name)
 
     def _rests(self, path: Path) -> bool:
-        """Whether a file is whole: its size stood still since the last look, and its last line is ended."""
+        """Whether a file is whole: it has stood still for a while, longer when its last line has no end."""
         try:
             state = path.stat()
             ended = state.st_size > 0 and _last_byte(path) == b"\n"
         except OSError:
             return False
-        size, modified, polls = self._resting.get(path, (-1, -1, 0))
-        polls = polls + 1 if (size, modified) == (state.st_size, state.st_mtime_ns) else 0
-        self._resting[path] = (state.st_size, state.st_mtime_ns, polls)
-        return polls >= (1 if ended else UNENDED_PATIENCE_POLLS)
+        shape, now, last = (state.st_size, state.st_mtime_ns), monotonic(), self._resting.get(path)
+        if last is None or last.shape != shape:
+            self._resting[path] = _Look(shape, now)
+            return False
+        self._resting[path] = _Look(shape, last.since, last.looks + 1)
+        return now - last.since >= (self._rule.rest_seconds if ended else self._rule.unended_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A file as it was seen: its size and time of change, since when, and how often."""
+
+    shape: tuple[int, int]
+    since: float
+    looks: int = 1
 
 
 class _Reading:

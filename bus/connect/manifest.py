@@ -76,11 +76,17 @@ class FeedRule(_Strict):
 
 
 class FilesRule(_Strict):
-    """How dropped files are written. Without a delimiter, it is found in each file's first line."""
+    """How dropped files are written. Without a delimiter, it is found in each file's first line.
+
+    A file is read when it has not grown for `rest_seconds`; where its last line has no end, and it is probably half
+    written, for `unended_seconds`.
+    """
 
     encoding: str = "utf-8-sig"
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     operation_column: str
+    rest_seconds: float = Field(3.0, ge=0)
+    unended_seconds: float = Field(60.0, ge=0)
     deleted: tuple[str, ...] = Field(min_length=1)
 
 

@@ -3,8 +3,8 @@
 A source speaks of rows in the registry's own shape; the kit maps, keys, encodes, publishes and remembers.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from bus.model.change import Operation
@@ -24,7 +24,6 @@ class SourceChange:
     `old` is the row before, where the source knows it; `new` the row after, None when deleted. A source that knows no
     old rows gives `record_id` for a deletion. `change_id` is unique within the source, and the same again when the
     same change is read again. `position` is the place just after this change: reading on from it gives what follows.
-    `unit` names the source transaction, for `Chunk.sees`.
     """
 
     dataset: str
@@ -34,7 +33,6 @@ class SourceChange:
     change_id: str
     position: Position
     record_id: str | None = None
-    unit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +86,13 @@ class Chunk:
     """Rows of one dataset as they stood at one moment, in the order of their keys.
 
     `last_key` is where the next chunk goes on, None after the last row of all. `high` is a position by which the stream
-    has passed everything that the chunk saw. `sees(change)` tells whether the chunk was read with that change in it; a
-    streamed change that it does not see is newer than the chunk's row.
+    has passed everything that the chunk saw.
     """
 
     dataset: str
     rows: tuple[Row, ...]
     last_key: Any
     high: Position
-    sees: Callable[[SourceChange], bool] = field(compare=False)
 
 
 class Source(Protocol):
@@ -132,7 +128,8 @@ class Source(Protocol):
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
         """The next rows by key, read at one moment; no lock is held and no transaction stays open.
 
-        A change that `changes` has yielded before this call is seen by the chunk.
+        Every change that `changes` has yielded before this call, or before the restart, must be in the rows: a source
+        whose commits become visible later than they enter its history waits for them here.
         """
         ...
 

@@ -1,8 +1,8 @@
 """Snapshot and stream merged without a lock: the watermarks of DBLog (Andreakis and Papapanagiotou, 2020).
 
-A chunk is read at one moment of the source, and published only when the stream has passed everything that the chunk
-saw. Until then every streamed change that the chunk did not see takes its record out of the chunk: the change is newer.
-A change that the chunk did see may be streamed before or after without harm: the row that follows holds it already.
+A chunk is read at one moment of the source, with everything in it that was streamed before (the low mark), and is
+published only when the stream has passed everything that the chunk saw (the high mark). In between, every streamed
+change takes its record out of the chunk: the stream tells that record's history up to the high mark and beyond.
 """
 
 from bus.connect.mapping import Mapper, RowUnfit
@@ -21,7 +21,7 @@ class Window:
 
     def overtake(self, change: SourceChange) -> None:
         """Drop the rows that a streamed change has made old."""
-        if change.dataset != self.chunk.dataset or self.chunk.sees(change):
+        if change.dataset != self.chunk.dataset:
             return
         for row in (change.old, change.new):
             if row is not None and (record_id := _record_id(self._mapper, row)):

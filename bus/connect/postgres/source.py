@@ -94,7 +94,7 @@ class PostgresSource:
             mark = await self._mark(connection)
         key = [name for name, _ in self._tables[dataset].key]
         last = [_key_text(rows[-1][name]) for name in key] if len(rows) == limit else None
-        return Chunk(dataset, tuple(rows), last, _position(mark, 0, ()), lambda change: snapshot.sees(change.unit))
+        return Chunk(dataset, tuple(rows), last, _position(mark, 0, ()))
 
     async def confirm(self, position: Position) -> None:
         """The server keeps every transaction whose commit lies at this place or after it."""
@@ -226,7 +226,7 @@ class _Reading:
         else:
             operation = Operation.CREATED if changed.old is None else Operation.UPDATED
         change_id = f"{begin.commit_lsn:x}.{self._row}"
-        yield SourceChange(dataset, operation, changed.old, changed.new, change_id, self.position, unit=begin.xid)
+        yield SourceChange(dataset, operation, changed.old, changed.new, change_id, self.position)
 
     def _truncated(self, truncated: Truncated) -> Iterator[SourceEvent]:
         places = ((relation.schema, relation.name) for relation in truncated.relations)

@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.codec import decode
 from bus.avro.datasets import load_datasets
 from bus.avro.frame import unframe
-from bus.avro.own import OwnMessages
+from bus.avro.own import OwnMessages, own_names, own_schema, own_subject
 from bus.avro.registry.app import application
 from bus.avro.registry.kafka_log import KafkaLog
 from bus.avro.registry.store import SchemaStore
 from bus.clock import monotonic
-from bus.connect.runner import Reach, read_standing
+from bus.connect.runner import Reach, Runner, read_standing
+from bus.connect.source import Source
 from bus.connect.standing import Standing
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
@@ -44,13 +46,13 @@ class FoundedBus:
 
     access: KafkaAccess
     topics: Topics
-    url: str
+    client: SchemaRegistryClient
     schemas: dict[int, Any] = field(default_factory=dict)
 
     @property
     def reach(self) -> Reach:
         """How a connector reaches it."""
-        return Reach(self.access, self.url, self.topics)
+        return Reach(self.access, self.client.url, self.topics)
 
     async def read(self, topic: str, partitions: int = LANES) -> list[Incoming]:
         """Everything committed in a topic, in order within each partition."""
@@ -83,16 +85,63 @@ class FoundedBus:
         """A framed record."""
         schema_id, body = unframe(value)
         if schema_id not in self.schemas:
-            async with SchemaRegistryClient(self.url) as client:
-                self.schemas[schema_id] = await client.parsed(schema_id)
+            self.schemas[schema_id] = await self.client.parsed(schema_id)
         return decode(self.schemas[schema_id], body)
 
     async def standing(self, connector: str) -> Standing | None:
         """The committed standing of a connector."""
-        async with SchemaRegistryClient(self.url) as client:
-            own = OwnMessages(client)
-            await own.prepare()
-            return await read_standing(self.reach, own, connector)
+        return await read_standing(self.reach, OwnMessages(self.client), connector)
+
+    async def published(self, connector: str) -> int:
+        """How many changes a connector has published."""
+        at = await self.standing(connector)
+        return at.published if at else 0
+
+    async def until_published(self, connector: str, goal: int) -> None:
+        """Wait until a connector has published so many changes."""
+
+        async def reached() -> bool:
+            return await self.published(connector) >= goal
+
+        await self.until(reached)
+
+    async def caught_up(self, source: Source, connector: str) -> None:
+        """Wait until everything that a source holds now is published."""
+        head = await source.head()
+
+        async def reached() -> bool:
+            at = await self.standing(connector)
+            return bool(at and at.stream and at.snapshot is None and source.passed(at.stream, head))
+
+        await self.until(reached)
+
+    async def assert_unique(self, dataset: str) -> None:
+        """Assert that no change was published twice."""
+        seen = Counter(record.header("ce_id") for record in await self.changes(dataset))
+        assert [one for one, count in seen.items() if count > 1] == []
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+        """Poll a condition, with a deadline, until it holds."""
+        deadline = monotonic() + seconds
+        while not await holds():
+            assert monotonic() < deadline, "it did not come to hold in time"
+            await asyncio.sleep(0.05)
+
+    @asynccontextmanager
+    async def running(self, source: Source) -> AsyncIterator[Runner]:
+        """A connector in this process, until the block ends."""
+        runner = Runner(source, type(source).manifest, self.reach)  # type: ignore[attr-defined] # every source has one
+        task = asyncio.create_task(runner.run())
+        ready = asyncio.create_task(runner.ready.wait())
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not task.done():
+                yield runner
+        finally:
+            ready.cancel()
+            runner.stop()
+            await asyncio.wait({task})
+        task.result()
 
 
 @pytest.fixture
@@ -110,31 +159,25 @@ async def bus(kafka: KafkaAccess, prefix: str) -> AsyncIterator[FoundedBus]:
         serving = asyncio.create_task(server.serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with SchemaRegistryClient(url) as client:
-            for name, dataset in datasets.items():
-                await client.register(value_subject(f"changes.{name}"), dataset.schema)
-        yield FoundedBus(kafka, topics, url)
+            subjects = [(value_subject(f"changes.{name}"), one.schema) for name, one in datasets.items()]
+            subjects += [(own_subject(name), own_schema(name)) for name in own_names()]
+            await asyncio.gather(*(client.register(subject, schema) for subject, schema in subjects))
+            yield FoundedBus(kafka, topics, client)
         server.should_exit = True
         await serving
         await log.stop()
 
 
-@pytest.fixture
-def citizens(database: str) -> Iterator[psycopg.Connection[Any]]:
-    """The population registry's own database, empty."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute((ROOT / "seeds" / "systems" / "population.sql").read_bytes())
-        yield connection
+@dataclass
+class Population:
+    """The population registry's own database."""
 
+    dsn: str
+    sql: psycopg.Connection[Any]
 
-Grow = Callable[[int, int], None]
-
-
-@pytest.fixture
-def grow(citizens: psycopg.Connection[Any]) -> Grow:
-    """Insert citizens with the numbers from `first` to before `end`."""
-
-    def insert(first: int, end: int) -> None:
-        citizens.execute(
+    def grow(self, first: int, end: int) -> None:
+        """Insert citizens with the numbers from `first` to before `end`."""
+        self.sql.execute(
             """insert into citizen (so_dinh_danh, ho_ten, ngay_sinh, gioi_tinh, quoc_tich, dan_toc, noi_dang_ky_ks,
                  thuong_tru_tinh, hon_nhan, tinh_trang, muc_dinh_danh)
                select lpad(n::text, 12, '0'), 'Nguyễn Văn ' || n, date '1990-01-01' + n, 1 + n %% 2, 'VN', '01', '001',
@@ -142,7 +185,18 @@ def grow(citizens: psycopg.Connection[Any]) -> Grow:
             (first, end),
         )
 
-    return insert
+    def names(self) -> dict[str, str]:
+        """Key → name, as the table says."""
+        rows = self.sql.execute("select so_dinh_danh, ho_ten from citizen").fetchall()
+        return {f"{one}/{one}": name for one, name in rows}
+
+
+@pytest.fixture
+def population(database: str) -> Iterator[Population]:
+    """The population registry, without a citizen."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute((ROOT / "seeds" / "systems" / "population.sql").read_bytes())
+        yield Population(database, connection)
 
 
 @dataclass
@@ -178,7 +232,7 @@ def connectors(bus: FoundedBus, tmp_path: Path) -> Iterator[Started]:
         "BUS_KAFKA_USERNAME": access.username or "",
         "BUS_KAFKA_PASSWORD": access.password or "",
         "BUS_KAFKA_RIGHTS": "false",
-        "BUS_SCHEMA_REGISTRY": bus.url,
+        "BUS_SCHEMA_REGISTRY": bus.client.url,
         "BUS_PREFIX": bus.topics.prefix,
         "BUS_LANES": str(LANES),
     }
@@ -187,30 +241,3 @@ def connectors(bus: FoundedBus, tmp_path: Path) -> Iterator[Started]:
     for process in started.processes:
         process.kill()
         process.wait()
-
-
-@pytest.fixture
-def ids_are_unique() -> Callable[[list[Incoming]], None]:
-    """Assert that no change was published twice."""
-
-    def check(records: list[Incoming]) -> None:
-        seen: dict[str | None, int] = defaultdict(int)
-        for record in records:
-            seen[record.header("ce_id")] += 1
-        assert [one for one, count in seen.items() if count > 1] == []
-
-    return check
-
-
-async def _until(holds: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = monotonic() + seconds
-    while not (found := await holds()):
-        assert monotonic() < deadline, "it did not come to hold in time"
-        await asyncio.sleep(0.05)
-    return found
-
-
-@pytest.fixture
-def until() -> Callable[..., Any]:
-    """Poll an async condition, with a deadline, until it holds; gives what it returned."""
-    return _until
