@@ -173,7 +173,13 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
 @click.argument("named", metavar="ID|FILE")
 @click.option("--record", "record_file", type=_FILE, required=True, help="The record, as YAML or JSON.")
 @click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge on (default: today).")
-@click.option("--consent", type=click.Choice(sorted(CONSENTS)), default="given", show_default=True)
+@click.option(
+    "--consent",
+    type=click.Choice(sorted(CONSENTS)),
+    default="given",
+    show_default=True,
+    help="What the person has said to this agreement, where it needs consent.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @_grounded
 def try_command(  # noqa: PLR0913 - one parameter an option

@@ -1,13 +1,33 @@
 """`bus serve`: one stage as a process, as `bus up` and compose.yaml start it."""
 
 import asyncio
+from typing import Any
 
 import click
 
+from bus.errors import BusError
 from bus.settings import Settings
+from bus.telemetry import Event, emit
 
 
-@click.group()
+class Stages(click.Group):
+    """The stages: one that ends because of an error says so in its log too, where an operator looks for it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a stage. A foreign error is told by its class alone: its text may quote a value."""
+        try:
+            return super().invoke(ctx)
+        except BusError as error:
+            emit(Event.PROCESS_FAILED, error=str(error), remedy=error.how_to_mend)
+            raise
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            emit(Event.PROCESS_FAILED, error=type(error).__name__)
+            raise
+
+
+@click.group(cls=Stages)
 def serve() -> None:
     """Run one stage of the bus as a process, until SIGTERM or Ctrl-C.
 

@@ -73,8 +73,8 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
     return None
 
 
-def consent_refusal(route: Route, whose: Whose, now_ms: int) -> Reason | None:  # noqa: PLR0911
-    """Why consent does not cover a release now, or None. One return a reason reads best: hence more than six."""
+def consent_refusal(route: Route, whose: Whose, now_ms: int) -> Reason | None:  # noqa: PLR0911 - one a reason
+    """Why consent does not cover a release now, or None."""
     if not route.needs_consent:
         return None
     if whose.subject is None or whose.subject == UNKNOWN_SUBJECT:

@@ -44,7 +44,7 @@ def compile_filter(node: Node, record: Shape) -> Callable[[Record], bool]:
     parameters = ast.arguments(posonlyargs=[], args=[ast.arg("record")], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(parameters, body)))
     # The tree is made of the nodes below and of constants; no text of an agreement is ever read as Python.
-    made: Callable[[Record], bool] = eval(  # noqa: S307
+    made: Callable[[Record], bool] = eval(  # noqa: S307 - see above
         compile(tree, "<filter>", "eval"), {"__builtins__": {}, **compiler.names}
     )
     return made
