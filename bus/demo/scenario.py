@@ -12,7 +12,7 @@ from bus.demo.parts import Parts, open_parts
 from bus.demo.quiet import until_quiet
 from bus.demo.result import Result, Timings
 from bus.demo.show import Display
-from bus.demo.withdrawals import spread, standing_consents, withdraw
+from bus.demo.withdrawals import Given, spread, standing_consents, withdraw
 from bus.errors import NotQuiet
 from bus.kafka.log import LogWriter
 from bus.model.key import RecordKey, lane_of
@@ -25,7 +25,9 @@ MEASURED_A_STEP = 4
 """Withdrawals that are measured after each step of the day."""
 
 MEASURED_IN_RESTART = 8
-STEPS_BEFORE_TROUBLE = 5
+TROUBLE_AFTER = 4
+"""The step of the day, best one with much to do, at whose end the router is killed while it still works on it."""
+
 BACK_SECONDS = 60.0
 QUIET_SECONDS = 120.0
 SECONDS_A_PERSON = 0.02
@@ -69,13 +71,18 @@ async def run(settings: Settings, supervisor: Supervisor, display: Display, *, p
 
 async def _day(parts: Parts, display: Display, seed: int) -> _Measured:
     measured = _Measured()
+    givers: list[Given] = []
     number = 0
     async for step in parts.country.day(parts.place, seed=seed):
         number += 1
         display.say(f"{step.title_en} ({_counted(step.counts.values())})")
-        if number == STEPS_BEFORE_TROUBLE:
-            await _trouble(parts, display, measured)
-        elif number > STEPS_BEFORE_TROUBLE:
+        if number == TROUBLE_AFTER:
+            measured.through_restart += await _kill_router(parts, display, givers)
+        elif number == TROUBLE_AFTER - 1:
+            await _put_unreadable(parts)
+            display.say("A record that nobody can read is put among the changes")
+            givers = spread(await standing_consents(parts), MEASURED_IN_RESTART)
+        elif number > TROUBLE_AFTER:
             for given in spread(await standing_consents(parts), MEASURED_A_STEP):
                 measured.usual.append(await withdraw(parts, given))
     return measured
@@ -86,21 +93,19 @@ def _counted(counts: Iterable[int]) -> str:
     return f"{total:,} record{'' if total == 1 else 's'}"
 
 
-async def _trouble(parts: Parts, display: Display, measured: _Measured) -> None:
-    """An unreadable record, and the end of the router; meanwhile citizens withdraw."""
-    await _put_unreadable(parts)
-    display.say("A record that nobody can read is put among the changes")
-    givers = spread(await standing_consents(parts), MEASURED_IN_RESTART)
+async def _kill_router(parts: Parts, display: Display, givers: list[Given]) -> list[float]:
+    """Kill the router at its work; citizens go on withdrawing. Returns how long each had to wait, in milliseconds."""
     began = monotonic()
     parts.supervisor.kill(ROUTE.name)
-    display.say("The router is killed (SIGKILL); citizens go on withdrawing")
+    display.say("The router is killed at its work (SIGKILL); citizens go on withdrawing")
     restart = asyncio.create_task(_until_back(parts.supervisor, began))
     try:
-        measured.through_restart += await asyncio.gather(*(withdraw(parts, given) for given in givers))
+        waited = await asyncio.gather(*(withdraw(parts, given) for given in givers))
         display.say(f"The router serves again, {await restart:.1f} s after it was killed")
     finally:
         restart.cancel()
         await asyncio.gather(restart, return_exceptions=True)
+    return list(waited)
 
 
 async def _until_back(supervisor: Supervisor, since: float) -> float:
