@@ -14,6 +14,7 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 
 from bus.avro.fit import misfits
+from bus.avro.slicer import Bounds, bounds, unbounded
 from bus.errors import RecordUnreadable, SchemaInvalid, ValueMisfit
 
 
@@ -25,6 +26,7 @@ class Parsed:
     logical: bool
     schema_id: int | None
     ready: Any = field(repr=False, compare=False)
+    guard: Bounds | None = field(repr=False, compare=False)
 
 
 def parse(schema: Any, *, logical: bool = False, schema_id: int | None = None) -> Parsed:
@@ -35,7 +37,18 @@ def parse(schema: Any, *, logical: bool = False, schema_id: int | None = None) -
         raise SchemaInvalid(reason=f"the type {error.name} is not defined") from error
     except (SchemaParseException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SchemaInvalid(reason=f"{error or type(error).__name__}") from error
-    return Parsed(schema, logical, schema_id, ready)
+    return Parsed(schema, logical, schema_id, ready, _guard(schema))
+
+
+def _guard(schema: Any) -> Bounds | None:
+    """What looks through the bytes before a decoder does, where few bytes could stall or crash it.
+
+    fastavro does not notice when it runs out of stack; the slicer does. Any value is encoded as a record is that holds
+    nothing else.
+    """
+    if not unbounded(schema):
+        return None
+    return bounds({"type": "record", "name": "Whole", "fields": [{"name": "value", "type": schema}]})
 
 
 def encode(parsed: Parsed, value: Any) -> bytes:
@@ -56,6 +69,8 @@ def encode(parsed: Parsed, value: Any) -> bytes:
 
 def decode(parsed: Parsed, body: bytes) -> Any:
     """The value. Raises RecordUnreadable when the bytes do not follow the schema, too many bytes included."""
+    if parsed.guard:
+        parsed.guard(body, 0)
     stream = io.BytesIO(body)
     try:
         value = fastavro.schemaless_reader(stream, parsed.ready, None)

@@ -162,7 +162,7 @@ def test_levels(level: Level, new: Any, earlier: list[Any], blamed: set[int]) ->
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_compatible_means_readable(data: st.DataObject) -> None:
     """When no reason is found, fastavro reads every old record with the new schema."""
     writer = data.draw(schemas(most_fields=4))

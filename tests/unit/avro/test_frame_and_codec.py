@@ -47,7 +47,7 @@ def test_id_that_does_not_fit(schema_id: int) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_codec_round_trip(data: st.DataObject) -> None:
     """Every value of every schema fits, is written, and is read back as it was."""
     schema = data.draw(schemas())
@@ -94,6 +94,23 @@ def test_any_bytes_are_read_or_unreadable(body: bytes) -> None:
     except RecordUnreadable:
         return
     assert misfits(BORN, value) == ()
+
+
+@pytest.mark.parametrize(
+    ("schema", "body"),
+    [
+        ({"type": "record", "name": "R", "fields": [{"name": "r", "type": ["null", "R"]}]}, b"\x02" * 300_000 + b"\0"),
+        ({"type": "array", "items": "null"}, b"\xfe\xff\xff\xff\xff\xff\xff\xff\x01\0"),
+        (
+            ["null", {"type": "array", "items": {"type": "record", "name": "E", "fields": []}}],
+            b"\x02\x80\x80\x80\x01\0",
+        ),
+    ],
+)
+def test_bytes_made_to_kill(schema: Any, body: bytes) -> None:
+    """Bytes that would crash or stall a decoder are unreadable, like any others."""
+    with pytest.raises(RecordUnreadable):
+        decode(parse(schema), body)
 
 
 @pytest.mark.parametrize(
