@@ -56,7 +56,7 @@ async def _recipients(settings: Settings, home: Home) -> list[Recipient]:
     topics = Topics(settings.prefix, settings.lanes)
     operator = kafka_access(settings, KafkaSettings(), home, OPERATOR)
     async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
-        return recipients(await read_register(operator, topics, client), topics)
+        return recipients(await read_register(operator, topics, client))
 
 
 async def _tail(  # noqa: PLR0913 - one for each option

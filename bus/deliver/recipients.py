@@ -15,14 +15,13 @@ from bus.topics import Topics
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What one agreement lets through to its recipient: the topic, and how many partitions it has."""
+    """What one agreement lets through to its recipient, and the topic that it comes by."""
 
     agreement: str
     standing: str
     title: Mapping[str, str]
     dataset: str
     topic: str
-    partitions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,11 @@ async def read_register(access: KafkaAccess, topics: Topics, client: SchemaRegis
         await register.stop()
 
 
-def recipients(state: RegisterState, topics: Topics) -> list[Recipient]:
+def recipients(state: RegisterState) -> list[Recipient]:
     """Every agency that may receive, or that an agreement names, with its agreements, by name."""
     flows: dict[str, list[Flow]] = {name: [] for name, body in state.agencies.items() if body.get("receives", True)}
     for _, entry in sorted(state.agreements.items()):
-        flows.setdefault(entry.document["recipient"], []).append(_flow(entry, topics))
+        flows.setdefault(entry.document["recipient"], []).append(_flow(entry))
     return [
         Recipient(agency, state.agencies.get(agency, {}).get("name", {}), tuple(listed))
         for agency, listed in sorted(flows.items())
@@ -86,9 +85,6 @@ def flows_of(known: Iterable[Recipient], agency: str, agreement: str | None = No
     return chosen
 
 
-def _flow(entry: AgreementEntry, topics: Topics) -> Flow:
+def _flow(entry: AgreementEntry) -> Flow:
     document = entry.document
-    spec = topics.agency_spec(entry.topic, pseudonymous=document["identifier"] == "pseudonym")
-    return Flow(
-        entry.agreement, entry.standing.value, document["title"], document["dataset"], entry.topic, spec.partitions
-    )
+    return Flow(entry.agreement, entry.standing.value, document["title"], document["dataset"], entry.topic)

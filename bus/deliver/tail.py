@@ -13,6 +13,7 @@ from bus.avro.frame import unframe
 from bus.deliver.recipients import Flow
 from bus.errors import TopicForbidden
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader, TopicAuthorizationFailedError
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
@@ -76,7 +77,7 @@ async def tail(
     if not flows:
         return
     agreements = {flow.topic: flow.agreement for flow in flows}
-    places = [Place(flow.topic, partition) for flow in flows for partition in range(flow.partitions)]
+    places = await _places(access, list(agreements))
     reader = Reader(access)
     try:
         await reader.start()
@@ -88,6 +89,15 @@ async def tail(
         raise TopicForbidden(user=access.username, topics=", ".join(agreements)) from error
     finally:
         await reader.stop()
+
+
+async def _places(access: KafkaAccess, topics: Sequence[str]) -> list[Place]:
+    """Every partition of the topics. Asked first, for a reader would wait long for a topic that it is refused."""
+    visible = await Admin(access).topics()
+    refused = [topic for topic in topics if topic not in visible]
+    if refused:
+        raise TopicForbidden(user=access.username, topics=", ".join(refused))
+    return [Place(topic, partition) for topic in topics for partition in range(visible[topic])]
 
 
 async def _records(reader: Reader, ends: dict[Place, int] | None) -> AsyncIterator[Incoming]:

@@ -1,0 +1,124 @@
+"""What an agency sees, read under its own user from what a real router released."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from bus.cli import cli
+from bus.deliver.recipients import Flow, flows_of, read_register, recipients
+from bus.deliver.tail import Seen, tail
+from bus.errors import NotFound, TopicForbidden
+from bus.kafka.access import KafkaAccess
+from bus.kafka.rights import OPERATOR, agency_user
+from bus.model.consent import ConsentAction
+from bus.model.reasons import Reason
+from bus.platform.home import Home
+from bus.platform.reach import kafka_access
+from bus.settings import KafkaSettings
+from tests.broker.conftest import SmallBus
+
+pytestmark = pytest.mark.broker
+
+BANK, TAX, STATISTICS = "person-address-to-bank", "person-to-tax", "person-to-statistics"
+BANK_AGENCY = "commercial-bank"
+PERSON = "001190000029"
+
+
+def access_of(bus: SmallBus, user: str) -> KafkaAccess:
+    return kafka_access(bus.settings, KafkaSettings(), Home.from_settings(bus.settings), user)
+
+
+async def flows(bus: SmallBus, agency: str, agreement: str | None = None) -> tuple[Flow, ...]:
+    state = await read_register(access_of(bus, OPERATOR), bus.topics, bus.client)
+    return flows_of(recipients(state), agency, agreement)
+
+
+async def seen(bus: SmallBus, agency: str, listed: tuple[Flow, ...], *, most: int) -> list[Seen]:
+    """The first records that an agency sees from the beginning; ends by itself only when there are so many."""
+    found: list[Seen] = []
+    async for one in tail(access_of(bus, agency_user(agency)), bus.client, listed, from_beginning=True):
+        found.append(one)
+        if len(found) == most:
+            break
+    return found
+
+
+@pytest.fixture
+async def lively(small_bus: SmallBus) -> SmallBus:
+    """One person released to bank, tax authority and statistics office, then withdrawn from the bank."""
+    bus = small_bus
+    await bus.registrar.enrol_agencies(bus.agencies)
+    await bus.activate(BANK, TAX, STATISTICS)
+    await bus.route()
+    await bus.consent(PERSON, BANK, ConsentAction.GIVE, event_id="give")
+    await bus.publish(await bus.person(PERSON))
+    await bus.until(lambda: len(bus.held(BANK)) == 1, "the person at the bank")
+    await bus.consent(PERSON, BANK, ConsentAction.WITHDRAW, event_id="stop")
+    await bus.until(lambda: not bus.held(BANK), "nobody at the bank")
+    return bus
+
+
+async def test_release_and_erasure(lively: SmallBus) -> None:
+    """The bank sees its view of the person decoded, then the erasure with its reason; the statistics a pseudonym."""
+    released, erased = await seen(lively, BANK_AGENCY, await flows(lively, BANK_AGENCY), most=2)
+    assert (released.what, released.agreement, released.reason) == ("released", BANK, None)
+    assert released.fields is not None
+    assert released.fields["personal_id"] == PERSON
+    assert (released.fields["is_adult"], released.fields["phone"]) == (True, None)
+    assert (erased.what, erased.key) == ("erased", released.key)
+    assert (erased.reason, erased.words) == (Reason.CONSENT_WITHDRAWN.value, Reason.CONSENT_WITHDRAWN.meaning)
+    statistics = await flows(lively, "statistics-office")
+    (counted,) = await seen(lively, "statistics-office", statistics, most=1)
+    assert PERSON not in repr(counted)
+
+
+async def test_nothing_of_other_agencies(lively: SmallBus) -> None:
+    """A flow that belongs to another agency is refused by the broker, and told so."""
+    if not lively.access.has_identity:
+        pytest.skip("this broker has no identities: rights cannot be tested on it")
+    others = await flows(lively, "tax-authority")
+    with pytest.raises(TopicForbidden, match=f"agency-{BANK_AGENCY}"):
+        await seen(lively, BANK_AGENCY, others, most=1)
+
+
+async def test_up_to_now(lively: SmallBus) -> None:
+    """Without following, a look ends with what is there; without the beginning, there is nothing before now."""
+    access, listed = access_of(lively, agency_user(BANK_AGENCY)), await flows(lively, BANK_AGENCY)
+    looks = [
+        [one.what async for one in tail(access, lively.client, listed, from_beginning=begin, follow=False)]
+        for begin in (True, False)
+    ]
+    assert looks == [["released", "erased"], []]
+
+
+async def test_unknown_names(lively: SmallBus) -> None:
+    """An unknown agency or agreement is answered with those that are known."""
+    with pytest.raises(NotFound) as nobody:
+        await flows(lively, "no-such-office")
+    assert BANK_AGENCY in nobody.value.how_to_mend
+    with pytest.raises(NotFound) as nothing:
+        await flows(lively, BANK_AGENCY, TAX)
+    assert nothing.value.how_to_mend == f"Known: {BANK}."
+
+
+def test_commands(lively: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`bus agency list` names agencies and topics; `bus agency tail` prints a line a record and ends when asked."""
+    monkeypatch.setenv("BUS_HOME", str(lively.settings.home_path))
+    monkeypatch.setenv("BUS_PREFIX", lively.settings.prefix)
+
+    def bus(*words: str) -> str:
+        answer = CliRunner().invoke(cli, words, catch_exceptions=False)
+        assert answer.exit_code == 0
+        return answer.stdout
+
+    listed = {one["id"]: one for one in json.loads(bus("agency", "list", "--json"))}
+    assert [one["topic"] for one in listed[BANK_AGENCY]["agreements"]] == [lively.agency_topic(BANK)]
+    assert "public-security" not in listed
+    tail_words = ("agency", "tail", BANK_AGENCY, "--from-beginning")
+    released, erased = [json.loads(line) for line in bus(*tail_words, "--max", "2", "--json").splitlines()]
+    assert (released["what"], released["fields"]["personal_id"]) == ("released", PERSON)
+    assert (erased["what"], erased["fields"], erased["reason"]) == ("erased", None, "consent-withdrawn")
+    first, second = bus(*tail_words, "--no-follow").splitlines()
+    assert f"released  personal_id={PERSON}" in first
+    assert second.endswith("erased  consent-withdrawn: The person withdrew the consent.")
