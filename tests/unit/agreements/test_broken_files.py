@@ -1,5 +1,6 @@
 """A folder of broken agreements: each has its findings at their places, with the nearest right thing."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ BROKEN = HERE / "broken"
 EXPECTED: dict[str, Any] = data("broken.yaml")
 
 
+@cache
 def checked(name: str) -> Checked:
     return check(BROKEN / f"{name}.yaml", DATASETS, AGENCIES, BASES)
 

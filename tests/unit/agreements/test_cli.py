@@ -1,0 +1,126 @@
+"""`bus agreement`, as policy staff call it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bus.cli.agreement import agreement
+from bus.errors import NotFound, WrongUse
+from tests.unit.agreements.ground import HERE, ROOT, SEEDS
+
+RECORD = """\
+personal_id: "001090000017"
+full_name: Nguyễn Văn An
+birth_date: 1990-05-01
+status: ALIVE
+residence_province: "01"
+"""
+FILES = ("--schemas", str(ROOT / "schemas/changes"), "--agencies", str(ROOT / "seeds/agencies.yaml"))
+
+
+def run(*words: str, lang: str = "en") -> Result:
+    result = CliRunner().invoke(agreement, [*words, *FILES, "--lang", lang])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> str:
+    """A file with a record of a person."""
+    file = tmp_path / "record.yaml"
+    file.write_text(RECORD, encoding="utf-8")
+    return str(file)
+
+
+def test_check_of_sound_agreements() -> None:
+    """A folder of sound agreements ends with exit code 0."""
+    result = run("check", str(SEEDS))
+    assert (result.exit_code, result.output) == (0, "16 of 16 agreements are fine\n")
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "did you mean `retention`?"), ("vi", "có phải ý bạn là")])
+def test_check_of_a_broken_agreement(lang: str, words: str) -> None:
+    """A broken agreement ends with exit code 1, in the language that was asked for."""
+    result = run("check", str(HERE / "broken" / "unknown-key.yaml"), lang=lang)
+    assert result.exit_code == 1
+    assert "unknown-key.yaml:14:1: error unknown-key" in result.output
+    assert words in result.output
+
+
+def test_check_as_json() -> None:
+    """The findings as JSON stand alone on stdout."""
+    result = run("check", str(HERE / "broken" / "unknown-key.yaml"), "--json")
+    (finding,) = json.loads(result.stdout)
+    assert (finding["line"], finding["column"], finding["suggestion"]) == (14, 1, "retention")
+
+
+def test_wrong_use() -> None:
+    """A file that is not there, and an option that does not exist, are wrong use: exit code 2."""
+    assert run("check", "nowhere.yaml").exit_code == 2
+    assert run("check", "--nothing").exit_code == 2
+
+
+def test_try_releases(record: str) -> None:
+    """A trial shows each step and the view."""
+    result = run("try", str(SEEDS / "person-to-tax.yaml"), "--record", record, "--at", "2026-03-01")
+    assert result.exit_code == 0
+    assert '✓ filter status == "ALIVE": true' in result.output
+    assert result.output.rstrip().endswith('"birth_date": 1990, "residence_province": "01"}')
+
+
+def test_try_withholds(record: str) -> None:
+    """A trial names the reason, and judges on the day that was asked for."""
+    words = ("try", str(SEEDS / "person-address-to-bank.yaml"), "--record", record)
+    late = run(*words, "--at", "2028-01-01", "--json")
+    assert json.loads(late.stdout)["withhold"] == "agreement-over"
+    refused = run(*words, "--at", "2026-03-01", "--consent", "withdrawn")
+    assert "withheld: consent-withdrawn. The person withdrew the consent." in refused.output
+
+
+def test_try_with_no_record(tmp_path: Path) -> None:
+    """What is no record of the dataset is wrong use, told by field and without its value."""
+    file = tmp_path / "record.yaml"
+    file.write_text("birth_date: secret\n", encoding="utf-8")
+    with pytest.raises(WrongUse, match="birth_date must be date") as caught:
+        run("try", str(SEEDS / "person-to-tax.yaml"), "--record", str(file))
+    assert "secret" not in str(caught.value)
+
+
+def test_show() -> None:
+    """An agreement is shown in plain words with its view."""
+    result = run("show", str(SEEDS / "person-to-tax.yaml"))
+    assert "Tax Department receives personal_id, full_name, birth_date (the year only)" in result.output
+    assert "agency.tax_authority.PersonToTax" in result.output
+    whole = json.loads(run("show", str(SEEDS / "person-to-tax.yaml"), "--json").stdout)
+    assert whole["revision"] in result.output
+    assert [field["name"] for field in whole["view"]["fields"]][:2] == ["personal_id", "full_name"]
+
+
+def test_show_of_a_broken_agreement() -> None:
+    """A broken agreement is not shown: its findings are, with exit code 1."""
+    result = run("show", str(HERE / "broken" / "unknown-key.yaml"))
+    assert (result.exit_code, "unknown-key" in result.output) == (1, True)
+
+
+def test_an_agreement_that_is_not_there() -> None:
+    """An unknown id is an error that lists those that exist."""
+    with pytest.raises(NotFound, match="there is no agreement named nothing"):
+        run("show", "nothing")
+
+
+def test_list() -> None:
+    """The list shows each agreement with its dataset, recipient and ground, and the broken ones as such."""
+    lines = run("list", str(SEEDS)).output.splitlines()
+    assert len(lines) == 16
+    assert any(line.split() == ["right-to-bank", "land.right", "→", "commercial-bank", "consent"] for line in lines)
+    assert all("findings" in line for line in run("list", str(HERE / "broken")).output.splitlines())
+
+
+def test_lint() -> None:
+    """Lint tells what stands across agreements, and ends with exit code 1 when there is something to tell."""
+    result = run("lint", str(SEEDS), "--at", "2027-12-15")
+    assert result.exit_code == 1
+    assert "warning expires-soon: it ends on 2027-12-31, in 16 days" in result.output
