@@ -13,8 +13,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-LANGUAGES = ("en", "vi")
-"""The languages that the tool speaks."""
+_WORDS = files("bus.agreements.words")
+LANGUAGES = tuple(sorted(file.name.removesuffix(".yaml") for file in _WORDS.iterdir() if file.name.endswith(".yaml")))
+"""The languages that the tool speaks: those that have a file of words."""
 
 
 class Severity(StrEnum):
@@ -92,6 +93,6 @@ def words_of(language: str) -> Mapping[str, Any]:
     """The sentences and terms of a language. Raises KeyError for one that the tool does not speak."""
     if language not in LANGUAGES:
         raise KeyError(language)
-    text = files("bus.agreements.words").joinpath(f"{language}.yaml").read_text(encoding="utf-8")
+    text = _WORDS.joinpath(f"{language}.yaml").read_text(encoding="utf-8")
     words: Mapping[str, Any] = YAML(typ="safe").load(text)
     return words
