@@ -85,11 +85,19 @@ async def check_server(connection: Connection, connector: str) -> None:
 
 
 async def ensure_publication(connection: Connection, name: str, tables: list[Table]) -> None:
-    """Make the publication, or give it these tables."""
+    """Make the publication, or give it these tables.
+
+    From PostgreSQL 18 on a publication without the generated columns of a table whose replica identity is FULL would
+    make the registry's own updates fail; so they are published.
+    """
     listed = sql.SQL(", ").join(table.identifier for table in tables)
-    exists = await _one(connection, "select 1 from pg_publication where pubname = %s", name)
-    verb = sql.SQL("alter publication {} set table {}") if exists else sql.SQL("create publication {} for table {}")
-    await connection.execute(verb.format(sql.Identifier(name), listed))
+    publication = sql.Identifier(name)
+    if await _one(connection, "select 1 from pg_publication where pubname = %s", name):
+        await connection.execute(sql.SQL("alter publication {} set table {}").format(publication, listed))
+        return
+    generated = connection.info.server_version >= 180000
+    options = sql.SQL(" with (publish_generated_columns = stored)" if generated else "")
+    await connection.execute(sql.SQL("create publication {} for table {}{}").format(publication, listed, options))
 
 
 async def slot_state(connection: Connection, slot: str) -> SlotState | None:

@@ -55,7 +55,7 @@ async def test_a_right_that_changes_hands_leaves_its_holder(bus: Any, land: Any,
 
 
 async def test_a_state_secret_never_travels(bus: Any, land: Any, source: Source) -> None:
-    """A secret parcel appears in no topic, by snapshot or stream; one that becomes secret is erased; all are counted."""
+    """A secret parcel appears in no topic, by snapshot or stream; one that becomes secret is erased; each counts."""
     async with bus.running(source):
         await bus.caught_up(source, "land")
         assert set(await bus.newest(PARCEL)) == {"open"}

@@ -1,0 +1,171 @@
+"""The PostgreSQL source against a real server: every type, large values, positions inside transactions, visibility."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from bus.connect.manifest import DatasetRule, Manifest
+from bus.connect.place import Place
+from bus.connect.postgres.source import PostgresSource
+from bus.connect.source import Position, SourceChange
+
+pytestmark = [pytest.mark.postgres]
+
+THING = "test.thing"
+
+
+class Source(PostgresSource):
+    """One table of many types."""
+
+    manifest = Manifest(
+        name="things",
+        registry="test",
+        kind="postgres",
+        datasets={THING: DatasetRule(origin="thing", fields={})},
+    )
+
+
+@pytest.fixture
+def things(database: str) -> Iterator[psycopg.Connection[Any]]:
+    """A table with a column of each kind that registries use."""
+    with psycopg.connect(database, autocommit=True) as sql:
+        sql.execute(
+            """create domain share as numeric(5, 2) check (value >= 0);
+               create type colour as enum ('red', 'blue');
+               create table thing (
+                 a int, b text collate "C", flag bool, tiny smallint, big bigint, real4 real, real8 double precision,
+                 money numeric(14, 2), part share, paint colour, day date, at timestamptz, local timestamp, raw bytea,
+                 doc jsonb, words text[], numbers bigint[], days date[], letters char(5), twice int generated always as
+                 (a * 2) stored, large text, primary key (a, b));
+               alter table thing replica identity full;
+               alter table thing alter column large set storage external"""
+        )
+        yield sql
+
+
+@pytest.fixture
+async def source(database: str, things: Any) -> AsyncIterator[Source]:
+    """The table as a source; its slot is dropped after the test."""
+    made = Source(Place("things", f"t{database[-8:]}.", {"dsn": database}))
+    yield made
+    await made.forget()
+    await made.close()
+
+
+def fill(things: psycopg.Connection[Any], a: int) -> None:
+    things.execute(
+        """insert into thing (a, b, flag, tiny, big, real4, real8, money, part, paint, day, at, local, raw, doc, words,
+             numbers, days, letters, large)
+           values (%s, 'Nguyễn "A"', true, -1, 9007199254740993, 0.1, 105.85, 12345.60, 33.33, 'blue', '2024-02-29',
+             '2026-03-01 08:00:00.123456+07', '2026-03-01 08:00:00', '\\x00ff', '{"k": ["v", null]}',
+             '{"a b",NULL,"\\""}', '{1,2}', '{2024-02-29}', 'ab', repeat('x', 100000))""",
+        (a,),
+    )
+
+
+async def take(source: Source, after: Position, count: int) -> list[SourceChange]:
+    """The next changes of the stream."""
+    found: list[SourceChange] = []
+    changes = source.changes(after)
+    async for events in changes:
+        found += [event for event in events if isinstance(event, SourceChange)]
+        if len(found) >= count:
+            break
+    await changes.aclose()  # type: ignore[attr-defined] # the source's stream is an async generator
+    return found[:count]
+
+
+async def test_stream_and_chunk_read_the_same_values(things: Any, source: Source) -> None:
+    """A row has the same typed values whether it came by the stream or by a chunk; no type is left out."""
+    start = await source.open(None)
+    fill(things, 1)
+    things.execute("insert into thing (a, b) values (2, 'nulls')")
+    streamed = [dict(change.new or {}) for change in await take(source, start, 2)]
+    chunk = await source.chunk(THING, None, 10)
+    if things.info.server_version < 180000:
+        streamed = [row | {"twice": chunk.rows[at]["twice"]} for at, row in enumerate(streamed)]
+    assert streamed == [dict(row) for row in chunk.rows]
+    assert chunk.rows[0]["numbers"] == [1, 2]
+    assert chunk.rows[0]["doc"] == {"k": ["v", None]}
+    assert chunk.rows[0]["twice"] == 2
+
+
+async def test_an_untouched_large_value_is_there(things: Any, source: Source) -> None:
+    """An update that leaves a value stored out of line alone still gives it, in the old row and in the new one."""
+    fill(things, 1)
+    start = await source.open(None)
+    things.execute("update thing set tiny = 5")
+    (change,) = await take(source, start, 1)
+    assert change.old is not None
+    assert change.new is not None
+    assert change.old["large"] == change.new["large"] == "x" * 100_000
+    assert (change.old["tiny"], change.new["tiny"]) == (-1, 5)
+
+
+async def test_reading_goes_on_inside_a_transaction(things: Any, source: Source) -> None:
+    """From a position in the middle of a large transaction the rest of it follows, with the same ids."""
+    start = await source.open(None)
+    things.execute("insert into thing (a, b) select n, 'x' from generate_series(1, 3000) n")
+    things.execute("insert into thing (a, b) values (9999, 'after')")
+    whole = await take(source, start, 3001)
+    rest = await take(source, whole[1233].position, 3001 - 1234)
+    assert [change.change_id for change in rest] == [change.change_id for change in whole[1234:]]
+    assert rest[-1].new is not None
+    assert rest[-1].new["b"] == "after"
+
+
+async def test_chunks_go_through_the_whole_key(things: Any, source: Source) -> None:
+    """Chunks by a key of two columns meet every row once, in order, Vietnamese text and quotes included."""
+    await source.open(None)
+    for a in range(3):
+        things.execute("insert into thing (a, b) select %s, b from unnest('{a,Đ,\"q''\",z}'::text[]) b", (a,))
+    met: list[tuple[int, str]] = []
+    after = None
+    while True:
+        chunk = await source.chunk(THING, after, 5)
+        met += [(row["a"], row["b"]) for row in chunk.rows]
+        if chunk.last_key is None:
+            break
+        after = chunk.last_key
+    assert met == sorted({(a, b) for a in range(3) for b in ("a", "Đ", "q'", "z")})
+
+
+async def test_a_new_column_in_mid_stream_is_in_the_rows_after_it(things: Any, source: Source) -> None:
+    """Rows from before a schema change have the old columns, rows from after it the new ones."""
+    start = await source.open(None)
+    things.execute("insert into thing (a, b) values (1, 'old')")
+    things.execute("alter table thing add column extra int")
+    things.execute("insert into thing (a, b, extra) values (2, 'new', 7)")
+    old, new = await take(source, start, 2)
+    assert old.new is not None
+    assert new.new is not None
+    assert "extra" not in old.new
+    assert new.new["extra"] == 7
+
+
+async def test_stream_agrees_with_test_decoding(things: Any, source: Source) -> None:
+    """What our decoder makes of interleaved writes is what PostgreSQL's own test_decoding prints, in its order."""
+    things.execute("select pg_create_logical_replication_slot(%s, 'test_decoding')", (source._slot[:50] + "_ref",))
+    start = await source.open(None)
+    for n in range(40):
+        with things.transaction():
+            things.execute("insert into thing (a, b) values (%s, 'n')", (n,))
+            things.execute("update thing set big = %s where a %% 3 = %s", (n, n % 3))
+            things.execute("delete from thing where a = %s", (n - 20,))
+    rows = things.execute(
+        """select data from pg_logical_slot_get_changes(%s, null, null, 'include-xids', '0', 'skip-empty-xacts', '1')
+           where data like 'table public.thing:%%'""",
+        (source._slot[:50] + "_ref",),
+    ).fetchall()
+    printed = [data.split(": ")[1] + f" {_last_a(data)}" for (data,) in rows]
+    words = {"created": "INSERT", "updated": "UPDATE", "deleted": "DELETE"}
+    changes = await take(source, start, len(printed))
+    ours = [f"{words[change.operation.value]} {(change.new or change.old or {})['a']}" for change in changes]
+    assert ours == printed
+
+
+def _last_a(data: str) -> str:
+    """The value of column a in test_decoding's text: the new row's, or of a deletion the old one's."""
+    return data.rsplit(" a[integer]:", 1)[1].split(" ", 1)[0]

@@ -1,0 +1,134 @@
+"""From rows to records: each kind of rule, and errors that name the column and no value."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bus.avro.datasets import dataset_of
+from bus.connect.manifest import DatasetRule, SecretRule
+from bus.connect.mapping import Mapper, RowUnfit
+from bus.connect.publish import Contract
+from bus.errors import ManifestWrong
+from bus.model.key import RecordKey
+
+
+def mapped(kind: Any, rule: Any, row: dict[str, Any]) -> Any:
+    """The value of one field `x` of that Avro type, made by that rule."""
+    fields = [
+        {"name": "id", "type": "string", "doc": "Id.", "category": "public"},
+        {"name": "x", "type": kind, "doc": "X.", "category": "public"},
+    ]
+    head = {"type": "record", "name": "T", "namespace": "t", "doc": "T.", "registry": "t", "dataset": "t"}
+    dataset = dataset_of({**head, "subject": None, "record_id": ["id"], "fields": fields}, place="test")
+    given = DatasetRule.model_validate({"origin": "t", "fields": {"id": "id", "x": rule}})
+    return Mapper(dataset, given, "manifest.yaml").record({"id": "1", **row})["x"]
+
+
+DATE = {"type": "int", "logicalType": "date"}
+TIME = {"type": "long", "logicalType": "timestamp-millis"}
+COLOUR = {"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]}
+PLACE = {
+    "type": "record",
+    "name": "Place",
+    "doc": "P.",
+    "fields": [
+        {"name": "a", "type": "string", "doc": "A.", "category": "public"},
+        {"name": "b", "type": ["null", DATE], "default": None, "doc": "B.", "category": "public"},
+    ],
+}
+SPLIT = {"column": "c", "split": ",", "codes": {"r": "RED", "b": "BLUE"}}
+
+GOOD = [
+    ("text", "string", "c", {"c": "Hà Nội"}, "Hà Nội"),
+    ("number as text", "string", "c", {"c": 7}, "7"),
+    ("text as number", "int", "c", {"c": "7"}, 7),
+    ("whole decimal as number", "long", "c", {"c": Decimal("7.0")}, 7),
+    ("decimal as double", "double", "c", {"c": Decimal("7.5")}, 7.5),
+    ("boolean from text", "boolean", "c", {"c": "T"}, True),
+    ("date", DATE, "c", {"c": date(1970, 1, 11)}, 10),
+    ("ISO text as date", DATE, "c", {"c": "1970-01-11"}, 10),
+    ("written date", DATE, {"column": "c", "date_format": "%d/%m/%Y"}, {"c": "11/01/1970"}, 10),
+    ("time", TIME, "c", {"c": datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)}, 1000),
+    ("RFC 3339 text as time", TIME, "c", {"c": "1970-01-01T07:00:01.000+07:00"}, 1000),
+    ("code", COLOUR, {"column": "c", "codes": {1: "RED", "02": "BLUE"}}, {"c": 1}, "RED"),
+    ("code with a leading zero", COLOUR, {"column": "c", "codes": {1: "RED", "02": "BLUE"}}, {"c": "02"}, "BLUE"),
+    ("array with codes", {"type": "array", "items": COLOUR}, SPLIT, {"c": "r, b"}, ["RED", "BLUE"]),
+    ("empty text is absent", ["null", "string"], "c", {"c": ""}, None),
+    ("empty text that is kept", "string", {"column": "c", "keep_empty": True}, {"c": ""}, ""),
+    ("constant", "string", {"constant": "VN"}, {}, "VN"),
+    ("nested", ["null", PLACE], {"fields": {"a": "p", "b": "q"}}, {"p": "x", "q": None}, {"a": "x", "b": None}),
+    ("nested, nothing there", ["null", PLACE], {"fields": {"a": "p", "b": "q"}}, {"p": None, "q": None}, None),
+]
+
+
+@pytest.mark.parametrize(("case", "kind", "rule", "row", "value"), GOOD, ids=[case[0] for case in GOOD])
+def test_a_rule_makes(case: str, kind: Any, rule: Any, row: dict[str, Any], value: Any) -> None:
+    """Each kind of rule makes the raw Avro value of its field."""
+    assert mapped(kind, rule, row) == value
+
+
+BAD = [
+    ("unknown code", COLOUR, {"column": "c", "codes": {1: "RED"}}, {"c": "bí mật"}),
+    ("no date", DATE, "c", {"c": "bí mật"}),
+    ("a date that is a number", DATE, "c", {"c": 31121999}),
+    ("time without an offset", TIME, "c", {"c": "2026-03-01T08:00:00"}),
+    ("no number", "int", "c", {"c": "bí mật"}),
+    ("column missing", "int", "c", {"other": "bí mật"}),
+    ("text where an array is due", {"type": "array", "items": COLOUR}, "c", {"c": "bí mật"}),
+]
+
+
+@pytest.mark.parametrize(("case", "kind", "rule", "row"), BAD, ids=[case[0] for case in BAD])
+def test_a_row_that_does_not_fit_names_its_column(case: str, kind: Any, rule: Any, row: dict[str, Any]) -> None:
+    """The error names field and column, and quotes no value."""
+    with pytest.raises(RowUnfit) as unfit:
+        mapped(kind, rule, row)
+    assert "field x (column c)" in str(unfit.value)
+    assert "mật" not in str(unfit.value)
+    assert "31121999" not in str(unfit.value)
+
+
+def test_the_contract_judges_what_the_rules_let_through(contract: Contract) -> None:
+    """A value that its rule makes and its type refuses is told by column, without the value."""
+    with pytest.raises(RowUnfit) as unfit:
+        contract.value({"ma": "r1", "chu": "p1", "gia": 2**40, "mat": ""})
+    assert "gia" in str(unfit.value)
+    assert str(2**40) not in str(unfit.value)
+
+
+def test_keys(contract: Contract) -> None:
+    """The key is subject and record id; `-` where the subject is not known; a slash in a subject does not fit."""
+    assert contract.mapper.key({"ma": "r1", "chu": "p1"}) == RecordKey("p1", "r1")
+    assert contract.mapper.key({"ma": "r1", "chu": None}) == RecordKey("-", "r1")
+    with pytest.raises(RowUnfit):
+        contract.mapper.key({"ma": "r1", "chu": "p/1"})
+    with pytest.raises(RowUnfit):
+        contract.mapper.key({"ma": None, "chu": "p1"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"id": "ma", "holder": "chu"}, "worth"),
+        ({"id": "ma", "worth": "gia", "colour": "mau"}, "colour"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_the_schema_is_refused(contract: Contract, fields: Any, named: str) -> None:
+    """A field that is due and unmapped, or mapped and unknown, is named."""
+    rule = DatasetRule.model_validate({"origin": "rights", "fields": fields})
+    with pytest.raises(ManifestWrong, match=named):
+        Mapper(contract.mapper.dataset, rule, "manifest.yaml")
+
+
+@pytest.mark.parametrize(("value", "secret"), [("x", True), (" X ", True), ("y", False), (None, False), (True, False)])
+def test_state_secrets_are_known_whatever_their_spelling(value: Any, *, secret: bool) -> None:
+    """Case and blanks around a mark do not let a state secret through."""
+    assert SecretRule(column="mat", values=("x",)).covers({"mat": value}) is secret
+
+
+def test_a_boolean_mark() -> None:
+    """A boolean column marks as well as its text does."""
+    rule = SecretRule(column="mat", values=(True,))
+    assert [rule.covers({"mat": value}) for value in (True, "true", False, None)] == [True, True, False, False]
