@@ -30,6 +30,8 @@ from bus.avro.frame import frame, unframe
 from bus.clock import monotonic
 from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
+from bus.kafka.rights import SCHEMA_REGISTRY, schema_registry_rights
 from bus.platform.home import Home
 from bus.settings import Settings
 from bus.topics import Topics
@@ -49,10 +51,8 @@ class Registry:
         environment = {name: text for name, text in os.environ.items() if not name.startswith("BUS_")}
         environment |= {"BUS_HOME": str(folder), "BUS_PREFIX": prefix, "BUS_KAFKA": kafka.bootstrap}
         environment |= {"BUS_KAFKA_SECURITY_PROTOCOL": kafka.security_protocol, "BUS_KAFKA_RIGHTS": "false"}
-        if kafka.has_identity:
-            environment["BUS_KAFKA_SASL_MECHANISM"] = kafka.sasl_mechanism or ""
-            environment["BUS_KAFKA_USERNAME"] = kafka.username or ""
-            environment["BUS_KAFKA_PASSWORD"] = kafka.password or ""
+        identity = {"SASL_MECHANISM": kafka.sasl_mechanism, "USERNAME": kafka.username, "PASSWORD": kafka.password}
+        environment |= {f"BUS_KAFKA_{name}": text for name, text in identity.items() if text}
         with self.home.log("schema-registry").open("ab") as log:
             self.process = subprocess.Popen([sys.executable, "-c", PROCESS], env=environment | settings, stderr=log)
 
@@ -359,6 +359,19 @@ def test_restart_gives_the_same(start: Start) -> None:
     assert httpx.get(f"{second}/schemas?deleted=true").json() == before
     assert httpx.get(f"{second}/config/kept").json() == {"compatibilityLevel": "FULL"}
     assert [one["id"] for one in before] == [3, 1, 2]
+
+
+@ours_only
+async def test_its_own_rights_are_enough(identities: KafkaAccess, bus_home: Home, tmp_path: Path) -> None:
+    """As the Kafka user that the bus makes for it, with that user's rights and no others, it reads and writes."""
+    admin, password = Admin(identities), bus_home.secret("users/schema-registry")
+    with topic_of_schemas(identities) as prefix:
+        await admin.ensure_user(SCHEMA_REGISTRY, password)
+        await admin.ensure_rights(schema_registry_rights(Topics(prefix, 1)))
+        registry = Registry(identities.as_user(SCHEMA_REGISTRY, password), prefix, tmp_path)
+        async with own.SchemaRegistryClient(registry.url) as client:
+            assert await client.register("s", record(ID)) == 1
+        assert registry.stop() == 0
 
 
 @ours_only

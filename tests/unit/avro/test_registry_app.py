@@ -1,0 +1,152 @@
+"""The registry's HTTP surface over a log in memory: what Confluent's own client never asks."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from bus.avro.registry.app import application
+from bus.avro.registry.requests import MAX_BODY_BYTES
+from bus.avro.registry.store import SchemaStore
+from bus.errors import KafkaUnreachable
+from bus.model.record import Incoming
+
+
+class FailingLog:
+    """A log in memory that fails as often as it is told to, before or after it has written."""
+
+    def __init__(self) -> None:
+        self.entries: list[bytes] = []
+        self.reads_that_fail = 0
+        self.answers_that_are_lost = 0
+
+    async def append(self, _key: bytes, value: bytes) -> int:
+        self.entries.append(value)
+        if self.answers_that_are_lost:
+            self.answers_that_are_lost -= 1
+            raise TimeoutError
+        return len(self.entries) - 1
+
+    async def read_from(self, offset: int) -> list[Incoming]:
+        if self.reads_that_fail:
+            self.reads_that_fail -= 1
+            raise KafkaUnreachable(bootstrap="broker:9092", reason="gone")
+        return [Incoming("schemas", 0, at, 0, b"", self.entries[at]) for at in range(offset, len(self.entries))]
+
+
+@pytest.fixture
+def log() -> FailingLog:
+    return FailingLog()
+
+
+@pytest.fixture
+def app(log: FailingLog) -> Starlette:
+    return application(SchemaStore(log))
+
+
+@pytest.fixture
+def http(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://registry")
+
+
+def body(schema: Any) -> dict[str, str]:
+    return {"schema": json.dumps(schema)}
+
+
+async def register(http: httpx.AsyncClient, subject: str, *schemas: Any) -> None:
+    await http.put(f"/config/{subject}", json={"compatibility": "NONE"})
+    for schema in schemas:
+        assert (await http.post(f"/subjects/{subject}/versions", json=body(schema))).status_code == 200
+
+
+async def test_a_broken_store_is_no_verdict(http: httpx.AsyncClient, log: FailingLog) -> None:
+    """While the topic does not answer the registry says so, and never that a schema is unknown; then it goes on."""
+    await register(http, "s", "int")
+    log.reads_that_fail = 1
+    answer = await http.get("/schemas/ids/2")
+    assert (answer.status_code, answer.json()["error_code"]) == (500, 50001)
+    assert (await http.get("/schemas/ids/2")).json()["error_code"] == 40403
+    log.reads_that_fail = 1
+    assert (await http.get("/schemas/ids/1")).status_code == 200
+
+
+async def test_a_lost_answer_is_asked_again(http: httpx.AsyncClient, log: FailingLog) -> None:
+    """When it is not known whether an entry was written, trying again finds it, and makes no second version."""
+    log.answers_that_are_lost = 1
+    assert (await http.post("/subjects/s/versions", json=body("int"))).status_code == 500
+    assert (await http.post("/subjects/s/versions", json=body("int"))).json() == {"id": 1}
+    assert (await http.get("/subjects/s/versions")).json() == [1]
+
+
+async def test_lists(http: httpx.AsyncClient) -> None:
+    """Lists can be narrowed to a prefix, to the deleted, to the latest, and to a stretch."""
+    await register(http, "a/x", "int", "long")
+    await register(http, "b", "int")
+    await http.delete("/subjects/b")
+
+    async def asked(path: str) -> Any:
+        return (await http.get(path)).json()
+
+    assert await asked("/subjects") == ["a/x"]
+    assert await asked("/subjects?deleted=true") == ["a/x", "b"]
+    assert await asked("/subjects?deletedOnly=true") == ["b"]
+    assert await asked("/subjects?deleted=true&subjectPrefix=a/") == ["a/x"]
+    assert await asked("/subjects?deleted=true&offset=1&limit=-1") == ["b"]
+    assert await asked("/subjects/a%2Fx/versions?limit=1") == [1]
+    assert [one["version"] for one in await asked("/schemas")] == [1, 2]
+    assert [one["version"] for one in await asked("/schemas?latestOnly=true")] == [2]
+    assert await asked("/schemas/ids/1/subjects") == ["a/x"]
+    assert await asked("/schemas/ids/1/subjects?deleted=true") == ["a/x", "b"]
+    assert await asked("/schemas/ids/2/versions") == [{"subject": "a/x", "version": 2}]
+    assert await asked("/schemas/ids/2/schema") == "long"
+    assert await asked("/subjects/a%2Fx/versions/2/schema") == "long"
+    assert await asked("/subjects/a%2Fx/versions/2/referencedby") == []
+    assert await asked("/schemas/types") == ["AVRO"]
+    assert await asked("/") == {}
+
+
+async def test_levels_and_modes(http: httpx.AsyncClient) -> None:
+    """A level taken back gives way to that of all; the mode is one, and says so when another is asked for."""
+    await http.put("/config", json={"compatibility": "full"})
+    await register(http, "s", "int")
+    assert (await http.get("/config/s")).json() == {"compatibilityLevel": "NONE"}
+    assert (await http.delete("/config/s")).json() == {"compatibilityLevel": "NONE"}
+    assert (await http.delete("/config/s")).json()["error_code"] == 40408
+    assert (await http.get("/config/s?defaultToGlobal=true")).json() == {"compatibilityLevel": "FULL"}
+    assert (await http.get("/mode")).json() == {"mode": "READWRITE"}
+    assert (await http.get("/mode/s")).json()["error_code"] == 40409
+    assert (await http.put("/mode", json={"mode": "READWRITE"})).status_code == 200
+    assert (await http.put("/mode/s", json={"mode": "READONLY"})).json()["error_code"] == 42205
+    assert (await http.put("/mode", json={"mode": "ASLEEP"})).json()["error_code"] == 42204
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"{", 422), (b"\xff", 422), (b"[" * 9999, 422), (b" " * (MAX_BODY_BYTES + 1), 422), (b"[]", 42201)],
+)
+async def test_bodies_that_are_none(http: httpx.AsyncClient, content: bytes, code: int) -> None:
+    """A body that is no JSON, or too large, is refused before anything is made of it."""
+    answer = await http.post("/subjects/s/versions", content=content)
+    assert (answer.status_code, answer.json()["error_code"]) == (422, code)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PATCH", "/subjects", 405)])
+async def test_what_the_api_does_not_have(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    """A path or method that is not there is answered in the API's form too."""
+    answer = await http.request(method, path)
+    assert (answer.status_code, answer.json()["error_code"]) == (status, status)
+
+
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", "Basic !!!", "Basic d3Jvbmc=", "Digest right"])
+async def test_tokens_that_are_none(log: FailingLog, given: str) -> None:
+    """Without the right token nothing is written; a lookup and a question of compatibility need none."""
+    guarded = httpx.ASGITransport(application(SchemaStore(log), write_token="right"))
+    async with httpx.AsyncClient(transport=guarded, base_url="http://registry") as http:
+        for method, path in (("POST", "/subjects/s/versions"), ("PUT", "/config"), ("DELETE", "/subjects/s")):
+            answer = await http.request(method, path, json=body("int"), headers={"authorization": given})
+            assert (answer.status_code, answer.json()["error_code"]) == (401, 40101)
+        assert (await http.post("/subjects/s", json=body("int"))).json()["error_code"] == 40401
+        assert (await http.post("/compatibility/subjects/s/versions", json=body("int"))).json()["is_compatible"]
+    assert log.entries == []
