@@ -1,6 +1,8 @@
 """The consent API over HTTP, in this process, on a real broker; and once as the process that `bus up` starts."""
 
 import asyncio
+import json
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,21 +10,23 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from bus import clock
 from bus.avro.own import OwnMessages
 from bus.citizen.app import application
-from bus.citizen.client import ConsentClient
 from bus.citizen.desk import ConsentDesk
-from bus.citizen.follow import TAIL
+from bus.citizen.follow import TAIL, Effects, Follower
+from bus.cli.consent import consent
 from bus.consent.messages import consent_event
-from bus.errors import ConsentRefused
+from bus.errors import ConsentApiUnreachable, ConsentRefused, SchemaRegistryUnreachable
+from bus.kafka.log import Place
 from bus.kafka.rights import CITIZEN as CITIZEN_USER
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.consent import ConsentAction, GivenBy
 from bus.model.key import lane_of
 from bus.model.reasons import Reason
-from bus.model.record import Outgoing
+from bus.model.record import Incoming, Outgoing
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings
@@ -211,23 +215,47 @@ async def test_no_personal_id_in_the_log(citizen: httpx.AsyncClient, capfd: pyte
     assert SUBJECT not in out + err
 
 
-async def test_the_process(small_bus: SmallBus) -> None:
-    """As a process it announces its port, serves the client of `bus consent`, and ends in order within seconds."""
+async def test_following_survives_failures(small_bus: SmallBus) -> None:
+    """A failure while records are taken in loses none of them and takes none in twice."""
+    bus, seen, failures = small_bus, list[int](), [SchemaRegistryUnreachable(url="http://x", reason="a test")]
+
+    async def apply(record: Incoming) -> None:
+        if record.offset == 2 and failures:
+            raise failures.pop()
+        seen.append(record.offset)
+
+    place = Place(bus.topics.consents, 0)
+    follower = Follower(bus.access, bus.topics, apply, Effects(bus.messages))
+    await follower.start()
+    try:
+        await bus.writer.append_all(Outgoing(*place, b"key", b"%d" % number) for number in range(5))
+        assert await follower.until(lambda: len(seen) >= 5, 20)
+        assert await follower.until_read(place, 20)
+    finally:
+        await follower.stop()
+    assert (seen, failures) == ([0, 1, 2, 3, 4], [])
+
+
+async def test_the_process(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a process it announces its port, serves `bus consent` in plain words, and ends in order within seconds."""
     bus = small_bus
     await bus.activate(BANK)
     await bus.supervisor.start(stage_process(CITIZEN, bus.settings))
     await bus.route()
     home = Home.from_settings(bus.settings)
-
-    def call() -> None:
-        with ConsentClient.from_settings(bus.settings) as client:
-            (told,) = client.send([act()])
-            assert client.until_effective(told["partition"], told["offset"], 30) < 30
-            assert [one["standing"] for one in client.standings(SUBJECT)] == ["consented"]
-            with pytest.raises(ConsentRefused, match="there is no such agreement"):
-                client.send([act(agreement="no-such")])
-
-    await asyncio.to_thread(call)
+    monkeypatch.setenv("BUS_HOME", str(home.path))
+    who = ("--subject", SUBJECT, "--agreement", BANK)
+    given = await asyncio.to_thread(command, "give", *who, "--given-by", "guardian", "--json")
+    assert json.loads(given)["state"] == "effective"
+    withdrawn = await asyncio.to_thread(command, "withdraw", *who)
+    assert re.fullmatch(r"pending    partition \d+ offset 1\neffective  after \d+ ms\n", withdrawn)
+    await asyncio.to_thread(command, "give", *who, "--no-wait", "--proof", "paper 7")
+    (shown,) = json.loads(await asyncio.to_thread(command, "show", "--subject", SUBJECT, "--json"))
+    assert (shown["standing"], shown["given"]["proof"]) == ("consented", "paper 7")
+    assert "The person consented." in await asyncio.to_thread(command, "show", "--subject", SUBJECT)
+    with pytest.raises(ConsentRefused, match="there is no such agreement") as refused:
+        await asyncio.to_thread(command, "give", "--subject", SUBJECT, "--agreement", "person-adress-to-bank")
+    assert f"Did you mean {BANK}?" in refused.value.how_to_mend
     began = clock.monotonic()
     await bus.supervisor.stop(CITIZEN.name)
     assert clock.monotonic() - began < 5
@@ -236,3 +264,10 @@ async def test_the_process(small_bus: SmallBus) -> None:
     assert "process-stopping" in log
     assert SUBJECT not in log
     assert "Traceback" not in log
+    with pytest.raises(ConsentApiUnreachable):
+        await asyncio.to_thread(command, "show", "--subject", SUBJECT)
+
+
+def command(*words: str) -> str:
+    """What `bus consent` prints; raises what it would tell as an error."""
+    return CliRunner(env={"COLUMNS": "200"}).invoke(consent, words, catch_exceptions=False).stdout
