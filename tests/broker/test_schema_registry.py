@@ -116,7 +116,7 @@ def start(kafka: KafkaAccess, tmp_path: Path) -> Iterator[Start]:
                 registry.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def theirs(url: str) -> Iterator[SchemaRegistryClient]:
     """Confluent's client."""
     with SchemaRegistryClient({"url": url}) as client:
