@@ -106,15 +106,17 @@ def place_of(settings: Settings, home: Home, postgres: str) -> Place:
 
 
 async def bring_up(
-    settings: Settings, supervisor: Supervisor, *, people: int | None, seed: int = DEFAULT_SEED, stages: bool = True
+    settings: Settings, supervisor: Supervisor, *, people: int | None, seed: int | None = None, stages: bool = True
 ) -> None:
     """Start everything, in the order of need and side by side where nothing needs the other.
 
-    `people` None leaves the country out. `stages` False founds the bus and enrols everybody, and leaves the stages
+    `people` None leaves the country out; `seed` None means that of the country that is there. `stages` False founds the bus and enrols everybody, and leaves the stages
     to be started elsewhere. What exists already in the home stays and goes on.
     """
     country = None if people is None else country_plugin()
-    start = _Start(settings, supervisor, country, people or 0, seed, stages=stages)
+    seeds = (seed, remembered_seed(supervisor.home), DEFAULT_SEED)
+    chosen = next(known for known in seeds if known is not None)
+    start = _Start(settings, supervisor, country, people or 0, chosen, stages=stages)
     access, postgres = await asyncio.gather(start.kafka(), start.postgres())
     made = asyncio.create_task(start.make(postgres))
     try:
