@@ -1,8 +1,9 @@
 """The day, step by step: what is started, what happens, what goes wrong on purpose, and what is checked at the end."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from bus.clock import monotonic
 from bus.connect.process import source_class
@@ -21,10 +22,10 @@ from bus.platform.processes import Supervisor
 from bus.settings import Settings
 from bus.wiring import ROUTE, bring_up
 
-MEASURED_A_STEP = 4
-"""Withdrawals that are measured after each step of the day."""
+MEASURED = 64
+"""Citizens whose withdrawal is measured one by one: some while the router is down, then some after each step."""
 
-MEASURED_IN_RESTART = 8
+MEASURED_IN_RESTART, MEASURED_A_STEP = 8, 5
 TROUBLE_AFTER = 4
 """The step of the day, best one with much to do, at whose end the router is killed while it still works on it."""
 
@@ -71,20 +72,20 @@ async def run(settings: Settings, supervisor: Supervisor, display: Display, *, p
 
 async def _day(parts: Parts, display: Display, seed: int) -> _Measured:
     measured = _Measured()
-    givers: list[Given] = []
+    givers: Iterator[Given] = iter(())
     number = 0
     async for step in parts.country.day(parts.place, seed=seed):
         number += 1
         display.say(f"{step.title_en} ({_counted(step.counts.values())})")
         if number == TROUBLE_AFTER:
-            measured.through_restart += await _kill_router(parts, display, givers)
+            waited = await _kill_router(parts, display, list(islice(givers, MEASURED_IN_RESTART)))
+            measured.through_restart += waited
         elif number == TROUBLE_AFTER - 1:
             await _put_unreadable(parts)
             display.say("A record that nobody can read is put among the changes")
-            givers = spread(await standing_consents(parts), MEASURED_IN_RESTART)
-        elif number > TROUBLE_AFTER:
-            for given in spread(await standing_consents(parts), MEASURED_A_STEP):
-                measured.usual.append(await withdraw(parts, given))
+            givers = iter(spread(await standing_consents(parts), MEASURED))
+        for given in islice(givers, MEASURED_A_STEP if number > TROUBLE_AFTER else 0):
+            measured.usual.append(await withdraw(parts, given))
     return measured
 
 

@@ -23,7 +23,8 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     """
     sources = request["connectors"]
     began = time.monotonic()
-    reading = read_bus(request["kafka"], request["prefix"], schemas_at(request["schema_registry"]))
+    with schemas_at(request["schema_registry"]) as schema_of:
+        reading = read_bus(request["kafka"], request["prefix"], schema_of)
     registries = read_registries(
         sources["population"]["dsn"], sources["land"]["dsn"], sources["tax"], _insurance(Path(request["home"]))
     )

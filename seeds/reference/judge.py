@@ -1,5 +1,6 @@
 """Judging: what was read against what must be. Pure; every finding says where."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ HEADERS = frozenset(
 )
 """What the headers of a released record may tell."""
 
-_NUMBER_LENGTH = 12
+_TWELVE_DIGITS = re.compile(r"(?=(\d{12}))")
+"""Every place where a personal number could stand, overlapping ones too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def _talkative(record: Record, numbers: frozenset[str]) -> Iterator[Finding]:
 
 
 def _names(text: str, numbers: frozenset[str]) -> bool:
-    return any(text[at : at + _NUMBER_LENGTH] in numbers for at in range(len(text) - _NUMBER_LENGTH + 1))
+    return any(found in numbers for found in _TWELVE_DIGITS.findall(text))
 
 
 def _tally(agreement: Agreement, records: Iterable[Record], reading: BusReading, *, held: int, expected: int) -> Tally:

@@ -5,6 +5,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,16 +66,18 @@ class Decoder:
         return record
 
 
-def schemas_at(url: str) -> SchemaOf:
-    """Schemas from a registry that speaks the Confluent API. Raises KeyError for an id that it does not know."""
+@contextmanager
+def schemas_at(url: str) -> Iterator[SchemaOf]:
+    """Schemas from a registry that speaks the Confluent API. They raise KeyError for an id that it does not know."""
+    with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
 
-    def schema_of(number: int) -> Any:
-        answer = httpx.get(f"{url}/schemas/ids/{number}", timeout=10, trust_env=False)
-        if answer.status_code == 404:
-            raise KeyError(number)
-        return json.loads(answer.raise_for_status().json()["schema"])
+        def schema_of(number: int) -> Any:
+            answer = client.get(f"/schemas/ids/{number}")
+            if answer.status_code == 404:
+                raise KeyError(number)
+            return json.loads(answer.raise_for_status().json()["schema"])
 
-    return schema_of
+        yield schema_of
 
 
 def read_bus(config: Mapping[str, Any], prefix: str, schema_of: SchemaOf) -> BusReading:

@@ -33,7 +33,7 @@ from bus.platform.processes import Supervisor
 from bus.settings import Settings
 from seeds.reference import check
 from seeds.reference.read_bus import read_bus, schemas_at
-from seeds.reference.readings import Block
+from seeds.reference.readings import Block, BusReading
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.timeout(400)]
 
@@ -241,8 +241,7 @@ async def _planter(parts: Parts, token: str) -> AsyncIterator[Planter]:
     async with SchemaRegistryClient(parts.registry_url, token=token) as client:
         messages = OwnMessages(client)
         await messages.prepare()
-        reading = read_bus(parts.access.for_confluent(), parts.topics.prefix, schemas_at(parts.registry_url))
-        blocks = {block.lane: block for block in reading.blocks}
+        blocks = {block.lane: block for block in _reading(parts).blocks}
         yield Planter(parts, messages, client, KeyRing(RootKey(parts.home.root_key())), blocks)
 
 
@@ -255,8 +254,12 @@ def _looks_right(result: Result) -> None:
 
 def _tells_nobody(text: str, parts: Parts) -> None:
     """Neither what is shown nor what is printed names a person."""
-    reading = read_bus(parts.access.for_confluent(), parts.topics.prefix, schemas_at(parts.registry_url))
-    people = {event.subject for event in reading.consents}
+    people = {event.subject for event in _reading(parts).consents}
     assert people
     assert not [person for person in people if person in text]
     assert request_of(parts)["root_key"] not in text
+
+
+def _reading(parts: Parts) -> BusReading:
+    with schemas_at(parts.registry_url) as schema_of:
+        return read_bus(parts.access.for_confluent(), parts.topics.prefix, schema_of)
