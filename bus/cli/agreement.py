@@ -17,6 +17,7 @@ from bus.agreements.agencies import Agencies, LegalBasis, load_agencies, load_le
 from bus.agreements.check import Checked, check, check_folder
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.finding import LANGUAGES, Finding
+from bus.agreements.jsonschema import json_schema
 from bus.agreements.lint import lint as lint_all
 from bus.agreements.sentence import sentence
 from bus.agreements.shape import shape_of
@@ -26,7 +27,6 @@ from bus.agreements.values import FieldUnknown, ValueUnfit, raw_record
 from bus.agreements.view import view_schema
 from bus.avro.datasets import Dataset, load_datasets
 from bus.errors import NotFound, WrongUse
-from bus.wiring import country_plugin
 
 _FINDINGS = 1
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -81,6 +81,8 @@ _ANY = click.Path(exists=True, path_type=Path)
 def _ground(schemas: Path | None, agencies: Path | None, bases: Path | None, lang: str | None) -> Ground:
     folder = Path()
     if schemas is None or agencies is None:
+        from bus.wiring import country_plugin  # noqa: PLC0415 - it imports every stage: not for --help
+
         country = country_plugin()
         schemas, agencies = schemas or country.schemas_dir, agencies or country.agencies_file
         folder = country.agreements_dir
@@ -157,16 +159,25 @@ def list_command(ground: Ground, folder: Path | None) -> None:
 def show(ground: Ground, named: str, *, as_json: bool) -> None:
     """Say in plain words what an agreement does, and show what its recipient gets."""
     found = _sound(ground.find(named), ground)
-    schema = view_schema(found, ground.datasets[found.dataset])
+    view = view_schema(found, ground.datasets[found.dataset])
     if as_json:
-        whole = {"document": found.model_dump(mode="json"), "revision": revision(found), "view": schema}
+        whole = {"document": found.model_dump(mode="json"), "revision": revision(found), "view": view}
         click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
         return
     click.echo(f"{found.title.get(ground.language, found.id)} ({found.id}, revision {revision(found)})\n")
     click.echo(sentence(found, ground.agencies, ground.language))
-    click.echo(f"\n{schema['namespace']}.{schema['name']}")
-    for field in schema["fields"]:
+    click.echo(f"\n{view['namespace']}.{view['name']}")
+    for field in view["fields"]:
         click.echo(f"  {field['name']:24} {_type_name(field['type']):28} {field['category']:10} {field['doc']}")
+
+
+@agreement.command()
+def schema() -> None:
+    """Print the JSON Schema of agreements, for editors: completion, and the meaning of each key.
+
+    Name it in the first line of a file: "# yaml-language-server: $schema=agreement.schema.json".
+    """
+    click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 
 
 @agreement.command(name="try")

@@ -107,7 +107,7 @@ def relation(op: str, left: Any, right: Any) -> bool:
     )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=filters, record=records)
 def test_compiled_filters_say_what_the_grammar_says(text: str, record: dict[str, Any]) -> None:
     """A compiled filter agrees with a naive reading of its tree on every record, and always answers true or false."""
@@ -118,7 +118,7 @@ def test_compiled_filters_say_what_the_grammar_says(text: str, record: dict[str,
     assert answer == naive(node, record)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=filters, record=records)
 def test_the_canonical_text_means_the_same(text: str, record: dict[str, Any]) -> None:
     """Writing a filter out and reading it again changes neither its canonical text nor what it says."""
@@ -135,7 +135,7 @@ def read(text: str) -> tuple[Node | None, Problem | None]:
         return None, error.problem
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.text(st.sampled_from("abhs()[]&|!=<>.,'\"\\01-_ \néin"), max_size=30))
 def test_any_text_is_read_or_refused_at_a_place(text: str) -> None:
     """Whatever is typed, the reader returns a tree or one problem that lies within the text."""
