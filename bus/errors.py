@@ -94,7 +94,7 @@ class BusNotFounded(BusError):
     """The register holds no founding fact."""
 
     message = "there is no bus at {bootstrap} under the prefix {prefix!r}: its register has no founding fact"
-    remedy = "Found it with `bus up`, or `bus found` on your own Kafka."
+    remedy = "Found it with `bus up`; with BUS_KAFKA set that founds it on your own Kafka."
 
 
 class BusMismatch(BusError):

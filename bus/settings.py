@@ -70,9 +70,7 @@ class KafkaSettings(BaseSettings):
         description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     )
     sasl_mechanism: str = Field(default="SCRAM-SHA-256", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-    username: str | None = Field(
-        default=None, description="who the process is; an administrator for `bus up` and `bus found`"
-    )
+    username: str | None = Field(default=None, description="who the process is; an administrator for `bus up`")
     password: SecretStr | None = Field(default=None, description="its password")
     ca_file: Path | None = Field(default=None, description="certificate authority, PEM")
     certificate_file: Path | None = Field(default=None, description="client certificate, PEM")

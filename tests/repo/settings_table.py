@@ -44,6 +44,14 @@ def written(text: str) -> str:
     return text[text.index(BEGIN) + len(BEGIN) : text.index(END)]
 
 
+def renewed(text: str) -> str:
+    """The README with the table of today between its marks; the rest as it was."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table()}{END}{after}"
+
+
 if __name__ == "__main__":
-    readme = README.read_text(encoding="utf-8")
-    README.write_text(readme.replace(written(readme), table()), encoding="utf-8")
+    old = README.read_text(encoding="utf-8")
+    written(old)  # both marks are there, or nothing is written
+    README.write_text(renewed(old), encoding="utf-8")

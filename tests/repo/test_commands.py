@@ -1,6 +1,7 @@
 """Every command of `bus` can be asked for help, and the help says something."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from bus.cli import COMMANDS, cli
 from bus.errors import ConnectorSettingMissing
 from bus.telemetry import Event
-from tests.repo.tree import ROOT
+from tests.repo.tree import ROOT, named, tracked
 
 
 def commands(group: click.Group, *words: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -71,3 +72,18 @@ def test_a_stage_that_fails_says_so_in_its_log(tmp_path: Path) -> None:
     assert json.loads(event)["event"] == Event.PROCESS_FAILED.value
     assert [line.partition(":")[0] for line in told] == ["error", "remedy"]
     assert told[1] == f"remedy: {json.loads(event)['remedy']}"
+
+
+def test_commands_that_texts_name_exist() -> None:
+    """A remedy, a help text or a README that says `bus X` must name a command that can be called."""
+    known = {words for words, _ in ALL}
+    groups = {words for words, command in ALL if isinstance(command, click.Group)}
+    strangers = set()
+    for path in tracked():
+        if path.suffix not in {".md", ".py"} or path == Path(__file__):
+            continue
+        for named_words in re.findall(r"`bus ([a-z]+(?: [a-z][a-z-]+)?)", path.read_text(encoding="utf-8")):
+            words = tuple(named_words.split())
+            if words[:1] not in known or (words[:1] in groups and len(words) > 1 and words not in known):
+                strangers.add(f"{named(path)}: bus {named_words}")
+    assert strangers == set()
