@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bus.citizen.client import ConsentClient
@@ -124,4 +125,4 @@ def _table(found: list[dict[str, Any]], lang: str) -> Table:
 
 def _text(words: Mapping[str, str], lang: str) -> str:
     """A text in the language, or in the first that there is."""
-    return words.get(lang) or next(iter(words.values()), "")
+    return escape(words.get(lang) or next(iter(words.values()), ""))

@@ -1,6 +1,10 @@
 """What an agency sees, read under its own user from what a real router released."""
 
+import asyncio
 import json
+import signal
+import sys
+from asyncio.subprocess import PIPE
 
 import pytest
 from click.testing import CliRunner
@@ -122,3 +126,18 @@ def test_commands(lively: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = bus(*tail_words, "--no-follow").splitlines()
     assert f"released  personal_id={PERSON}" in first
     assert second.endswith("erased  consent-withdrawn: The person withdrew the consent.")
+
+
+async def test_interrupted(lively: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a look that follows: at once, without an error, after what was seen."""
+    monkeypatch.setenv("BUS_HOME", str(lively.settings.home_path))
+    monkeypatch.setenv("BUS_PREFIX", lively.settings.prefix)
+    words = ("-m", "bus", "agency", "tail", BANK_AGENCY, "--agreement", BANK, "--from-beginning", "--json")
+    looking = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE, stderr=PIPE)
+    assert looking.stdout is not None
+    async with asyncio.timeout(30):
+        seen = [json.loads(await looking.stdout.readline())["what"] for _ in range(2)]
+    looking.send_signal(signal.SIGINT)
+    async with asyncio.timeout(10):
+        rest, errors = await looking.communicate()
+    assert (seen, rest, errors, looking.returncode) == (["released", "erased"], b"", b"", 0)

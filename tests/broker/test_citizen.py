@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from bus.citizen.desk import ConsentDesk
 from bus.citizen.follow import TAIL, Effects, Follower
 from bus.cli.consent import consent
 from bus.consent.messages import consent_event
-from bus.errors import ConsentApiUnreachable, ConsentRefused, SchemaRegistryUnreachable
+from bus.errors import BusMismatch, ConsentApiUnreachable, ConsentRefused, SchemaRegistryUnreachable
 from bus.kafka.log import Place
 from bus.kafka.rights import CITIZEN as CITIZEN_USER
 from bus.kafka.transactions import TransactionalWriter
@@ -234,6 +235,14 @@ async def test_following_survives_failures(small_bus: SmallBus) -> None:
     finally:
         await follower.stop()
     assert (seen, failures) == ([0, 1, 2, 3, 4], [])
+
+
+async def test_another_bus(small_bus: SmallBus) -> None:
+    """Set up for a bus of other lanes, the desk refuses to open, and closes what it had opened."""
+    desk = ConsentDesk(small_bus.access, replace(small_bus.topics, lanes=4), small_bus.messages)
+    with pytest.raises(BusMismatch, match="lanes=8"):
+        await desk.start()
+    await desk.stop()
 
 
 async def test_the_process(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
