@@ -14,7 +14,7 @@ import httpx
 
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.source import Chunk, Position, Seen, SourceChange, SourceEvent, Unreadable
+from bus.connect.source import Chunk, Position, Row, Seen, SourceChange, SourceEvent, Unreadable
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
 
@@ -39,6 +39,10 @@ class FeedSource:
         self._headers = {"authorization": f"Bearer {place.setting('token')}"}
         self._datasets = {rule.origin: name for name, rule in self.manifest.datasets.items()}
         self._http: httpx.AsyncClient | None = None
+
+    def derive(self, dataset: str, row: Row) -> Row:  # noqa: ARG002 - for subclasses to override
+        """The row as it came; a subclass may make the columns that its manifest reads."""
+        return row
 
     async def open(self, after: Position | None) -> Position:
         """The head of the feed, or the given place in it. A head that lies before the place means another history."""

@@ -65,6 +65,10 @@ class FilesSource:
         self._resting: dict[Path, _Look] = {}
         self._reported: set[str] = set()
 
+    def derive(self, dataset: str, row: Row) -> Row:  # noqa: ARG002 - for subclasses to override
+        """The row as it came; a subclass may make the columns that its manifest reads."""
+        return row
+
     async def open(self, after: Position | None) -> Position:
         """The folder must be there. History begins with the first file."""
         if not self._folder.is_dir():

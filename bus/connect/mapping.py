@@ -12,6 +12,7 @@ from bus.errors import ManifestWrong
 from bus.model.key import UNKNOWN_SUBJECT, RecordKey
 
 Make = Callable[[Row], Any]
+Derive = Callable[[Row], Row]
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -21,9 +22,9 @@ class RowUnfit(ValueError):
 
 
 class Mapper:
-    """One dataset's rule, ready for rows."""
+    """One dataset's rule, ready for rows. `derive` comes before the rule, for what data can't say."""
 
-    def __init__(self, dataset: Dataset, rule: DatasetRule, manifest: str) -> None:
+    def __init__(self, dataset: Dataset, rule: DatasetRule, manifest: str, derive: Derive = lambda row: row) -> None:
         rules = rule.rules()
         known = {field.name for field in dataset.fields}
         if strange := sorted(rules.keys() - known):
@@ -33,6 +34,7 @@ class Mapper:
             raise ManifestWrong(path=manifest, reason=f"{dataset.name} needs the fields {', '.join(missing)}")
         self.dataset = dataset
         self.secret = rule.state_secret
+        self._derive = derive
         self._makers = {
             field.name: _maker(rules[field.name], field.type) if field.name in rules else _absent
             for field in dataset.fields
@@ -41,11 +43,13 @@ class Mapper:
 
     def record(self, row: Row) -> dict[str, Any]:
         """The record with raw Avro values. Raises RowUnfit."""
+        row = self._derived(row)
         return {name: self._made(name, make, row) for name, make in self._makers.items()}
 
     def key(self, row: Row) -> RecordKey:
         """Whose record it is and which one. Raises RowUnfit."""
-        record_id = self.record_id(row)
+        row = self._derived(row)
+        record_id = self._record_id(row)
         if self.dataset.subject is None:
             return RecordKey(None, record_id)
         subject = self._made(self.dataset.subject, self._makers[self.dataset.subject], row)
@@ -57,6 +61,15 @@ class Mapper:
 
     def record_id(self, row: Row) -> str:
         """Which record it is, whoever it is about. Raises RowUnfit."""
+        return self._record_id(self._derived(row))
+
+    def _derived(self, row: Row) -> Row:
+        try:
+            return self._derive(row)
+        except Exception as error:  # noqa: BLE001 - an integrator's function may raise anything, and quote values
+            raise RowUnfit(f"the connector's own function failed ({type(error).__name__})") from None
+
+    def _record_id(self, row: Row) -> str:
         return "-".join(self._part(name, row) for name in self.dataset.record_id)
 
     def column(self, field: str) -> str:

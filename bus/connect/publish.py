@@ -1,15 +1,17 @@
 """How a change, and a row that cannot be one, lie in Kafka: key, lane, frame, CloudEvents headers."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 
-from bus.avro.codec import Parsed, encode
+from bus.avro.codec import Parsed, encode, parse
 from bus.avro.fit import misfits
 from bus.avro.frame import frame
 from bus.clock import iso
 from bus.connect.mapping import Mapper, RowUnfit
+from bus.connect.quick import quick_fit
 from bus.connect.source import Row
 from bus.errors import ValueMisfit
 from bus.model.change import Operation
@@ -28,12 +30,18 @@ class Contract:
     mapper: Mapper
     parsed: Parsed
     schema_id: int
+    fits: Callable[[Any], bool] = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, mapper: Mapper, schema_id: int) -> Self:
+        """The contract of a mapper's dataset under its id in the schema registry."""
+        schema = mapper.dataset.schema
+        return cls(mapper, parse(schema, schema_id=schema_id), schema_id, quick_fit(schema))
 
     def value(self, row: Row) -> bytes:
         """The framed record. Raises RowUnfit."""
         record = self.mapper.record(row)
-        found = misfits(self.parsed.schema, record)
-        if found:
+        if not self.fits(record) and (found := misfits(self.parsed.schema, record)):
             raise RowUnfit("; ".join(self._by_column(text) for text in found))
         try:
             framed = frame(self.schema_id, encode(self.parsed, record))

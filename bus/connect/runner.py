@@ -8,12 +8,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import stamina
 
 from bus.avro.client import SchemaRegistryClient, value_subject
-from bus.avro.codec import parse
 from bus.avro.datasets import dataset_of
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic, now_ms
@@ -91,7 +91,7 @@ class Runner:
             client = await stack.enter_async_context(SchemaRegistryClient(reach.registry_url))
             own = OwnMessages(client)
             await own.prepare()
-            contracts = await contracts_of(client, self._manifest)
+            contracts = await contracts_of(client, self._manifest, self._source)
             writer = TransactionalWriter(reach.access, connector_transactional_id(reach.topics, self._manifest.name))
             stack.push_async_callback(writer.stop)
             await writer.start()
@@ -289,7 +289,7 @@ def _attempts() -> AsyncIterator[Any]:
     )
 
 
-async def contracts_of(client: SchemaRegistryClient, manifest: Manifest) -> dict[str, Contract]:
+async def contracts_of(client: SchemaRegistryClient, manifest: Manifest, source: Source) -> dict[str, Contract]:
     """Every dataset of the manifest with its newest registered schema. Raises DatasetUnregistered, ManifestWrong."""
     contracts = {}
     for name, rule in manifest.datasets.items():
@@ -298,8 +298,8 @@ async def contracts_of(client: SchemaRegistryClient, manifest: Manifest) -> dict
         if found is None:
             raise DatasetUnregistered(dataset=name, subject=subject)
         dataset = dataset_of(found.schema, place=f"{subject} version {found.version}")
-        mapper = Mapper(dataset, rule, manifest.name)
-        contracts[name] = Contract(mapper, parse(dataset.schema, schema_id=found.schema_id), found.schema_id)
+        mapper = Mapper(dataset, rule, manifest.name, partial(source.derive, name))
+        contracts[name] = Contract.of(mapper, found.schema_id)
     return contracts
 
 

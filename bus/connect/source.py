@@ -108,6 +108,13 @@ class Source(Protocol):
     old_rows: ClassVar[bool]
     """Whether updates and deletions carry the row before. Without it, the kit remembers whose each record is."""
 
+    def derive(self, dataset: str, row: Row) -> Row:
+        """The row that the manifest's rules read, made from the row as it came; pure. The row itself where data do.
+
+        What it raises makes the row a dead letter.
+        """
+        ...
+
     async def open(self, after: Position | None) -> Position:
         """Connect and return where reading goes on: `after` itself, or the beginning of history where it is None.
 

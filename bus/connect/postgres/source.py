@@ -53,6 +53,10 @@ class PostgresSource:
 
     # --- the contract of a source ---
 
+    def derive(self, dataset: str, row: Row) -> Row:  # noqa: ARG002 - for subclasses to override
+        """The row as it came; a subclass may make the columns that its manifest reads."""
+        return row
+
     async def open(self, after: Position | None) -> Position:
         """Check the database, make publication and slot where they are missing."""
         with self._reachable():

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from bus.avro.codec import parse
 from bus.avro.datasets import Dataset, dataset_of
 from bus.connect.manifest import DatasetRule, SecretRule
 from bus.connect.mapping import Mapper
@@ -49,7 +48,7 @@ def contract(dataset: Dataset) -> Contract:
         fields={"id": "ma", "holder": "chu", "worth": "gia"},
         state_secret=SecretRule(column="mat", values=("x",)),
     )
-    return Contract(Mapper(dataset, rule, "manifest.yaml"), parse(dataset.schema, schema_id=7), 7)
+    return Contract.of(Mapper(dataset, rule, "manifest.yaml"), 7)
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,15 @@ def test_keys(contract: Contract) -> None:
         contract.mapper.key({"ma": None, "chu": "p1"})
 
 
+def test_a_function_stands_before_the_rules(contract: Contract) -> None:
+    """What a source derives is what its rules read; where its function fails, the row is told without its values."""
+    rule = DatasetRule.model_validate({"origin": "rights", "fields": {"id": "ma", "holder": "chu", "worth": "tong"}})
+    mapper = Mapper(contract.mapper.dataset, rule, "manifest.yaml", lambda row: {**row, "tong": row["a"] + row["b"]})
+    assert mapper.record({"ma": "r1", "chu": "p1", "a": 1, "b": 2})["worth"] == 3
+    with pytest.raises(RowUnfit, match="own function failed"):
+        mapper.record({"ma": "r1", "chu": "bí mật"})
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [

@@ -1,0 +1,171 @@
+"""The flow, event by event: keys that move, secrets, exports told again, sweeps."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bus.connect.flow import Flow
+from bus.connect.known import Known
+from bus.connect.publish import Contract, Envelope, epoch_of
+from bus.connect.source import ExportBegan, ExportEnded, Position, Restarted, SourceChange, Unreadable
+from bus.connect.standing import Cursor, Standing, from_message, to_message
+from bus.model.change import Operation
+from bus.model.key import RecordKey
+from bus.model.record import Outgoing
+
+DATASET = "test.right"
+
+
+def row(record_id: str, holder: str | None = "p1", worth: int = 1, mark: str = "") -> dict[str, Any]:
+    return {"ma": record_id, "chu": holder, "gia": worth, "mat": mark}
+
+
+def at(place: int) -> Position:
+    return {"seq": place}
+
+
+def change(old: Any, new: Any, place: int = 1, kind: Operation = Operation.UPDATED) -> SourceChange:
+    return SourceChange(DATASET, kind, old, new, str(place), at(place))
+
+
+Make = Callable[..., Flow]
+
+
+@pytest.fixture
+def make(contract: Contract, envelope: Envelope) -> Make:
+    """A flow at position 0 of epoch 1."""
+
+    def flow(known: Known | None = None, **standing: Any) -> Flow:
+        at_start = replace(Standing("test", epoch=1, stream=at(0)), **standing)
+        return Flow(envelope, {DATASET: contract}, at_start, lambda one, goal: bool(one["seq"] >= goal["seq"]), known)
+
+    return flow
+
+
+def keys(records: list[Outgoing]) -> list[tuple[str, bool]]:
+    """Key, and whether it is a tombstone."""
+    return [((record.key or b"").decode(), record.value is None) for record in records]
+
+
+def test_a_moved_record_leaves_its_old_key(make: Make) -> None:
+    """Tombstone and record are drained together, each in the lane of its own subject, with ids of their own."""
+    flow = make()
+    flow.take(change(row("r1", "p1"), row("r1", "p2")), 0)
+    records = flow.drain()
+    assert keys(records) == [("p1/r1", True), ("p2/r1", False)]
+    assert len({dict(record.headers)["ce_id"] for record in records}) == 2
+    assert flow.standing.stream == at(1)
+
+
+def test_an_unfit_row_under_a_new_key_still_leaves_the_old_one(make: Make) -> None:
+    """Where the new row is unreadable but its key is not, the old holder's copy goes, and the row is a dead letter."""
+    flow = make()
+    flow.take(change(row("r1", "p1"), row("r1", "p2") | {"gia": "?"}), 0)
+    tombstone, dead = flow.drain()
+    assert keys([tombstone]) == [("p1/r1", True)]
+    assert dead.topic == "deadletters"
+    assert dead.key == b"p2/r1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "published"),
+    [
+        (None, row("r1", mark="x"), []),
+        (row("r1"), row("r1", mark="x"), [("p1/r1", True)]),
+        (row("r1", mark="x"), row("r1", mark="x"), []),
+        (row("r1", mark="x"), row("r1"), [("p1/r1", False)]),
+        (row("r1", mark="x"), None, []),
+    ],
+    ids=["appears", "becomes one", "changes", "ceases to be one", "vanishes"],
+)
+def test_a_state_secret(make: Make, old: Any, new: Any, published: list[tuple[str, bool]]) -> None:
+    """A secret row is never published; what was open before is erased when it becomes one."""
+    flow = make()
+    flow.take(change(old, new), 0)
+    assert keys(flow.drain()) == published
+
+
+def test_a_deletion_by_id_finds_its_subject(make: Make) -> None:
+    """Without the old row, the record id leads to the key under which the record was published."""
+    known = Known()
+    known.recover(DATASET, RecordKey("p7", "r1"), b"")
+    flow = make(known)
+    flow.take(SourceChange(DATASET, Operation.DELETED, None, None, "1", at(1), "r1"), 0)
+    flow.take(SourceChange(DATASET, Operation.DELETED, None, None, "2", at(2), "r1"), 0)
+    assert keys(flow.drain()) == [("p7/r1", True)]
+
+
+def export(flow: Flow, rows: list[dict[str, Any]], *, first: int = 1) -> None:
+    flow.take(ExportBegan(DATASET, at(first)), 0)
+    for place, one in enumerate(rows, first + 1):
+        flow.take(change(None, one, place, Operation.READ), 0)
+    flow.take(ExportEnded(DATASET, at(100)), 0)
+
+
+def test_an_export_becomes_its_difference(make: Make) -> None:
+    """Of a full export only new and changed rows are published; what it lacks is swept, then the position moves."""
+    flow = make(Known(compare=True))
+    export(flow, [row("r1"), row("r2"), row("r3")])
+    assert len(flow.drain()) == 3
+    flow.standing = Standing("test", epoch=1, stream=at(0))
+    export(flow, [row("r1"), row("r2", worth=2)])
+    assert keys(flow.drain()) == [("p1/r2", False)]
+    assert flow.sweeping
+    assert flow.standing.stream == at(3)
+    flow.sweep_some(10, 0)
+    assert keys(flow.drain()) == [("p1/r3", True)]
+    assert flow.standing.stream == at(100)
+
+
+def test_an_export_told_again_publishes_only_the_rest(make: Make) -> None:
+    """After a crash in the middle, what was published counts as met and is not published again, nor swept."""
+    known = Known(compare=False)
+    known.recover(DATASET, RecordKey("p1", "r1"), b"")
+    flow = make(known, stream=at(2))
+    export(flow, [row("r1"), row("r2")])
+    assert keys(flow.drain()) == [("p1/r2", False)]
+    assert not flow.sweeping
+
+
+@pytest.mark.parametrize("broken", [True, False], ids=["a line that names no record", "no line at all"])
+def test_a_doubtful_export_erases_nothing(make: Make, *, broken: bool) -> None:
+    """What an empty or torn export lacks may exist: its records stay."""
+    known = Known(compare=True)
+    known.recover(DATASET, RecordKey("p1", "r1"), b"")
+    flow = make(known)
+    flow.take(ExportBegan(DATASET, at(1)), 0)
+    if broken:
+        flow.take(change(None, row("r2"), 2, Operation.READ), 0)
+        flow.take(Unreadable(DATASET, b"?", "torn", "3", at(3)), 0)
+    flow.take(ExportEnded(DATASET, at(4)), 0)
+    assert not flow.sweeping
+    assert flow.standing.stream == at(4)
+
+
+def test_a_restarted_source_begins_a_new_epoch(make: Make) -> None:
+    """A truncated table is read anew and then swept; a snapshot that ran begins again with it."""
+    flow = make(snapshot=Cursor((DATASET,), after_key="r5", chunks=3))
+    flow.take(Restarted((DATASET,), "truncated", at(9)), 0)
+    assert flow.standing.epoch == 2
+    assert flow.standing.snapshot == Cursor((DATASET,), sweeping=(DATASET,))
+    assert flow.wants_chunk == (DATASET, None)
+
+
+def test_the_epoch_is_read_back_from_an_id() -> None:
+    """Ids of this kit carry their epoch; any other text counts as older than all."""
+    assert epoch_of("land.12.5f.3") == 12
+    assert [epoch_of(text) for text in (None, "", "a.b", "urn:x.y.z")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        Standing("a"),
+        Standing("a", 3, {"lsn": 5, "row": 2, "recent": [1]}, Cursor(("x", "y"), ["k", 1], 7, ("y",)), 1, 2, 3, 4),
+    ],
+)
+def test_a_standing_survives_its_message(standing: Standing) -> None:
+    """What is written to `positions` is read back the same."""
+    assert from_message(to_message(standing, 0)) == standing
