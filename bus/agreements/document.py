@@ -110,9 +110,9 @@ def _transform(value: object) -> object:
     if isinstance(value, str):
         return {"kind": value}
     if isinstance(value, Mapping) and "kind" not in value:
-        kinds = [key for key in value if key != "on"]
+        kinds = [key for key in value if key != "day"]
         if len(kinds) == 1:
-            rest = {"on": value["on"]} if "on" in value else {}
+            rest = {"day": value["day"]} if "day" in value else {}
             return {"kind": kinds[0], "argument": value[kinds[0]], **rest}
     return value
 
@@ -134,7 +134,7 @@ class Transform(_Part):
 
     kind: Annotated[TransformKind, BeforeValidator(_kind), PlainSerializer(str, when_used="json")]
     argument: Annotated[int | tuple[int | float, ...] | None, BeforeValidator(_argument)] = None
-    on: Day | None = None
+    day: Day | None = None
 
 
 def _field(value: object) -> object:

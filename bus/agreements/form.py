@@ -105,16 +105,16 @@ def _finding(text: Text, error: Any) -> Finding:
     kind, name = error["type"], str(where[-1] if where else "")
     shown = str(error["input"]) if isinstance(error["input"], str | int | float) else name
     shown = shown or name
-    if kind == "extra_forbidden":
-        known = keys_at(where[:-1])
-        return Finding("unknown-key", text.key(where), (("text", name),), known, nearest(name, known))
-    if kind == "missing":
-        return Finding("missing-key", text.key(where[:-1]), (("text", name),))
     if "as" in error["loc"] and kind not in _CODES:
         place = text.value(where)
         return Finding(
             "transform-argument", place, (("transform", place.line_text[place.column - 1 :][: place.length]),)
         )
+    if kind == "extra_forbidden":
+        known = keys_at(where[:-1])
+        return Finding("unknown-key", text.key(where), (("text", name),), known, nearest(name, known))
+    if kind == "missing":
+        return Finding("missing-key", text.key(where[:-1]), (("text", name),))
     if kind in _KINDS:
         return Finding("wrong-kind", text.value(where), (("text", name), ("kind", _KINDS[kind])))
     if kind not in _CODES:

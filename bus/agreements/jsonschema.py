@@ -48,7 +48,7 @@ def _transform() -> dict[str, Any]:
             {"enum": bare},
             with_argument(TransformKind.MASK, {"type": "integer", "minimum": 0, "maximum": 8}),
             with_argument(TransformKind.BUCKET, numbers),
-            with_argument(TransformKind.AGE_OVER, {"type": "integer", "minimum": 1, "maximum": 150}, on=day),
+            with_argument(TransformKind.AGE_OVER, {"type": "integer", "minimum": 1, "maximum": 150}, day=day),
         ]
     }
 

@@ -126,6 +126,8 @@ class Text:
             if name in seen:
                 self.report("duplicate-key", self._of(key_node), text=name, line=str(seen[name]))
                 continue
+            if isinstance(key_node, ScalarNode) and key_node.style is None and name.lower() in _SURPRISES:
+                self.report("yaml-yes-no", self._of(key_node), f'"{name}"', text=name, meant=_SURPRISES[name.lower()])
             seen[name] = key_node.start_mark.line + 1
             self._keys[(*where, name)] = key_node
             yield name, self.read(value_node, (*where, name))

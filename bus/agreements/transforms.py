@@ -61,7 +61,7 @@ def argument_problem(transform: Transform) -> str | None:
     argument = transform.argument
     if (argument is not None) is not (transform.kind in WITH_ARGUMENT):
         return "transform-argument"
-    if transform.on is not None and transform.kind is not TransformKind.AGE_OVER:
+    if transform.day is not None and transform.kind is not TransformKind.AGE_OVER:
         return "transform-argument"
     if transform.kind is TransformKind.BUCKET:
         rising = isinstance(argument, tuple) and argument and all(low < high for low, high in pairwise(argument))
@@ -95,7 +95,7 @@ def change_of(  # noqa: PLR0911 - one return a transform
             return lambda value: around.pseudonym(str(value))
         case TransformKind.AGE_OVER:
             assert isinstance(argument, int)
-            return _age_over(argument, transform.on or around.day)
+            return _age_over(argument, transform.day or around.day)
         case TransformKind.PRESENT:
             return lambda value: value is not None
         case TransformKind.PROVINCE:

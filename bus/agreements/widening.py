@@ -46,7 +46,7 @@ def _released(rules: tuple[FieldRule, ...], document: AgreementDocument) -> froz
     """Each field with what is done to it; its name in the view does not matter, the day of an age does."""
     released = set()
     for rule in rules:
-        day = document.valid.from_ if rule.transform is not None and rule.transform.on is None else None
+        day = document.valid.from_ if rule.transform is not None and rule.transform.day is None else None
         released.add(f"{rule.name} {rule.transform!r} {day if _ages(rule) else ''}")
     return frozenset(released)
 

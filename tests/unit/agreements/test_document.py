@@ -61,6 +61,7 @@ def test_what_is_no_new_revision(what: str, old: str, new: str) -> None:
 
 
 DIFFERENT: list[tuple[str, str, str, tuple[str, ...]]] = [
+    ("an age on another day", "{age_over: 18}", "{age_over: 18, day: 2026-06-30}", ("fields",)),
     ("a field more", "  - full_name\n", "  - full_name\n  - {name: sex, called: s}\n", ("fields",)),
     ("a field less", "  - residence_province\n", "", ()),
     ("a field less hidden", "{mask: 3}", "{mask: 4}", ("fields",)),

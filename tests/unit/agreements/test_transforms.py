@@ -20,8 +20,8 @@ def days(text: str) -> int:
     return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
 
 
-def transform(kind: str, argument: Any = None, on: str | None = None) -> Transform:
-    return Transform.model_validate({"kind": kind, "argument": argument, "on": on})
+def transform(kind: str, argument: Any = None, day: str | None = None) -> Transform:
+    return Transform.model_validate({"kind": kind, "argument": argument, "day": day})
 
 
 CASES: list[tuple[str, Transform, Shape, Any, Any]] = [
@@ -72,7 +72,7 @@ def test_what_a_transform_gives(says: str, rule: Transform, shape: Shape, value:
         (transform("bucket", [3, 3]), "bucket-bounds"),
         (transform("bucket", []), "bucket-bounds"),
         (transform("age_over", -1), "age-years"),
-        (transform("year", on="2026-01-01"), "transform-argument"),
+        (transform("year", day="2026-01-01"), "transform-argument"),
     ],
 )
 def test_arguments_that_make_no_sense(rule: Transform, problem: str) -> None:
