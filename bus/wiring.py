@@ -110,8 +110,9 @@ async def bring_up(
 ) -> None:
     """Start everything, in the order of need and side by side where nothing needs the other.
 
-    `people` None leaves the country out; `seed` None means that of the country that is there. `stages` False founds the bus and enrols everybody, and leaves the stages
-    to be started elsewhere. What exists already in the home stays and goes on.
+    `people` None leaves the country out; `seed` None means that of the country that is there. `stages` False founds
+    the bus and enrols everybody, and leaves the stages to be started elsewhere. What exists already in the home stays
+    and goes on.
     """
     country = None if people is None else country_plugin()
     seeds = (seed, remembered_seed(supervisor.home), DEFAULT_SEED)
