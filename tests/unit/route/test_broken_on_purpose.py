@@ -1,0 +1,101 @@
+"""The model test can fail: the lane is broken in one place, and the model sees it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from bus.consent import fold as folding
+from bus.model.consent import Consent, ConsentEvent
+from bus.model.reasons import Reason
+from bus.route import lane as lanes
+from bus.route.decide import erases
+from bus.route.rules import Rule
+from bus.route.state import Draft, LaneState
+from tests.unit.route.test_model import LaneAgainstModel
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def forget_what_was_seen(patch: pytest.MonkeyPatch) -> None:
+    whole = folding.fold
+
+    def fold(before: Consent, event: ConsentEvent) -> Consent:
+        return whole(Consent(before.given, before.withdrawn_at_ms, frozenset(), before.unreadable), event)
+
+    patch.setattr(lanes, "fold", fold)
+
+
+def let_an_older_giving_count(patch: pytest.MonkeyPatch) -> None:
+    whole = folding.fold
+
+    def fold(before: Consent, event: ConsentEvent) -> Consent:
+        return whole(Consent(before.given, None, before.seen, before.unreadable), event)
+
+    patch.setattr(lanes, "fold", fold)
+
+
+def keep_what_expired(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lanes, "erases", lambda reason, route: reason is not Reason.CONSENT_EXPIRED and erases(reason, route))
+
+
+def sleep_through_expiry(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Draft, "take_due", lambda *_: iter(()))
+
+
+def ignore_validity(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rule, "phase", lambda *_: "within")
+
+
+def follow_the_clock_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lanes, "max", lambda first, second, *_: first, raising=False)
+
+
+def stop_catching_up_early(patch: pytest.MonkeyPatch) -> None:
+    whole = LaneState.keys_after
+    patch.setattr(LaneState, "keys_after", lambda *words: whole(*words)[:-1])
+
+
+def take_a_refused_draft_over(patch: pytest.MonkeyPatch) -> None:
+    whole: Any = lanes.LaneCore.draft
+
+    def draft(core: Any, state: LaneState, *rest: Any) -> Any:
+        outcome = whole(core, state, *rest)
+        state.holdings["law"].update(
+            {key: held for (name, key), held in outcome.draft.holdings.items() if held and name == "law"}
+        )
+        return outcome
+
+    patch.setattr(lanes.LaneCore, "draft", draft)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        forget_what_was_seen,
+        let_an_older_giving_count,
+        keep_what_expired,
+        sleep_through_expiry,
+        ignore_validity,
+        follow_the_clock_back,
+        stop_catching_up_early,
+        take_a_refused_draft_over,
+    ],
+)
+def test_model_sees_it(break_it: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane that is broken in this one place does not pass the model test."""
+    break_it(monkeypatch)
+    hunt = settings(
+        max_examples=1000,
+        stateful_step_count=50,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(LaneAgainstModel, settings=hunt)
