@@ -5,7 +5,6 @@ import json
 import secrets
 import subprocess
 import threading
-import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +122,7 @@ class LocalKafka:
     def _format(self, java: Path, config: Path, environment: dict[str, str]) -> None:
         """Give the empty log folder its identity and first user. Words come from a file: `ps` shows no password."""
         words = self._folder / "format.args"
-        cluster = urlsafe_b64encode(uuid.UUID(int=secrets.randbits(128)).bytes).decode().rstrip("=")
+        cluster = _cluster_id()
         scram = f"{MECHANISM}=[name={ADMIN},password={self._home.secret(f'users/{ADMIN}')}]"
         write_whole(words, "\n".join(["format", "-t", cluster, "-c", str(config), "--add-scram", scram]))
         argv = [str(java), *_JVM_QUICK, f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}"]
@@ -166,6 +165,14 @@ async def _jars(cache: Path) -> tuple[Path, ...]:
         return await asyncio.to_thread(kafka_jars, cache, given_up=given_up)
     finally:
         given_up.set()
+
+
+def _cluster_id() -> str:
+    """16 random bytes in URL-safe base64, as Kafka wants; never with a hyphen first, which would read as an option."""
+    while True:
+        text = urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
 
 
 def local_access(home: Home, port: int, user: str) -> KafkaAccess:
