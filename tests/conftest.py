@@ -35,6 +35,19 @@ T = TypeVar("T")
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what asks for a server, so that `-m "not broker"` needs none; skip what is long where nobody asks for it."""
+    for item in items:
+        asked_for = getattr(item, "fixturenames", ())
+        if "kafka" in asked_for:
+            item.add_marker(pytest.mark.broker)
+        if "postgres" in asked_for:
+            item.add_marker(pytest.mark.postgres)
+        if item.get_closest_marker("long") and "long" not in config.option.markexpr:
+            item.add_marker(pytest.mark.skip(reason="long: ask for it with -m long"))
+
+
 def in_own_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in a thread of its own: a session's fixture must not touch the loop of a test."""
     with ThreadPoolExecutor(1) as pool:
