@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from bus.agreements.agencies import load_agencies
+from bus.agreements.agencies import load_agencies, load_legal_bases
 from bus.agreements.check import load_agreements
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.datasets import load_datasets
@@ -261,7 +261,7 @@ async def enrol_country(registrar: Registrar, country: Country) -> None:
     agencies = load_agencies(country.agencies_file)
     await registrar.enrol_agencies(agencies)
     await registrar.enrol_datasets(datasets.values())
-    documents = load_agreements(country.agreements_dir, datasets, agencies)
+    documents = load_agreements(country.agreements_dir, datasets, agencies, load_legal_bases(country.legal_bases_file))
     await registrar.activate(documents, datasets, agencies.consent_basis)
 
 

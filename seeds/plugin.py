@@ -24,6 +24,11 @@ class Pretend:
         return _HERE / "agencies.yaml"
 
     @property
+    def legal_bases_file(self) -> Path:
+        """The YAML file of the legal bases."""
+        return _HERE / "legal_bases.yaml"
+
+    @property
     def agreements_dir(self) -> Path:
         """The folder of the sharing agreements."""
         return _HERE / "agreements"

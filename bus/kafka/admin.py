@@ -122,14 +122,6 @@ class Admin:
         found = await asyncio.to_thread(self._client.describe_acls(everything).result)
         return {_right(binding) for binding in found}
 
-    async def end_offsets(self, group: str) -> dict[tuple[str, int], int]:
-        """The committed offsets of a group, as lag tools see them."""
-        from confluent_kafka import ConsumerGroupTopicPartitions  # noqa: PLC0415 - only here, and it is slow to import
-
-        (future,) = self._client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-        answer = await asyncio.to_thread(future.result)
-        return {(place.topic, place.partition): place.offset for place in answer.topic_partitions}
-
 
 async def _all(futures: dict[Any, Any]) -> None:
     for future in futures.values():

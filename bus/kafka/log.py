@@ -116,9 +116,17 @@ class LogReader:
         return (await self._asker.ends([self.place]))[self.place]
 
     async def read_to_end(self) -> list[Incoming]:
-        """Everything up to what was the end when it was asked, from where the last call stopped."""
-        ends = await self._asker.ends([self.place])
-        return [record async for records in self._reader.to_ends(ends) for record in records]
+        """Everything up to what was the end when it was asked, from where the last call stopped.
+
+        A call that fails or is cancelled on its way loses nothing: the next one begins where it began.
+        """
+        begin = await self._reader.position(self.place)
+        try:
+            ends = await self._asker.ends([self.place])
+            return [record async for records in self._reader.to_ends(ends) for record in records]
+        except BaseException:
+            self._reader.assign({self.place: begin})
+            raise
 
     async def follow(self) -> AsyncIterator[Incoming]:
         """Every record from here on, for ever."""

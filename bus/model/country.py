@@ -81,6 +81,11 @@ class Country(Protocol):
         ...
 
     @property
+    def legal_bases_file(self) -> Path:
+        """The YAML file of the legal bases that agreements may name."""
+        ...
+
+    @property
     def agreements_dir(self) -> Path:
         """The folder of the sharing agreements, one YAML file each."""
         ...

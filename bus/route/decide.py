@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bus.agreements.route import Route
+from bus.consent.covers import refusal
 from bus.errors import FieldMissing, FilterError
 from bus.model.consent import Consent
 from bus.model.key import UNKNOWN_SUBJECT
@@ -45,9 +46,9 @@ def decide(record: Mapping[str, Any] | None, whose: Whose, route: Route, standin
     """
     if record is None:
         return Withhold(Reason.DELETED)
-    refusal = agreement_refusal(route, standing, now_ms) or consent_refusal(route, whose, now_ms)
-    if refusal is not None:
-        return Withhold(refusal)
+    refused = agreement_refusal(route, standing, now_ms) or consent_refusal(route, whose, now_ms)
+    if refused is not None:
+        return Withhold(refused)
     try:
         if not route.admits(record):
             return Withhold(Reason.OUTSIDE_FILTER)
@@ -73,24 +74,13 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
     return None
 
 
-def consent_refusal(route: Route, whose: Whose, now_ms: int) -> Reason | None:  # noqa: PLR0911 - one a reason
+def consent_refusal(route: Route, whose: Whose, now_ms: int) -> Reason | None:
     """Why consent does not cover a release now, or None."""
     if not route.needs_consent:
         return None
     if whose.subject is None or whose.subject == UNKNOWN_SUBJECT:
         return Reason.SUBJECT_UNKNOWN
-    given = whose.consent.given
-    if given is None:
-        if whose.consent.unreadable:
-            return Reason.CONSENT_UNREADABLE
-        return Reason.CONSENT_MISSING if whose.consent.withdrawn_at_ms is None else Reason.CONSENT_WITHDRAWN
-    if given.revision not in route.accepted_revisions:
-        return Reason.CONSENT_REVISION
-    if now_ms < given.valid_from_ms:
-        return Reason.CONSENT_NOT_YET
-    if given.valid_until_ms is not None and now_ms >= given.valid_until_ms:
-        return Reason.CONSENT_EXPIRED
-    return None
+    return refusal(whose.consent, route.accepted_revisions, now_ms)
 
 
 def erases(reason: Reason, route: Route) -> bool:
