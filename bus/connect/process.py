@@ -23,8 +23,8 @@ from bus.topics import Topics
 GROUP = "bus.connectors"
 """The entry point group: name of a connector → its source class, whose `manifest` describes it."""
 
-PATIENCE_SECONDS = 1.5
-"""How long the transaction under way may take after SIGTERM; what is cut off then is aborted, and published again."""
+PATIENCE_SECONDS = 0.9
+"""How long the step under way may take after SIGTERM; what is cut off is aborted, and published after the restart."""
 
 
 def run(name: str, settings: Settings) -> None:
@@ -96,6 +96,7 @@ async def _serve(name: str, settings: Settings) -> None:
     announcing = asyncio.create_task(_announce(runner, Home.from_settings(settings), user))
     await asyncio.wait({running, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
     announcing.cancel()
+    Home.from_settings(settings).withdraw(user)
     await _ended(running)
 
 

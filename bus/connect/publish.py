@@ -23,6 +23,9 @@ ROOM_BYTES = 4096
 """Kept free in a record of `MAX_RECORD_BYTES` for key, headers and Kafka's own framing."""
 
 
+DEAD_LETTER_BYTES = 2 * MAX_RECORD_BYTES - ROOM_BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """A dataset as this connector publishes it: how rows become records, and the schema they are written with."""
@@ -83,16 +86,22 @@ class Envelope:
         return Outgoing(self.topics.changes(dataset), lane, key.encode(), value, headers)
 
     def dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> Outgoing:
-        """A dead letter: the original untouched, reason and origin in the headers, in the lane of its key if known."""
+        """A dead letter: the original untouched, reason and origin in the headers, in the lane of its key if known.
+
+        Only what Kafka could not take at all is cut; the header `cut-from` then tells its size in bytes.
+        """
+        cut = (("cut-from", str(len(original)).encode()),) if len(original) > DEAD_LETTER_BYTES else ()
         lane = 0 if key is None else lane_of(key.lane_text, self.topics.lanes)
         headers = (
             ("content-type", b"application/json"),
             ("reason", reason.encode()),
             ("origin", f"connector/{self.connector}".encode()),
             ("dataset", (stamp.dataset or "").encode()),
+            *cut,
             *self._event(stamp, "unreadable"),
         )
-        return Outgoing(self.topics.deadletters, lane, None if key is None else key.encode(), original, headers)
+        whole = None if key is None else key.encode()
+        return Outgoing(self.topics.deadletters, lane, whole, original[:DEAD_LETTER_BYTES], headers)
 
     def _event(self, stamp: Stamp, what: str) -> Headers:
         return (

@@ -17,6 +17,9 @@ from bus.settings import Settings
 
 POLL_SECONDS = 0.2
 
+PATIENCE_SECONDS = 2.5
+"""An idle connector writes its position about once a second, and asking a database for its head moves that head."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectorStatus:
@@ -34,11 +37,16 @@ class ConnectorStatus:
 
 
 async def statuses(settings: Settings) -> list[ConnectorStatus]:
-    """Every connector that has settings in this home."""
+    """Every connector that has settings in this home; waits a moment for those that are about to catch up."""
     here = [name for name in names() if settings_file(name, settings).exists()]
-    found = await _standings(settings)
     asked = await asyncio.gather(*(_head(name, settings) for name in here))
-    return [_status(name, found.get(name), head) for name, head in zip(here, asked, strict=True)]
+    deadline = monotonic() + PATIENCE_SECONDS
+    while True:
+        found = await _standings(settings)
+        shown = [_status(name, found.get(name), head) for name, head in zip(here, asked, strict=True)]
+        if monotonic() > deadline or all(one.caught_up is not False for one in shown):
+            return shown
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def until_caught_up(settings: Settings, connectors: Iterable[str], *, timeout_seconds: float) -> None:

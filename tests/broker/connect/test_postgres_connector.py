@@ -207,3 +207,20 @@ async def test_a_table_that_hides_old_rows_is_refused(bus: Any, population: Any,
         async with bus.running(source):
             pass
     assert "alter table citizen replica identity full" in refused.value.how_to_mend
+
+
+async def test_a_row_too_large_for_kafka_blocks_nothing(bus: Any, population: Any, source: Source) -> None:
+    """A record beyond what Kafka takes becomes a dead letter, cut only where that is too large too; the flow goes on."""
+    async with bus.running(source):
+        population.grow(0, 3)
+        population.sql.execute(
+            "update citizen set ho_ten = repeat('x', 1500000 * (1 + so_dinh_danh::int)) where so_dinh_danh < %s",
+            (number(2),),
+        )
+        population.sql.execute("update citizen set ho_ten = 'Sau' where so_dinh_danh = %s", (number(2),))
+        await bus.caught_up(source, "population")
+    assert (await published(bus))[f"{number(2)}/{number(2)}"] == "Sau"
+    dead = {record.key.decode()[:12]: record for record in await bus.read(bus.topics.deadletters)}
+    assert json.loads(dead[number(0)].value)["ho_ten"] == "x" * 1_500_000
+    assert dead[number(0)].header("cut-from") is None
+    assert int(dead[number(1)].header("cut-from")) > 3_000_000
