@@ -1,0 +1,55 @@
+"""Keyed ids: stable, and joinable only where they are meant to be."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bus.model.keyring import KeyRing, RootKey, keyed_id
+
+RING = KeyRing(RootKey(bytes(range(32))))
+OTHER = KeyRing(RootKey(bytes(range(1, 33))))
+PERSON = "001190000029"
+
+
+def test_a_root_key_of_another_length_is_refused() -> None:
+    """A short key would be guessed: 32 bytes and nothing else."""
+    with pytest.raises(ValueError, match="has 16 bytes"):
+        KeyRing(RootKey(bytes(16)))
+
+
+def test_no_two_uses_give_the_same_id() -> None:
+    """What stands for a person in one place must not be found by what stands for them in another."""
+    ids = {
+        "log": RING.subject_hash(PERSON),
+        "pseudonym": RING.pseudonym("statistics-office", 1, PERSON),
+        "pseudonym of another recipient": RING.pseudonym("tax-authority", 1, PERSON),
+        "pseudonym of the next epoch": RING.pseudonym("statistics-office", 2, PERSON),
+        "event": RING.event_id("statistics-office", PERSON),
+        "event of another recipient": RING.event_id("tax-authority", PERSON),
+        "log of another bus": OTHER.subject_hash(PERSON),
+    }
+    for (one, first), (other, second) in itertools.combinations(ids.items(), 2):
+        assert first != second, (one, other)
+
+
+def test_an_id_is_the_same_at_every_start() -> None:
+    """A recipient must know a record again after a restart: ids follow from the root key alone."""
+    again = KeyRing(RootKey(bytes(range(32))))
+    assert again.subject_hash(PERSON) == RING.subject_hash(PERSON)
+    assert again.pseudonym("statistics-office", 1, PERSON) == RING.pseudonym("statistics-office", 1, PERSON)
+
+
+@given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
+def test_parts_cannot_be_shifted_into_one_another(one: list[str], other: list[str]) -> None:
+    """Only the same parts give the same id: ('ab', 'c') is not ('a', 'bc')."""
+    key = bytes(32)
+    assert (keyed_id(key, *one) == keyed_id(key, *other)) == (one == other)
+
+
+def test_an_id_fits_into_a_key() -> None:
+    """An id must be lower-case letters and digits: it stands in Kafka keys and in headers."""
+    made = RING.subject_hash(PERSON)
+    assert len(made) == 26
+    assert set(made) <= set("abcdefghijklmnopqrstuvwxyz234567")
