@@ -43,7 +43,7 @@ def test_a_subject_with_a_slash_is_refused() -> None:
 @pytest.mark.parametrize("broken", [b"", b"/", b"a", b"a/", b"/a", b"\xff/1"])
 def test_a_broken_key_is_refused(broken: bytes) -> None:
     """Bytes that name no person and no record must be refused where a person is due."""
-    with pytest.raises(ValueError, match="the key is not|codec can.t decode"):
+    with pytest.raises(ValueError, match=r"the key is not|codec can.t decode"):
         RecordKey.decode(broken, has_subject=True)
 
 
