@@ -210,7 +210,7 @@ async def test_a_table_that_hides_old_rows_is_refused(bus: Any, population: Any,
 
 
 async def test_a_row_too_large_for_kafka_blocks_nothing(bus: Any, population: Any, source: Source) -> None:
-    """A record beyond what Kafka takes becomes a dead letter, cut only where that too is too large, and stops nothing."""
+    """A record beyond what Kafka takes is a dead letter, cut only where that too is too large; the flow goes on."""
     async with bus.running(source):
         population.grow(0, 3)
         population.sql.execute(
