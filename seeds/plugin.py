@@ -11,6 +11,7 @@ from seeds.country import Country as Generated
 from seeds.filling import fill
 from seeds.offices import open_offices
 from seeds.site import Site
+from seeds.systems.tables import drop_database
 
 _HERE = Path(__file__).parent
 
@@ -57,6 +58,11 @@ class Pretend:
     async def make(self, place: Place, *, people: int, seed: int) -> Made:
         """Fill the four systems; see `filling.fill`."""
         return await asyncio.to_thread(fill, Site(place), Generated(seed, people))
+
+    async def unmake(self, place: Place) -> None:
+        """Drop the two databases, whoever is connected."""
+        for registry in ("population", "land"):
+            await asyncio.to_thread(drop_database, place.postgres, Site(place).database_name(registry))
 
     async def settled(self, place: Place) -> bool:
         """Databases and feed show a change at once; the insurance system first writes a file."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 
 import click
@@ -30,7 +31,11 @@ def demo(*, people: int, seed: int, as_json: bool, keep: bool) -> None:
     from bus.demo.report import print_report  # noqa: PLC0415 - imports every stage: not for `bus demo --help`
     from bus.demo.session import hold_demo  # noqa: PLC0415 - as above
 
-    session = asyncio.run(hold_demo(Settings(), Console(stderr=True), people=people, seed=seed, keep=keep))
+    try:
+        session = asyncio.run(hold_demo(Settings(), Console(stderr=True), people=people, seed=seed, keep=keep))
+    except asyncio.CancelledError:
+        click.echo("ended by SIGTERM; nothing runs any more", err=True)
+        sys.exit(128 + signal.SIGTERM)
     if as_json:
         click.echo(json.dumps(session.result.as_json(), ensure_ascii=False))
     else:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bus.connect import PostgresSource
+from bus.connect.process import make_source, settings_file
 from bus.demo.result import Result
 from bus.demo.scenario import run
 from bus.demo.show import Display
@@ -24,7 +26,7 @@ from bus.platform.reach import kafka_access
 from bus.platform.session import detach
 from bus.settings import KafkaSettings, Settings
 from bus.telemetry import configure
-from bus.wiring import ADMIN, environment, remembered_people
+from bus.wiring import ADMIN, country_plugin, environment, place_of, remembered_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,32 @@ async def _held(  # noqa: PLR0913 - what the caller was told, handed on
         return await run(settings, supervisor, display, people=people, seed=seed)
     finally:
         with display.phase("Ending every process in order"):
-            if settings.kafka is not None and not keep:
-                await _remove_topics(settings, supervisor.home)
-            await supervisor.stop_all()
+            try:
+                if settings.kafka is not None and not keep:
+                    await _remove_topics(settings, supervisor.home)
+            finally:
+                await supervisor.stop_all()
+            if settings.postgres is not None and not keep:
+                await _remove_databases(settings, supervisor.home, settings.postgres)
 
 
 async def _remove_topics(settings: Settings, home: Home) -> None:
     """What the day wrote into a Kafka of the user's own."""
     admin = Admin(kafka_access(settings, KafkaSettings(), home, ADMIN))
     await admin.delete_topics([topic for topic in await admin.topics() if topic.startswith(settings.prefix)])
+
+
+async def _remove_databases(settings: Settings, home: Home, postgres: str) -> None:
+    """What the day left on a PostgreSQL of the user's own; a replication slot left behind would fill its disk."""
+    country = country_plugin()
+    place = place_of(settings, home, postgres)
+    for connector in country.connectors(place):
+        if settings_file(connector.name, settings).exists():
+            source, _ = make_source(connector.name, settings)
+            if isinstance(source, PostgresSource):
+                await source.forget()
+            await source.close()
+    await country.unmake(place)
 
 
 def _detached(settings: Settings) -> None:

@@ -110,6 +110,10 @@ class Country(Protocol):
         """
         ...
 
+    async def unmake(self, place: Place) -> None:
+        """Remove what `make` left on the server at `place.postgres`; what lies in the home is removed with it."""
+        ...
+
     async def settled(self, place: Place) -> bool:
         """Whether the systems have handed out everything that happened in them, so that a connector can see it."""
         ...

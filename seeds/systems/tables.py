@@ -39,6 +39,12 @@ def make_database(server: str, name: str) -> None:
             )
 
 
+def drop_database(server: str, name: str) -> None:
+    """Remove a database if it is there; its replication slots must be gone."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
 def made_from(connection: Connection) -> str | None:
     """What the database was filled from, or None while it is empty."""
     there = connection.execute("select to_regclass('public.made_from')").fetchone()
