@@ -28,7 +28,7 @@ check: $(READY)  ## format, lint, types, layers
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/lint-imports --no-logo
 
 format: $(READY)  ## put the code into its standard format
 	@$(VENV)/bin/ruff format .
