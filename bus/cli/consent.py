@@ -21,7 +21,7 @@ _agreement = click.option("--agreement", required=True, metavar="NAME", help="Wh
 _given_by = click.option(
     "--given-by",
     type=click.Choice([by.value for by in GivenBy], case_sensitive=False),
-    default=GivenBy.SELF.value,
+    default=GivenBy.SELF.value.lower(),
     show_default=True,
     help="Who acts: the person, a guardian, or a clerk on their word.",
 )
