@@ -88,15 +88,15 @@ class Envelope:
     def dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> Outgoing:
         """A dead letter: the original untouched, reason and origin in the headers, in the lane of its key if known.
 
-        Only what Kafka could not take at all is cut; the header `cut-from` then tells its size in bytes.
+        Only what Kafka could not take at all is cut; the header `dead-cut-from` then tells its size in bytes.
         """
-        cut = (("cut-from", str(len(original)).encode()),) if len(original) > DEAD_LETTER_BYTES else ()
+        cut = (("dead-cut-from", str(len(original)).encode()),) if len(original) > DEAD_LETTER_BYTES else ()
         lane = 0 if key is None else lane_of(key.lane_text, self.topics.lanes)
         headers = (
             ("content-type", b"application/json"),
-            ("reason", reason.encode()),
-            ("origin", f"connector/{self.connector}".encode()),
-            ("dataset", (stamp.dataset or "").encode()),
+            ("dead-reason", reason.encode()),
+            ("dead-origin", f"connector/{self.connector}".encode()),
+            ("dead-dataset", (stamp.dataset or "").encode()),
             *cut,
             *self._event(stamp, "unreadable"),
         )

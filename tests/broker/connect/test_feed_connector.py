@@ -145,4 +145,4 @@ async def test_a_broken_entry_is_a_dead_letter(bus: Any, tax: Tax, source: Sourc
         await bus.caught_up(source, "tax")
     assert set(await bus.newest(TAXPAYER)) == {"p2/c2"}
     dead = await bus.read(bus.topics.deadletters)
-    assert {record.header("dataset") for record in dead} == {TAXPAYER, OBLIGATION}
+    assert {record.header("dead-dataset") for record in dead} == {TAXPAYER, OBLIGATION}

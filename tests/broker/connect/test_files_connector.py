@@ -84,7 +84,7 @@ async def test_a_broken_line_never_loses_the_file(bus: Any, folder: Path, source
         (folder / "coverage-full-2.csv").write_bytes(torn.replace("Công ty".encode(), b"C\xf4ng ty", 1))
         await bus.caught_up(source, "insurance")
     assert set(await months(bus)) == {f"p000{n}/s000{n}-COMPULSORY" for n in (1, 2, 3, 4)}
-    dead = {record.header("reason"): record.value for record in await bus.read(bus.topics.deadletters)}
+    dead = {record.header("dead-reason"): record.value for record in await bus.read(bus.topics.deadletters)}
     assert len(dead) == 2
     assert any(b'"BB;p' in value for value in dead.values())
     assert any(b"C\xf4ng ty" in value for value in dead.values())

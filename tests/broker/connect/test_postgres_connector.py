@@ -119,7 +119,7 @@ async def test_a_row_outside_the_contract_becomes_a_dead_letter(bus: Any, popula
         population.sql.execute("update citizen set ho_ten = 'Sau' where so_dinh_danh = %s", (number(0),))
         await bus.caught_up(source, "population")
     dead = await bus.read(bus.topics.deadletters)
-    reasons = {record.key.decode(): record.header("reason") for record in dead}
+    reasons = {record.key.decode(): record.header("dead-reason") for record in dead}
     assert set(reasons) == {f"{number(1)}/{number(1)}", f"{number(2)}/{number(2)}"}
     assert "gioi_tinh" in reasons[f"{number(1)}/{number(1)}"]
     assert "77" not in reasons[f"{number(1)}/{number(1)}"]
@@ -222,5 +222,5 @@ async def test_a_row_too_large_for_kafka_blocks_nothing(bus: Any, population: An
     assert (await published(bus))[f"{number(2)}/{number(2)}"] == "Sau"
     dead = {record.key.decode()[:12]: record for record in await bus.read(bus.topics.deadletters)}
     assert json.loads(dead[number(0)].value)["ho_ten"] == "x" * 1_500_000
-    assert dead[number(0)].header("cut-from") is None
-    assert int(dead[number(1)].header("cut-from")) > 3_000_000
+    assert dead[number(0)].header("dead-cut-from") is None
+    assert int(dead[number(1)].header("dead-cut-from")) > 3_000_000
