@@ -1,0 +1,71 @@
+"""What the READMEs say is there, is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.repo import settings_table
+from tests.repo.tree import ROOT, named, tracked
+
+TOLD_BY_THEIR_FOLDER = {"bus/agreements/filters", "bus/agreements/words", "bus/avro/registry", "bus/connect/postgres"}
+"""Inner folders: the README of the package above speaks for them."""
+
+NOT_SETTINGS = {"BUS_READY_FILE"}
+"""Handed from a parent to its child, never by a person."""
+
+DOCUMENTS = [path for path in tracked() if path.suffix == ".md"]
+
+
+def folders_of_code() -> set[str]:
+    """Every package of the bus, and the folders beside it."""
+    packages = {named(path.parent) for path in tracked() if path.name == "__init__.py"}
+    return {name for name in packages if name.startswith("bus")} | {"connectors", "seeds", "schemas", "tests"}
+
+
+@pytest.mark.parametrize("folder", sorted(folders_of_code() - TOLD_BY_THEIR_FOLDER))
+def test_a_folder_opens_with_a_readme(folder: str) -> None:
+    """Whoever comes to a folder must be told what it is before they read code, and shortly."""
+    readme = ROOT / folder / "README.md"
+    assert readme.is_file(), f"{folder} has no README.md"
+    lines = readme.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    assert len(lines) < 200
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=map(named, DOCUMENTS))
+def test_links_lead_somewhere(document: Path) -> None:
+    """A link to a file of the project must name a file or a folder that exists."""
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text)
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_readme_is_short() -> None:
+    """The first page must stay one that a newcomer reads to its end."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
+
+
+def test_every_setting_is_in_the_table() -> None:
+    """The table of settings must be the one that bus/settings.py makes: run `python -m tests.repo.settings_table`."""
+    readme = settings_table.README.read_text(encoding="utf-8")
+    assert settings_table.written(readme) == settings_table.table()
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """A variable without a description is one that only its author can use."""
+    for name, _, description in settings_table.variables():
+        assert len(description.split()) > 1, name
+
+
+def test_no_document_or_message_names_a_setting_that_does_not_exist() -> None:
+    """A BUS_ variable in a README, an error or a help text must be one that something reads."""
+    known = {name for name, _, _ in settings_table.variables()} | NOT_SETTINGS
+    strangers = {
+        f"{named(path)}: {word}"
+        for path in tracked()
+        if path.suffix in {".md", ".py"} and not named(path).startswith("tests/")
+        for word in re.findall(r"\bBUS_[A-Z_]*[A-Z]\b(?![_…])", path.read_text(encoding="utf-8"))
+        if word not in known
+    }
+    assert strangers == set()
