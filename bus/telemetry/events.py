@@ -50,7 +50,11 @@ class Event(StrEnum):
 
     # --- schema registry and consent API ---
     SCHEMA_REGISTERED = "schema-registered", "info", "A schema became a version of a subject."
-    SCHEMA_ENTRY_UNREADABLE = "schema-entry-unreadable", "warning", "An entry of `schemas` makes no sense; it is passed."
+    SCHEMA_ENTRY_UNREADABLE = (
+        "schema-entry-unreadable",
+        "warning",
+        "An entry of `schemas` makes no sense; it is passed.",
+    )
     SCHEMA_STORE_FAILED = "schema-store-failed", "warning", "The topic `schemas` does not answer; callers wait."
     CONSENTS_TAKEN = "consents-taken", "info", "Consent events of one request were written; how many."
     CONSENTS_REFUSED = "consents-refused", "info", "A request was refused whole; how many things were wrong with it."
