@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
 from bus.clock import monotonic
@@ -31,6 +32,11 @@ from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings, Settings
 
 T = TypeVar("T")
+
+# A busy machine is no reason to fail. Naming Hypothesis here also loads it before its plug-in would, at the end of a
+# session without property tests and deep in a stack, which Python 3.11's parser does not survive.
+hypothesis_settings.register_profile("bus", deadline=None)
+hypothesis_settings.load_profile("bus")
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 

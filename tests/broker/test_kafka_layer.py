@@ -1,0 +1,139 @@
+"""Readers, writers and transactions against a real broker."""
+
+import asyncio
+
+import pytest
+
+from bus.errors import Fenced, KafkaTooOld, RecordRefused, TopicDrifted
+from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
+from bus.kafka.log import LogReader, LogWriter, Place
+from bus.kafka.pump import Pump
+from bus.kafka.transactions import TransactionalWriter
+from bus.kafka.version import require_kafka_4
+from bus.model.record import Outgoing
+from bus.topics import COMPACTED, TopicSpec
+
+pytestmark = pytest.mark.broker
+
+
+async def topic_of(kafka: KafkaAccess, prefix: str, **settings: str) -> str:
+    config = dict(COMPACTED) | settings
+    spec = TopicSpec(f"{prefix}topic", 1, tuple(sorted(config.items())))
+    await Admin(kafka).ensure_topics([spec])
+    return spec.name
+
+
+async def started(kafka: KafkaAccess, transactional_id: str) -> TransactionalWriter:
+    writer = TransactionalWriter(kafka, transactional_id)
+    await writer.start()
+    return writer
+
+
+async def values(kafka: KafkaAccess, topic: str, *, committed: bool = True) -> list[bytes | None]:
+    reader = LogReader(kafka, topic, committed=committed)
+    await reader.start()
+    try:
+        return [record.value for record in await reader.read_to_end()]
+    finally:
+        await reader.stop()
+
+
+async def test_new_enough(kafka: KafkaAccess) -> None:
+    """The broker of the tests is Kafka 4."""
+    try:
+        await require_kafka_4(kafka)
+    except KafkaTooOld as error:
+        pytest.fail(str(error))
+
+
+async def test_whole_or_not_at_all(kafka: KafkaAccess, prefix: str) -> None:
+    """A transaction in which the broker refuses one record leaves nothing behind, and the next writer goes on."""
+    topic = await topic_of(kafka, prefix, **{"max.message.bytes": "2000"})
+    writer = await started(kafka, f"{prefix}w")
+    with pytest.raises(RecordRefused):
+        await writer.commit([Outgoing(topic, 0, b"a", b"small"), Outgoing(topic, 0, b"b", b"x" * 5000)])
+    await writer.stop()
+    assert await values(kafka, topic) == []
+    again = await started(kafka, f"{prefix}w")
+    await again.commit([Outgoing(topic, 0, b"a", b"small")])
+    await again.stop()
+    assert await values(kafka, topic) == [b"small"]
+
+
+async def test_fence(kafka: KafkaAccess, prefix: str) -> None:
+    """A second writer under one id fences the first, whose records never show."""
+    topic = await topic_of(kafka, prefix)
+    first = await started(kafka, f"{prefix}w")
+    await first.commit([Outgoing(topic, 0, b"a", b"first")])
+    second = await started(kafka, f"{prefix}w")
+    with pytest.raises(Fenced):
+        await first.commit([Outgoing(topic, 0, b"a", b"zombie")])
+    await second.commit([Outgoing(topic, 0, b"a", b"second")])
+    await asyncio.gather(first.stop(), second.stop())
+    assert await values(kafka, topic) == [b"first", b"second"]
+
+
+async def test_order_over_many_batches(kafka: KafkaAccess, prefix: str) -> None:
+    """A transaction larger than one batch keeps the order within a partition."""
+    topic = await topic_of(kafka, prefix)
+    writer = await started(kafka, f"{prefix}w")
+    sent = [f"{number:06d}".encode() + b"." * 2000 for number in range(2000)]
+    await writer.commit([Outgoing(topic, 0, b"k", value) for value in sent])
+    await writer.stop()
+    assert await values(kafka, topic) == sent
+
+
+async def test_reading_goes_on_where_it_broke_off(kafka: KafkaAccess, prefix: str) -> None:
+    """A reading that is cancelled on its way loses nothing: the next one begins where it began."""
+    topic = await topic_of(kafka, prefix)
+    writer = LogWriter(kafka)
+    await writer.start()
+    await writer.append_all([Outgoing(topic, 0, b"k", str(number).encode()) for number in range(500)])
+    await writer.stop()
+    reader = LogReader(kafka, topic)
+    await reader.start()
+    try:
+        for delay in (0.0, 0.001, 0.005, 0.02):
+            reading = asyncio.create_task(reader.read_to_end())
+            await asyncio.wait([reading], timeout=delay)
+            if not reading.cancel():
+                assert len(reading.result()) == 500
+                return
+            await asyncio.gather(reading, return_exceptions=True)
+        assert len(await reader.read_to_end()) == 500
+    finally:
+        await reader.stop()
+
+
+async def test_pump(kafka: KafkaAccess, prefix: str) -> None:
+    """A pump wakes who waits, keeps order, lets taken records be put back, and passes a transaction's marker."""
+    topic = await topic_of(kafka, prefix)
+    place, wake = Place(topic, 0), asyncio.Event()
+    pump = Pump(kafka, wake, committed=True, limit=50)
+    await pump.start({place: 0})
+    try:
+        writer = await started(kafka, f"{prefix}w")
+        sent = [str(number).encode() for number in range(300)]
+        await writer.commit([Outgoing(topic, 0, b"k", value) for value in sent])
+        await writer.stop()
+        await asyncio.wait_for(wake.wait(), 10)
+        found: list[bytes | None] = []
+        deadline = asyncio.get_running_loop().time() + 10
+        while len(found) < 300:
+            taken = pump.take(70)
+            pump.put_back(taken)
+            found += [record.value for record in pump.take(70)]
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0)
+        assert found == sent
+        await asyncio.wait_for(pump.until(place, 301), 10)
+    finally:
+        await pump.stop()
+
+
+async def test_drift_is_refused(kafka: KafkaAccess, prefix: str) -> None:
+    """A topic whose settings are not what the bus needs is named, with the setting."""
+    topic = await topic_of(kafka, prefix, **{"segment.ms": "12345678"})
+    with pytest.raises(TopicDrifted, match=r"segment\.ms=12345678"):
+        await Admin(kafka).ensure_topics([TopicSpec(topic, 1, COMPACTED)])
