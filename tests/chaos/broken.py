@@ -1,0 +1,124 @@
+"""Ways of breaking the router, each the removal of one thing that exactly-once or consent rests on.
+
+A way is applied inside the router's process before it starts. The checker must see every one of them.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from bus.errors import CommitUncertain
+from bus.kafka.lanes import LaneMember
+from bus.kafka.transactions import TransactionalWriter
+from bus.model.record import Outgoing
+from bus.route.lane import Inputs, LaneCore, Outcome
+
+Commit = Callable[[TransactionalWriter, Sequence[Outgoing]], Any]
+
+LATE_BY = 8
+"""Transactions by which consents come late in `consents-late`."""
+
+
+def _is_state(record: Outgoing) -> bool:
+    return record.topic.endswith("lane-state")
+
+
+def position_first() -> None:
+    """The position goes out before the outputs, in a transaction of its own."""
+    commit: Commit = TransactionalWriter.commit
+
+    async def torn(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+        await commit(self, [record for record in records if _is_state(record)])
+        await commit(self, [record for record in records if not _is_state(record)])
+
+    TransactionalWriter.commit = torn  # type: ignore[method-assign] # that is what breaking it means
+
+
+def future_not_awaited() -> None:
+    """Nobody looks whether the broker took a batch."""
+
+    async def send(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+        for place, batches in self._batches(records).items():
+            for batch in batches:
+                future = await self._producer.send_batch(batch, place.topic, partition=place.partition)
+                future.add_done_callback(lambda done: done.exception())
+
+    TransactionalWriter._send = send  # type: ignore[method-assign]
+
+
+def consents_late() -> None:
+    """The position passes consent events some transactions before they are applied."""
+    draft = LaneCore.draft
+    waiting: dict[int, deque[list[Any]]] = {}
+
+    def late(self: LaneCore, state: Any, rules: Any, inputs: Inputs, now_ms: int) -> Outcome:
+        queue = waiting.setdefault(id(self), deque([[] for _ in range(LATE_BY)]))
+        queue.append(list(inputs.consents))
+        return draft(self, state, rules, replace(inputs, consents=queue.popleft()), now_ms)
+
+    LaneCore.draft = late  # type: ignore[method-assign]
+
+
+def holding_unwritten() -> None:
+    """What a recipient holds is known to the process alone."""
+    commit: Commit = TransactionalWriter.commit
+
+    async def forgetful(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+        holding = b"holding/"
+        await commit(self, [record for record in records if not (record.key or b"").startswith(holding)])
+
+    TransactionalWriter.commit = forgetful  # type: ignore[method-assign]
+
+
+def everybody_owns_everything() -> None:
+    """Each router serves all lanes, as one does that was cut off and does not know it. The fence alone is left."""
+
+    async def start(self: LaneMember) -> None:
+        await self._got(frozenset(range(int(os.environ["BUS_LANES"]))))
+
+    async def run(self: LaneMember) -> None:
+        await asyncio.Event().wait()
+
+    LaneMember.start, LaneMember.run = start, run  # type: ignore[method-assign]
+
+
+def fence_skipped() -> None:
+    """Two owners of a lane, and each writes under an id of its own: neither fences the other."""
+    everybody_owns_everything()
+    make: Any = AIOKafkaProducer.__init__
+
+    def unfenced(self: Any, *args: Any, **words: Any) -> None:
+        name, _, lane = (words.get("transactional_id") or "").rpartition("-")
+        make(self, *args, **words | ({"transactional_id": f"{name}-{os.getpid()}-{lane}"} if name else {}))
+
+    AIOKafkaProducer.__init__ = unfenced  # type: ignore[method-assign]
+
+
+def outcome_guessed() -> None:
+    """A commit whose outcome is unknown is taken for one that took effect."""
+    commit: Commit = TransactionalWriter.commit
+
+    async def guess(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+        try:
+            await commit(self, records)
+        except CommitUncertain:
+            await self._abort()
+
+    TransactionalWriter.commit = guess  # type: ignore[method-assign]
+
+
+WAYS: dict[str, Callable[[], None]] = {
+    "position-first": position_first,
+    "future-not-awaited": future_not_awaited,
+    "consents-late": consents_late,
+    "holding-unwritten": holding_unwritten,
+    "fence-skipped": fence_skipped,
+    "outcome-guessed": outcome_guessed,
+    "two-owners": everybody_owns_everything,
+}
+"""By name. `two-owners` alone must do no harm: it is what the fence is for."""

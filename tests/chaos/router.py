@@ -1,0 +1,132 @@
+"""The router as it is, run with notes on where it is; can be caught in a phase, or broken on purpose.
+
+    python -m tests.chaos.router --instance NAME --notes FILE [--broken WAY]
+
+Nothing of the product knows of this: the client's own calls are wrapped before the router starts.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
+
+from bus import clock
+from bus.route.process import serve
+from bus.settings import Settings
+from tests.chaos.broken import WAYS
+from tests.chaos.notes import CommitFault, Notes, Phase
+
+LONGEST_WAIT_SECONDS = 0.004
+"""A trap springs at a random moment this long after the phase began, if it lasts; else in the next one."""
+
+Call = Callable[..., Awaitable[Any]]
+
+
+class Watch:
+    """Notes the phase of every lane's transaction, and springs the trap."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._pending = False
+
+    def enter(self, lane: int, phase: Phase) -> None:
+        self._notes.enter(lane, phase)
+        number, wanted = self._notes.trap()
+        if not number or phase != wanted or self._pending:
+            return
+        if phase is Phase.BEGIN:
+            self._spring(number, phase, lane)  # it lasts too short a time to wait in it
+        else:
+            self._pending = True
+            wait = random.uniform(0, LONGEST_WAIT_SECONDS)  # noqa: S311 - nothing is kept secret by it
+            asyncio.get_running_loop().call_later(wait, self._spring_if_still, number, phase, lane)
+
+    def _spring_if_still(self, number: int, phase: Phase, lane: int) -> None:
+        self._pending = False
+        if self._notes.phase(lane) is phase:
+            self._spring(number, phase, lane)
+
+    def _spring(self, number: int, phase: Phase, lane: int) -> None:
+        self._notes.spring(phase, lane)
+        os.kill(os.getpid(), number)
+
+
+def lane_of(producer: Any) -> int:
+    """The lane whose transactions a producer writes: the end of its transactional id."""
+    return int(producer._txn_manager.transactional_id.rpartition("-")[2])
+
+
+def watch_transactions(notes: Notes) -> None:
+    """Wrap the client's calls."""
+    watch = Watch(notes)
+    start, begin, send, commit = (
+        getattr(AIOKafkaProducer, name) for name in ("start", "begin_transaction", "send_batch", "commit_transaction")
+    )
+
+    async def starting(self: Any) -> None:
+        if self._txn_manager is not None and self._txn_manager.transactional_id:
+            watch.enter(lane_of(self), Phase.START)
+        await start(self)
+
+    async def beginning(self: Any) -> None:
+        watch.enter(lane_of(self), Phase.BEGIN)
+        await begin(self)
+
+    async def sending(self: Any, *args: Any, **words: Any) -> Any:
+        if notes.phase(lane_of(self)) is not Phase.SEND:
+            watch.enter(lane_of(self), Phase.SEND)
+        return await send(self, *args, **words)
+
+    async def committing(self: Any) -> None:
+        watch.enter(lane_of(self), Phase.COMMIT)
+        await spoilt(notes, commit, self)
+        watch.enter(lane_of(self), Phase.REST)
+
+    for name, call in (
+        ("start", starting),
+        ("begin_transaction", beginning),
+        ("send_batch", sending),
+        ("commit_transaction", committing),
+    ):
+        setattr(AIOKafkaProducer, name, call)
+
+
+async def spoilt(notes: Notes, commit: Call, producer: Any) -> None:
+    """Commit, or fail as the test asks."""
+    fault = notes.take_commit_fault()
+    if fault is CommitFault.NEVER_SENT:
+        raise KafkaTimeoutError
+    await commit(producer)
+    if fault is CommitFault.ANSWER_LOST:
+        raise KafkaTimeoutError
+
+
+def bend_clock(notes: Notes) -> None:
+    """Let the router's clock be wrong by what the notes say."""
+    right = clock.now_ms
+    clock.now_ms = lambda: right() + notes.clock_error_ms
+
+
+def main() -> None:
+    """Run one router until it is told to end, or is ended."""
+    words = argparse.ArgumentParser()
+    words.add_argument("--instance", required=True)
+    words.add_argument("--notes", type=Path, required=True)
+    words.add_argument("--broken", choices=WAYS)
+    given = words.parse_args()
+    notes = Notes(given.notes)
+    watch_transactions(notes)
+    bend_clock(notes)
+    if given.broken:
+        WAYS[given.broken]()
+    asyncio.run(serve(Settings(), instance=given.instance))
+
+
+if __name__ == "__main__":
+    main()

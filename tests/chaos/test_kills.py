@@ -1,0 +1,37 @@
+"""Routers killed, stopped and doubled under load, in every phase of a transaction."""
+
+import random
+
+import pytest
+
+from tests.chaos.bus import Chaos
+from tests.chaos.load import Load
+from tests.chaos.notes import SERVING, Phase
+from tests.chaos.table import FaultLog
+
+SHORT, LONG = 10, 200
+AIMED = (Phase.COMMIT, Phase.SEND, Phase.BEGIN)
+
+
+@pytest.mark.parametrize("kills", [SHORT, pytest.param(LONG, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+async def test_killed_at_any_moment(chaos: Chaos, kills: int) -> None:
+    """A router killed in every phase of its transactions loses, doubles, tears and disorders nothing."""
+    log, router, moments = FaultLog(), chaos.router(), random.Random(7)  # noqa: S311 - from a seed, to be repeated
+    router.start()
+    await router.serving(lanes=3)
+    async with Load(chaos.bus) as load:
+        for number in range(kills):
+            await load.passed(moments.randint(1, 30))
+            if number % 2:
+                phase = AIMED[number // 2 % len(AIMED)]
+                hit = [(await router.killed_in(phase)).phase]
+            else:
+                hit = await router.kill()
+            assert load.flowing
+            newest = load.number
+            router.start()
+            log.note("SIGKILL", hit, await chaos.flows_on(newest))
+    evidence, verdict = await chaos.verdict()
+    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    assert verdict.clean, verdict
+    assert log.hit() >= set(SERVING)
