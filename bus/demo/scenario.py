@@ -29,7 +29,7 @@ MEASURED_IN_RESTART, MEASURED_A_STEP = 8, 5
 TROUBLE_AFTER = 4
 """The step of the day, best one with much to do, at whose end the router is killed while it still works on it."""
 
-BACK_SECONDS = 60.0
+BACK_SECONDS = 300.0
 QUIET_SECONDS = 120.0
 SECONDS_A_PERSON = 0.02
 """By how much a larger country may take longer to become quiet."""

@@ -11,7 +11,7 @@ from bus.consent.messages import split_key
 from bus.demo.parts import Parts
 from bus.kafka.log import Place, Reader
 
-EFFECTIVE_SECONDS = 60.0
+EFFECTIVE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def spread(listed: list[Given], count: int) -> list[Given]:
 async def withdraw(parts: Parts, given: Given) -> float:
     """Withdraw through the citizens' API; returns the milliseconds from sending it to its effect.
 
-    Effective means: the lane's committed position has passed the event. Raises NotQuiet after a minute.
+    Effective means: the lane's committed position has passed the event. Raises NotQuiet after five minutes.
     """
     act: dict[str, Any] = {
         "event_id": str(uuid.uuid4()),
