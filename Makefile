@@ -45,7 +45,7 @@ clean:  ## remove the virtual environment and the caches; .bus, the state of a b
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || $(OLD_PYTHON)
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || $(NO_VENV)
-	@echo "installing the pinned requirements into $(VENV): once, some 120 MB"
+	@echo "installing the pinned requirements into $(VENV): once; it then takes some 460 MB"
 	@$(PIP) install --require-hashes -r requirements.txt || $(NO_PIP)
 	@$(PIP) install --no-deps --no-build-isolation -e . || $(NO_PIP)
 	@touch $@
