@@ -17,14 +17,14 @@ AGREEMENTS = (
     Agreement(
         "coverage-to-statistics", STATISTICS, "coverage", insurance.to_statistics, insurance.hidden_key, hidden=True
     ),
-    Agreement("coverage-to-tax", TAX, "coverage", insurance.to_tax, insurance.key, until=date(2028, 12, 31)),
+    Agreement("coverage-to-tax", TAX, "coverage", insurance.to_tax, insurance.key, until=date(2035, 12, 31)),
     Agreement(
         "obligation-to-land-office",
         LAND,
         "obligation",
         tax.obligation_to_land_office,
         tax.obligation_key,
-        until=date(2028, 12, 31),
+        until=date(2035, 12, 31),
     ),
     Agreement("parcel-to-tax", TAX, "parcel", land.parcel_to_tax, land.parcel_key),
     Agreement(
@@ -34,7 +34,7 @@ AGREEMENTS = (
         population.address_to_bank,
         population.key,
         by_consent=True,
-        until=date(2027, 12, 31),
+        until=date(2034, 12, 31),
     ),
     Agreement(
         "person-address-to-tax",
@@ -42,7 +42,7 @@ AGREEMENTS = (
         "citizen",
         population.address_to_tax,
         population.key,
-        until=date(2028, 12, 31),
+        until=date(2035, 12, 31),
     ),
     Agreement("person-to-insurance", SOCIAL, "citizen", population.to_insurance, population.key, keeps=True),
     Agreement(
@@ -51,13 +51,13 @@ AGREEMENTS = (
         "citizen",
         population.to_land_office,
         population.key,
-        until=date(2030, 12, 31),
+        until=date(2035, 12, 31),
     ),
     Agreement("person-to-portal", PORTAL, "citizen", population.to_portal, population.key, by_consent=True),
     Agreement(
         "person-to-statistics", STATISTICS, "citizen", population.to_statistics, population.hidden_key, hidden=True
     ),
-    Agreement("person-to-tax", TAX, "citizen", population.to_tax, population.key, until=date(2028, 12, 31)),
+    Agreement("person-to-tax", TAX, "citizen", population.to_tax, population.key, until=date(2035, 12, 31)),
     Agreement("residents-to-commune", COMMUNE, "citizen", population.to_commune, population.key),
     Agreement(
         "right-to-bank",
@@ -66,7 +66,7 @@ AGREEMENTS = (
         land.right_to_bank,
         land.right_key,
         by_consent=True,
-        until=date(2027, 12, 31),
+        until=date(2034, 12, 31),
     ),
     Agreement("right-to-tax", TAX, "land_right", land.right_to_tax, land.right_key),
     Agreement(
@@ -76,6 +76,6 @@ AGREEMENTS = (
         tax.taxpayer_to_portal,
         tax.taxpayer_key,
         by_consent=True,
-        until=date(2027, 12, 31),
+        until=date(2034, 12, 31),
     ),
 )

@@ -359,7 +359,7 @@ def test_an_agreement_that_keeps_copies_lets_an_older_one_stay() -> None:
 
 def test_nothing_may_be_held_when_an_agreement_is_over(bus: SmallBus) -> None:
     """After the last day everything that is held is too much."""
-    reading_time = datetime(2028, 1, 1, tzinfo=UTC)
+    reading_time = datetime(2036, 1, 1, tzinfo=UTC)
     bus_reading = BusReading("t.", frozenset(), tuple(bus.records), tuple(bus.blocks), tuple(bus.consents), {}, 0)
     rows = Registries({"citizen": tuple(bus.rows.values())})
     allowed = replace(bus_reading, revisions={BANK.name: frozenset({"r1"})})
