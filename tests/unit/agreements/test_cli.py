@@ -74,7 +74,7 @@ def test_try_releases(record: str) -> None:
 def test_try_withholds(record: str) -> None:
     """A trial names the reason, and judges on the day that was asked for."""
     words = ("try", str(SEEDS / "person-address-to-bank.yaml"), "--record", record)
-    late = run(*words, "--at", "2028-01-01", "--json")
+    late = run(*words, "--at", "2035-01-01", "--json")
     assert json.loads(late.stdout)["withhold"] == "agreement-over"
     refused = run(*words, "--at", "2026-03-01", "--consent", "withdrawn")
     assert "withheld: consent-withdrawn. The person withdrew the consent." in refused.output
@@ -121,6 +121,6 @@ def test_list() -> None:
 
 def test_lint() -> None:
     """Lint tells what stands across agreements, and ends with exit code 1 when there is something to tell."""
-    result = run("lint", str(SEEDS), "--at", "2027-12-15")
+    result = run("lint", str(SEEDS), "--at", "2034-12-15")
     assert result.exit_code == 1
-    assert "warning expires-soon: it ends on 2027-12-31, in 16 days" in result.output
+    assert "warning expires-soon: it ends on 2034-12-31, in 16 days" in result.output

@@ -47,8 +47,8 @@ SAME: list[tuple[str, str, str]] = [
     ("a default that is written out", "retention: P1Y", "retention: P1Y\non_end: erase"),
     ("spacing and quotes in the filter", 'status == "ALIVE" && has', "(status=='ALIVE')  &&  has"),
     ("the form of a field", "  - full_name\n", "  - {name: full_name}\n"),
-    ("the order of keys", "retention: P1Y\nvalid: {from: 2026-01-01, until: 2027-12-31}",
-     "valid: {until: 2027-12-31, from: 2026-01-01}\nretention: P1Y"),
+    ("the order of keys", "retention: P1Y\nvalid: {from: 2026-01-01, until: 2034-12-31}",
+     "valid: {until: 2034-12-31, from: 2026-01-01}\nretention: P1Y"),
     ("the contact", "retention: P1Y", "retention: P1Y\ncontact: a@b.example"),
     ("an example's note", "note: a customer who agreed", "note: someone"),
 ]  # fmt: skip
@@ -76,7 +76,7 @@ DIFFERENT: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("another purpose", "code: customer-verification", "code: marketing", ("purpose",)),
     ("a purpose in other words", "customers who open an account", "customers", ("purpose",)),
     ("another title", "Address check for the bank", "Address check", ()),
-    ("a later end", "until: 2027-12-31", "until: 2028-12-31", ()),
+    ("a later end", "until: 2034-12-31", "until: 2035-12-31", ()),
 ]
 
 

@@ -30,10 +30,10 @@ def test_what_a_recipient_can_join() -> None:
 @pytest.mark.parametrize(
     ("today", "soon", "over"),
     [
-        (date(2027, 11, 30), 0, 0),  # 31 days before
-        (date(2027, 12, 1), 3, 0),
-        (date(2027, 12, 31), 3, 0),
-        (date(2028, 1, 1), 0, 3),
+        (date(2034, 11, 30), 0, 0),  # 31 days before
+        (date(2034, 12, 1), 3, 0),
+        (date(2034, 12, 31), 3, 0),
+        (date(2035, 1, 1), 0, 3),
     ],
 )
 def test_what_runs_out(today: date, soon: int, over: int) -> None:
