@@ -414,3 +414,13 @@ class CheckerFailed(BusError):
 
     message = "the checker ended with code {code}; its last lines:\n{last}"
     remedy = "It reads Kafka, the registries and the schema registry itself: one of them did not answer as it must."
+
+
+# --- the bench --------------------------------------------------------------------------------------------------------
+
+
+class BenchFailed(BusError):
+    """A measurement was not what it says it measures."""
+
+    message = "the measurement failed: {what}"
+    remedy = "No figure is given for a run that was not right; its logs are in bus-bench-… among your temporary files."

@@ -8,6 +8,7 @@ import click
 from bus.errors import BusError
 
 COMMANDS = {
+    "bench": ("bus.cli.bench:bench", "Measure the bus on this machine: speed, latency, withdrawals."),
     "up": ("bus.cli.up:up", "Start a bus on this machine: Kafka, PostgreSQL and every stage."),
     "down": ("bus.cli.down:down", "End everything that `bus up` started."),
     "status": ("bus.cli.status:status", "Show what runs here, where, and how it fares."),

@@ -1,0 +1,1 @@
+"""Measures the bus: deliveries for a second of CPU, how late one is, how soon a withdrawal holds."""

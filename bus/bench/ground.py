@@ -1,0 +1,164 @@
+"""A bus of its own for a measurement: a scratch home, a real broker at full speed, a registry, four agreements."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from bus.agreements.agencies import load_agencies, load_legal_bases
+from bus.agreements.check import load_agreements
+from bus.agreements.document import revision
+from bus.avro.client import SchemaRegistryClient, value_subject
+from bus.avro.own import OwnMessages
+from bus.avro.registry.server import TOKEN_NAME
+from bus.bench.workload import AGREEMENTS, COUNTRY, DATASET, LANES, Expected, Nation, Person, chunks, dataset
+from bus.consent.messages import consent_message
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import LogWriter
+from bus.kafka.transactions import TransactionalWriter
+from bus.model.consent import ConsentAction, ConsentEvent, GivenBy
+from bus.model.record import Outgoing
+from bus.platform.hold import hold
+from bus.platform.home import Home
+from bus.platform.jars import kafka_jars
+from bus.platform.kafka import LocalKafka
+from bus.platform.processes import ProcessSpec, Supervisor
+from bus.platform.reach import schema_registry_url
+from bus.register.registrar import Grounds
+from bus.settings import Settings
+from bus.telemetry import configure
+from bus.topics import Topics
+from bus.wiring import ROUTE, SCHEMA_REGISTRY, registrar_of, stage_process
+
+Tell = Callable[[str], None]
+"""Takes a line of progress."""
+
+CHUNK = 10_000
+CONSENTED_AT_MS = 1_767_225_600_000
+_NONE_BUT_OURS = {"kafka": None, "schema_registry": None, "postgres": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A bus that is up, but for its router."""
+
+    settings: Settings
+    supervisor: Supervisor
+    access: KafkaAccess
+    topics: Topics
+    client: SchemaRegistryClient
+    messages: OwnMessages
+    nation: Nation
+    consents: LogWriter
+    revisions: dict[str, str]
+    tell: Tell
+
+    async def start_router(self) -> psutil.Process:
+        """Start the router as a process of its own."""
+        record = await self.supervisor.start(_own(stage_process(ROUTE, self.settings)))
+        return psutil.Process(record.pid)
+
+    async def everybody_consents(self) -> int:
+        """Write the consents of all people; returns how many."""
+        events = [
+            self.consent(person, name, ConsentAction.GIVE)
+            for person in self.nation.people
+            for name in sorted(person.consents)
+        ]
+        for part in chunks(len(events), CHUNK):
+            await self.consents.append_all(events[part.start : part.stop])
+            self.tell(f"{part.stop:,} of {len(events):,} consents written")
+        return len(events)
+
+    def consent(self, person: Person, agreement: str, action: ConsentAction) -> Outgoing:
+        """A consent event, ready to be written."""
+        event = ConsentEvent(
+            event_id=f"{action.value.lower()}-{agreement}-{person.personal_id}",
+            subject=person.personal_id,
+            agreement=agreement,
+            revision=self.revisions[agreement],
+            action=action,
+            given_by=GivenBy.SELF,
+            proof="bench",
+            valid_from_ms=0,
+            valid_until_ms=None,
+            at_ms=CONSENTED_AT_MS + (action is ConsentAction.WITHDRAW),
+        )
+        value = self.messages.encode("consent", consent_message(event))
+        return Outgoing(self.topics.consents, person.lane, event.key(), value)
+
+    async def changes(self, count: int) -> Expected:
+        """Write changes as a connector does, in transactions; returns what must come of them."""
+        expected, writer = Expected(), TransactionalWriter(self.access, "bench-connector")
+        await writer.start()
+        try:
+            for part in chunks(count, CHUNK):
+                drawn = [self.nation.change(number) for number in part]
+                await writer.commit(
+                    [change.outgoing(self.topics, number) for change, number in zip(drawn, part, strict=True)]
+                )
+                for change in drawn:
+                    expected.add(change)
+                for lane in {change.person.lane for change in drawn}:
+                    expected.marker(lane)
+                self.tell(f"{part.stop:,} of {count:,} changes written")
+        finally:
+            await writer.stop()
+        return expected
+
+    def agency_topics(self) -> dict[str, str]:
+        """Each agreement's topic."""
+        return {name: self.topics.agency(name.removeprefix("person-to-"), name, 1) for name in AGREEMENTS}
+
+
+@contextlib.asynccontextmanager
+async def ground(given: Settings, tell: Tell, *, subjects: int) -> AsyncIterator[Ground]:
+    """A bus in a scratch home, which is removed at the end; kept, with its logs, when something failed."""
+    kafka_jars(given.cache_path)
+    configure("bench", level="error")
+    scratch = Path(tempfile.mkdtemp(prefix="bus-bench-"))
+    settings = given.model_copy(update={"home": scratch, "prefix": "", "lanes": LANES, **_NONE_BUT_OURS})
+    home = Home.from_settings(settings)
+    supervisor = Supervisor(home)
+    async with contextlib.AsyncExitStack() as closing:
+        closing.enter_context(hold(home))
+        closing.push_async_callback(supervisor.stop_all)
+        tell("starting a broker")
+        access = await LocalKafka(home, settings.cache_path, quick=False, java=settings.java).start(supervisor)
+        topics = Topics(settings.prefix, settings.lanes)
+        await Grounds(access, topics, home).lay()
+        home.secret(TOKEN_NAME)
+        await supervisor.start(_own(stage_process(SCHEMA_REGISTRY, settings)))
+        revisions = await _enrol(settings)
+        client = await closing.enter_async_context(SchemaRegistryClient(schema_registry_url(settings, home)))
+        messages, consents = OwnMessages(client), LogWriter(access)
+        await messages.prepare()
+        await consents.start()
+        closing.push_async_callback(consents.stop)
+        latest = await client.latest(value_subject(f"changes.{DATASET}"))
+        assert latest is not None, "it was enrolled above"
+        tell(f"making {subjects:,} people")
+        nation = Nation(latest.schema_id, subjects=subjects)
+        yield Ground(settings, supervisor, access, topics, client, messages, nation, consents, revisions, tell)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+async def _enrol(settings: Settings) -> dict[str, str]:
+    """The workload's agencies, dataset and agreements, as facts; returns each agreement's revision."""
+    known = {DATASET: dataset()}
+    agencies = load_agencies(COUNTRY / "agencies.yaml")
+    documents = load_agreements(COUNTRY / "agreements", known, agencies, load_legal_bases(COUNTRY / "legal_bases.yaml"))
+    async with registrar_of(settings) as registrar:
+        await registrar.enrol_agencies(agencies)
+        await registrar.enrol_datasets(known.values())
+        await registrar.activate(documents, known, agencies.consent_basis)
+    return {document.id: revision(document) for document in documents}
+
+
+def _own(spec: ProcessSpec) -> ProcessSpec:
+    """The process on servers of the bench's own, whatever the environment says."""
+    return replace(spec, env={**spec.env, **{f"BUS_{name.upper()}": "" for name in _NONE_BUT_OURS}})

@@ -1,0 +1,96 @@
+"""`bus bench`."""
+
+import asyncio
+import json
+from typing import Any, Self
+
+import click
+from rich.console import Console
+
+from bus import clock
+from bus.settings import Settings
+
+TOLD_EVERY_SECONDS = 0.5
+
+
+@click.group()
+def bench() -> None:
+    """Measure the bus on this machine, on a broker of its own, with every guarantee on.
+
+    Progress goes to stderr. The workload and what it gave on other machines: bus/bench/README.md.
+    """
+
+
+@bench.command()
+@click.option("--records", type=click.IntRange(1000), default=400_000, show_default=True, help="Changes to route.")
+@click.option("--subjects", type=click.IntRange(100), default=100_000, show_default=True, help="People they are about.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def route(*, records: int, subjects: int, as_json: bool) -> None:
+    """How many deliveries the router makes with a second of CPU."""
+    from bus.bench.route import bench_route  # noqa: PLC0415 - imports every stage: not for `bus bench --help`
+
+    with _Progress() as progress:
+        result = asyncio.run(bench_route(Settings(), progress.tell, records=records, subjects=subjects))
+    _show(result, as_json=as_json)
+
+
+@bench.command()
+@click.option("--rate", type=click.IntRange(1), default=2000, show_default=True, help="Changes a second.")
+@click.option("--seconds", type=click.IntRange(1), default=20, show_default=True, help="For how long.")
+@click.option("--subjects", type=click.IntRange(100), default=100_000, show_default=True, help="People they are about.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def latency(*, rate: int, seconds: int, subjects: int, as_json: bool) -> None:
+    """How long a change takes from its append to its arrival at four recipients."""
+    from bus.bench.latency import bench_latency  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        measured = bench_latency(Settings(), progress.tell, rate=rate, seconds=seconds, subjects=subjects)
+        result = asyncio.run(measured)
+    _show(result, as_json=as_json)
+
+
+@bench.command()
+@click.option("--withdrawals", type=click.IntRange(1), default=200, show_default=True, help="One after another.")
+@click.option("--rate", type=click.IntRange(0), default=0, show_default=True, help="Changes a second meanwhile.")
+@click.option("--subjects", type=click.IntRange(100), default=100_000, show_default=True, help="People there are.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def withdraw(*, withdrawals: int, rate: int, subjects: int, as_json: bool) -> None:
+    """How long a withdrawal takes from its append until no lane releases anything on that consent."""
+    from bus.bench.withdraw import bench_withdraw  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        measured = bench_withdraw(Settings(), progress.tell, withdrawals=withdrawals, rate=rate, subjects=subjects)
+        result = asyncio.run(measured)
+    _show(result, as_json=as_json)
+
+
+class _Progress:
+    """One line on stderr that says what goes on; on no terminal, a line now and then."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._status = self._console.status("starting")
+        self._told = 0.0
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def tell(self, line: str) -> None:
+        """Show a line."""
+        self._status.update(line)
+        if not self._console.is_terminal and clock.monotonic() - self._told > TOLD_EVERY_SECONDS:
+            self._told = clock.monotonic()
+            self._console.print(line, highlight=False)
+
+
+def _show(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    for name, value in result.items():
+        shown = ", ".join(f"{key} {figure:,}" for key, figure in value.items()) if isinstance(value, dict) else value
+        click.echo(f"{name}: {shown:,}" if isinstance(shown, int) else f"{name}: {shown}")

@@ -1,0 +1,29 @@
+"""The bench measures what it says, on a broker of its own."""
+
+import pytest
+
+from bus.bench.latency import bench_latency
+from bus.bench.route import bench_route
+from bus.bench.withdraw import bench_withdraw
+from bus.settings import Settings
+
+pytestmark = pytest.mark.broker
+
+
+async def test_route() -> None:
+    """Every change is routed, what came out is counted and right, and the router's CPU time is told."""
+    result = await bench_route(Settings(), print, records=8_000, subjects=200)
+    assert result["whole"]["records"] > 0
+    assert result["whole"]["cpu_seconds_per_million_deliveries"] > 0
+    assert result["warm"]["records"] <= result["whole"]["records"]
+    assert result["erasures"] > 0
+
+
+@pytest.mark.long
+async def test_latency_and_withdrawal() -> None:
+    """Deliveries arrive and withdrawals take effect, each after a time above zero."""
+    latency = await bench_latency(Settings(), print, rate=100, seconds=2, subjects=100)
+    assert latency["deliveries"] > 0
+    assert 0 < latency["append_to_arrival_ms"]["p50"] <= latency["append_to_arrival_ms"]["max"]
+    withdrawal = await bench_withdraw(Settings(), print, withdrawals=5, rate=50, subjects=100)
+    assert 0 < withdrawal["append_to_effective_ms"]["p50"] <= withdrawal["append_to_effective_ms"]["max"]
