@@ -1,4 +1,7 @@
-"""The model test can fail: the lane is broken in one place, and the model sees it."""
+"""The model test can fail: the lane is broken in one place, and the model sees it.
+
+Those that take the model more than some seconds to find are `long`.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -75,10 +78,10 @@ def take_a_refused_draft_over(patch: pytest.MonkeyPatch) -> None:
     "break_it",
     [
         forget_what_was_seen,
-        let_an_older_giving_count,
-        keep_what_expired,
-        sleep_through_expiry,
-        ignore_validity,
+        pytest.param(let_an_older_giving_count, marks=pytest.mark.long),
+        pytest.param(keep_what_expired, marks=pytest.mark.long),
+        pytest.param(sleep_through_expiry, marks=pytest.mark.long),
+        pytest.param(ignore_validity, marks=pytest.mark.long),
         follow_the_clock_back,
         stop_catching_up_early,
         take_a_refused_draft_over,
