@@ -9,7 +9,6 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from bus.avro.client import SchemaRegistryClient
 from bus.deliver.recipients import Recipient, flows_of, read_register, recipients
@@ -28,7 +27,7 @@ def agency() -> None:
 
 @agency.command("list")
 @click.option("--lang", default="en", show_default=True, help="Language of names, where there is one.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list instead of words.")
 def list_(lang: str, *, as_json: bool) -> None:
     """Name every recipient with its agreements and topics, as the register has them."""
     settings = Settings()
@@ -36,7 +35,7 @@ def list_(lang: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False, indent=2))
     else:
-        Console().print(_table(found, lang))
+        _print(found, lang)
 
 
 @agency.command("tail")
@@ -102,11 +101,14 @@ def _plain(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _table(found: list[Recipient], lang: str) -> Table:
-    table = Table("agency", "name", "agreement", "standing", "topic", box=None, header_style="bold")
+def _print(found: list[Recipient], lang: str) -> None:
+    """A line for each agency, one below for each agreement; never cut, for names are there to be copied."""
+    console = Console(highlight=False, soft_wrap=True)
+    wide = max((len(flow.agreement) for one in found for flow in one.flows), default=0)
     for recipient in found:
         name = recipient.name.get(lang) or next(iter(recipient.name.values()), "")
-        rows = [(flow.agreement, flow.standing, flow.topic) for flow in recipient.flows] or [("-", "-", "-")]
-        for number, row in enumerate(rows):
-            table.add_row(*(("", "") if number else (recipient.agency, name)), *row)
-    return table
+        console.print(f"[bold]{recipient.agency}[/]  {escape(name)}")
+        for flow in recipient.flows:
+            console.print(f"  {flow.agreement:<{wide}}  {flow.standing:<9}  [dim]{flow.topic}[/]")
+        if not recipient.flows:
+            console.print("  [dim]receives nothing[/]")

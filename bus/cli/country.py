@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import click
 from rich.console import Console
@@ -28,7 +28,7 @@ def day(*, seed: int | None) -> None:
     plugin = country_plugin()
     chosen = own_seed if seed is None else seed
 
-    async def whole() -> AsyncIterator[Step]:
+    async def whole() -> AsyncGenerator[Step]:
         async for step in plugin.consents(place, seed=chosen):
             yield step
         async for step in plugin.day(place, seed=chosen):
@@ -59,8 +59,9 @@ def _place() -> tuple[Place, int]:
     return place_of(settings, home, postgres_dsn(settings, home)), DEFAULT_SEED if seed is None else seed
 
 
-async def _tell(steps: AsyncIterator[Step]) -> None:
-    console = Console()
-    async for step in steps:
-        counts = ", ".join(f"{name} {count}" for name, count in step.counts.items())
-        console.print(f"{step.title_en}  [dim]{counts}[/dim]", highlight=False)
+async def _tell(steps: AsyncGenerator[Step]) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    async with contextlib.aclosing(steps):
+        async for step in steps:
+            counts = ", ".join(f"{name} {count}" for name, count in step.counts.items())
+            console.print(f"{step.title_en}  [dim]{counts}[/dim]")

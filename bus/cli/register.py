@@ -5,8 +5,6 @@ import json
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from bus import clock
 from bus.avro.client import SchemaRegistryClient
@@ -35,11 +33,14 @@ def show(*, kind: str | None, as_json: bool) -> None:
         for offset, fact in facts:
             click.echo(json.dumps(_whole(offset, fact), ensure_ascii=False))
         return
-    table = Table("offset", "when", "what", "happened", "by", "why", box=None)
+    wide = max((len(_name(fact)) for _, fact in facts), default=0)
     for offset, fact in facts:
-        what = f"{fact.kind.value} {fact.subject_id}"
-        table.add_row(str(offset), clock.iso(fact.at_ms), what, fact.action, fact.by, fact.reason)
-    Console().print(table)
+        when = clock.iso(fact.at_ms)[:19].replace("T", " ")
+        click.echo(f"{offset:>6}  {when}  {_name(fact):<{wide}}  {fact.action} by {fact.by}: {fact.reason}")
+
+
+def _name(fact: Fact) -> str:
+    return f"{fact.kind.value} {fact.subject_id}"
 
 
 @register.command("load")
