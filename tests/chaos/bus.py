@@ -173,7 +173,7 @@ async def chaos_bus(kafka: KafkaAccess, prefix: str, scratch: Path) -> AsyncIter
 
 
 async def _stop_routers(chaos: Chaos) -> None:
-    await asyncio.gather(*(router.stop() for router in chaos.routers.values()))
+    await asyncio.gather(*(router.close() for router in chaos.routers.values()))
 
 
 def environment(kafka: KafkaAccess) -> dict[str, str]:

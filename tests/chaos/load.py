@@ -67,6 +67,10 @@ class Load:
         """So many more changes at once; with these values."""
         self._waiting += [await self._change(**changes) for _ in range(count)]
 
+    async def add_people(self, subjects: Sequence[str]) -> None:
+        """One change of each of these people, who need not be among those that the load is about."""
+        self._waiting += [await self._change(subject) for subject in subjects]
+
     async def passed(self, count: int = 20) -> None:
         """Wait until that many more changes have been written."""
         goal, deadline = self.number + count, monotonic() + 30
@@ -89,10 +93,10 @@ class Load:
             return self._bus.change(PERSON, self._somebody(), None)
         return await self._change(**({"status": "DEAD"} if chance < 0.06 else {}))
 
-    async def _change(self, **changes: Any) -> Outgoing:
+    async def _change(self, subject: str | None = None, **changes: Any) -> Outgoing:
         self.number += 1
         words = {"full_name": f"Người #{self.number}#", "birth_province": "SECRET", **changes}
-        return await self._bus.person(self._somebody(), **words)
+        return await self._bus.person(subject or self._somebody(), **words)
 
     def _somebody(self) -> str:
         return self._random.choice(self._people)

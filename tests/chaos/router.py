@@ -2,16 +2,19 @@
 
     python -m tests.chaos.router --instance NAME --notes FILE [--broken WAY]
 
-Nothing of the product knows of this: the client's own calls are wrapped before the router starts.
+Each line on its standard input starts one, which answers with the id of its process. Nothing of the product knows of
+this: the client's own calls are wrapped before the router starts.
 """
 
 import argparse
 import asyncio
 import os
 import random
+import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
@@ -114,7 +117,7 @@ def bend_clock(notes: Notes) -> None:
 
 
 def main() -> None:
-    """Run one router until it is told to end, or is ended."""
+    """Run a router for each line of standard input, forked from here: what is imported once is not imported again."""
     words = argparse.ArgumentParser()
     words.add_argument("--instance", required=True)
     words.add_argument("--notes", type=Path, required=True)
@@ -125,7 +128,25 @@ def main() -> None:
     bend_clock(notes)
     if given.broken:
         WAYS[given.broken]()
-    asyncio.run(serve(Settings(), instance=given.instance))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so the dead are gone at once, and seen to be
+    for _ in sys.stdin:
+        if child := os.fork():
+            print(child, flush=True)  # noqa: T201 - this is what the test waits for
+        else:
+            _run(given.instance)
+
+
+def _run(instance: str) -> NoReturn:
+    """The router in its own process, its log where the parent's errors go, until it is told to end, or is ended."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        asyncio.run(serve(Settings(), instance=instance))
+    except BaseException as error:  # noqa: BLE001 - a fork must not go on with its parent's work, whatever happened
+        print(type(error).__name__, error, file=sys.stderr, flush=True)  # noqa: T201 - into the log
+        os._exit(1)
+    os._exit(0)
 
 
 if __name__ == "__main__":

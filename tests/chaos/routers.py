@@ -30,30 +30,48 @@ class RouterUnderTest:
     instance: str | None = None
     """The name that it joins the group by; that of another router makes two with one identity."""
 
-    process: subprocess.Popen[bytes] | None = None
+    nursery: subprocess.Popen[str] | None = None
+    """The parent that has imported everything already."""
 
-    def start(self) -> None:
-        """Start the process, and do not wait."""
+    pid: int | None = None
+
+    async def start(self) -> None:
+        """Start the process, and do not wait until it serves."""
         assert not self.alive
         self.notes.forget()
+        self.nursery = self.nursery or self._nursery()
+        assert self.nursery.stdin
+        assert self.nursery.stdout
+        self.nursery.stdin.write("start\n")
+        self.nursery.stdin.flush()
+        self.pid = int(await asyncio.to_thread(self.nursery.stdout.readline))
+
+    def _nursery(self) -> subprocess.Popen[str]:
         words = ["-m", "tests.chaos.router", "--instance", self.instance or self.name, "--notes", str(self.notes.path)]
         broken = ["--broken", self.broken] if self.broken else []
         ready = {"BUS_READY_FILE": str(self.log.with_suffix(".ready"))}
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, *words, *broken],
                 cwd=ROOT,
                 env={**os.environ, **environment(self.settings), **ready},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
                 start_new_session=True,
             )
 
     @property
     def alive(self) -> bool:
         """Whether the process runs, or is stopped."""
-        return self.process is not None and self.process.poll() is None
+        if self.pid is None:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            self.pid = None
+        return self.pid is not None
 
     async def serving(self, lanes: int = 1, *, seconds: float = 40) -> None:
         """Wait until that many lanes serve."""
@@ -65,8 +83,8 @@ class RouterUnderTest:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
-        assert self.process is not None
-        os.kill(self.process.pid, number)
+        assert self.pid is not None
+        os.kill(self.pid, number)
 
     async def kill(self) -> list[Phase]:
         """SIGKILL now; where its lanes were."""
@@ -82,23 +100,25 @@ class RouterUnderTest:
         assert caught is not None, self.last_words()
         return caught
 
-    async def ended(self) -> int:
-        """Wait for the end of the process; its code."""
-        process = self.process
-        assert process is not None
-        await until(lambda: process.poll() is not None, f"the end of {self.name}", seconds=DEAD_SECONDS)
-        return process.returncode
+    async def ended(self) -> None:
+        """Wait for the end of the process."""
+        await until(lambda: not self.alive, f"the end of {self.name}; {self.last_words()}", seconds=DEAD_SECONDS)
 
     async def stop(self) -> None:
         """End it in order, by force where that does not help."""
-        if not self.alive:
-            return
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
-        try:
-            await self.ended()
-        except AssertionError:
-            await self.kill()
+        if self.alive:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+            try:
+                await self.ended()
+            except AssertionError:
+                await self.kill()
+
+    async def close(self) -> None:
+        """Stop, and end what starts it."""
+        await self.stop()
+        if self.nursery is not None:
+            self.nursery.communicate()
 
     def last_words(self) -> str:
         """The end of its log."""

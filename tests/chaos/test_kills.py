@@ -17,7 +17,7 @@ AIMED = (Phase.COMMIT, Phase.SEND, Phase.BEGIN)
 async def test_killed_at_any_moment(chaos: Chaos, kills: int) -> None:
     """A router killed in every phase of its transactions loses, doubles, tears and disorders nothing."""
     log, router, moments = FaultLog(), chaos.router(), random.Random(7)  # noqa: S311 - from a seed, to be repeated
-    router.start()
+    await router.start()
     await router.serving(lanes=3)
     async with Load(chaos.bus) as load:
         for number in range(kills):
@@ -29,7 +29,7 @@ async def test_killed_at_any_moment(chaos: Chaos, kills: int) -> None:
                 hit = await router.kill()
             assert load.flowing
             newest = load.number
-            router.start()
+            await router.start()
             log.note("SIGKILL", hit, await chaos.flows_on(newest))
     evidence, verdict = await chaos.verdict()
     print(log.table(evidence, verdict))  # noqa: T201 - the table is the result

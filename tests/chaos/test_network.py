@@ -1,0 +1,122 @@
+"""The broker killed, connections cut, links slow: on a broker of the test's own, behind a proxy."""
+
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bus.kafka.access import KafkaAccess
+from bus.platform.home import Home
+from bus.platform.kafka import ADMIN, LocalKafka, _Ports, local_access
+from bus.platform.kafka import NAME as KAFKA
+from bus.platform.ports import LOOPBACK, free_port
+from bus.platform.processes import Supervisor
+from bus.settings import Settings
+from tests.chaos.bus import LANES, Chaos, chaos_bus, environment
+from tests.chaos.load import Load
+from tests.chaos.proxy import Proxy
+from tests.chaos.routers import until
+from tests.chaos.table import FaultLog
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
+
+SLOW_SECONDS = 0.02
+
+
+class ProxiedKafka(LocalKafka):
+    """A local broker that tells its clients to come through a proxy."""
+
+    proxy: Proxy
+
+    def _addresses(self, ports: _Ports) -> dict[str, str]:
+        self.proxy.target = ports.client
+        return super()._addresses(ports) | {"advertised.listeners": f"CLIENT://{LOOPBACK}:{self.proxy.port}"}
+
+
+class Remote:
+    """The broker behind the proxy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Home(folder)
+        self.supervisor = Supervisor(self.home)
+        self.proxy = Proxy(free_port())
+
+    async def start(self) -> KafkaAccess:
+        """Start both; the access leads through the proxy."""
+        self.proxy.until_up()
+        kafka = ProxiedKafka(self.home, Settings().cache_path)
+        kafka.proxy = self.proxy
+        await kafka.start(self.supervisor)
+        return local_access(self.home, self.proxy.port, ADMIN)
+
+    async def killed(self) -> None:
+        """SIGKILL the broker, and wait until it has been started again."""
+        before = self.supervisor.record(KAFKA).pid
+        self.supervisor.kill(KAFKA, signal.SIGKILL)
+
+        def back() -> bool:
+            said = self.home.endpoint(KAFKA)
+            return said is not None and said["pid"] != before
+
+        await until(back, "the broker to be back", seconds=90)
+
+    async def stop(self) -> None:
+        """End both."""
+        await self.supervisor.stop_all()
+        self.proxy.close()
+
+
+@pytest.fixture
+async def remote(tmp_path: Path) -> AsyncIterator[Remote]:
+    """A broker behind a proxy, not yet started."""
+    found = Remote(tmp_path / "broker")
+    yield found
+    await found.stop()
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+async def test_broker_and_network(remote: Remote, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed broker, cut connections and slow links lose, double and tear nothing."""
+    kafka = await remote.start()
+    for name, value in environment(kafka).items():
+        monkeypatch.setenv(name, value)
+    log = FaultLog()
+    async with chaos_bus(kafka, "net.", tmp_path) as chaos:
+        router = chaos.router()
+        await router.start()
+        await router.serving(LANES)
+        async with Load(chaos.bus) as load:
+            for _ in range(rounds):
+                await cut_connections(chaos, load, log, remote)
+                await slow_links(chaos, load, log, remote)
+                await kill_the_broker(chaos, load, log, remote)
+        evidence, verdict = await chaos.verdict()
+    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    assert verdict.clean, verdict
+
+
+async def cut_connections(chaos: Chaos, load: Load, log: FaultLog, remote: Remote) -> None:
+    """Three times, every connection of everybody."""
+    for _ in range(3):
+        await load.passed(30)
+        phases, newest = chaos.router().notes.phases(), load.number
+        remote.proxy.reset()
+        log.note("connections cut", phases, await chaos.flows_on(newest, seconds=90))
+
+
+async def slow_links(chaos: Chaos, load: Load, log: FaultLog, remote: Remote) -> None:
+    """Every message of everybody late."""
+    phases, newest = chaos.router().notes.phases(), load.number
+    remote.proxy.delay_seconds = SLOW_SECONDS
+    await load.passed(60)
+    log.note("slow links", phases, await chaos.flows_on(newest, seconds=90))
+    remote.proxy.delay_seconds = 0.0
+
+
+async def kill_the_broker(chaos: Chaos, load: Load, log: FaultLog, remote: Remote) -> None:
+    """And wait until it is back."""
+    phases = chaos.router().notes.phases()
+    await remote.killed()
+    await load.passed(30)
+    log.note("broker killed", phases, await chaos.flows_on(load.number, seconds=90))
