@@ -294,6 +294,21 @@ class CountryFileWrong(BusError):
     remedy = "Mend the file; the agencies' README shows its keys."
 
 
+class StepRefused(BusError):
+    """A step in the life of an agreement, or of a key, that may not be taken; `refusal` is its code."""
+
+    message = "{agreement} cannot be {action}: {refusal}"
+    remedy = "`bus agreement history {agreement}` shows what happened so far, and who did it."
+    exit_code = 3
+
+
+class KeyMissing(BusError):
+    """The secret of a key is not in this home, or the register does not know the key."""
+
+    message = "there is no secret of the key {key} here that fits the register"
+    remedy = "`bus key list` shows the keys that are known; `bus key new` makes one in this BUS_HOME."
+
+
 class ConsentApiUnreachable(BusError):
     """The consent API did not answer, or something else did."""
 

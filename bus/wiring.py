@@ -26,6 +26,7 @@ from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
+from bus.register.offices import offices_of
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
 from bus.topics import Topics
@@ -256,13 +257,15 @@ def _registry_token(settings: Settings, home: Home) -> str | None:
 
 
 async def enrol_country(registrar: Registrar, country: Country) -> None:
-    """The country's agencies, datasets and agreements, as facts."""
+    """The country's agencies, datasets and agreements, as facts; its own offices sign for the agreements."""
     datasets = load_datasets(country.schemas_dir)
     agencies = load_agencies(country.agencies_file)
     await registrar.enrol_agencies(agencies)
     await registrar.enrol_datasets(datasets.values())
+    offices = offices_of(agencies, registrar.home)
+    await registrar.enrol_keys(offices.keys())
     documents = load_agreements(country.agreements_dir, datasets, agencies, load_legal_bases(country.legal_bases_file))
-    await registrar.activate(documents, datasets, agencies.consent_basis)
+    await registrar.enact(documents, datasets, agencies.consent_basis, offices)
 
 
 def _memory(home: Home) -> Path:

@@ -1,12 +1,15 @@
 """`bus register`: the facts that make the bus what it is."""
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import click
 
 from bus import clock
+from bus.agreements.finding import words_of
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.kafka.rights import OPERATOR
@@ -14,6 +17,7 @@ from bus.model.fact import Fact
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.register.log import Register
+from bus.register.state import RegisterState
 from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
 
@@ -41,6 +45,19 @@ def show(*, kind: str | None, as_json: bool) -> None:
 
 def _name(fact: Fact) -> str:
     return f"{fact.kind.value} {fact.subject_id}"
+
+
+@register.command("refused")
+def refused() -> None:
+    """List the facts that were ignored, and why: forged, told again, or told by somebody who may not."""
+    known = asyncio.run(_state())
+    table = Table("offset", "what", "would have", "in the name of", "why it was ignored", box=None)
+    why = words_of("en")["refusals"]
+    for one in known.refused:
+        what = f"{one.fact.kind.value} {one.fact.subject_id}"
+        table.add_row(str(one.offset), what, one.fact.action, one.fact.by, why[one.refusal.value])
+    Console().print(table)
+    click.echo(f"{known.refused_count} facts were ignored", err=True)
 
 
 @register.command("load")
@@ -73,6 +90,17 @@ def agreement(name: str, step: str, reason: str) -> None:
 
 
 async def _facts() -> list[tuple[int, Fact]]:
+    async with _read() as found:
+        return found.facts
+
+
+async def _state() -> RegisterState:
+    async with _read() as found:
+        return found.state
+
+
+@contextlib.asynccontextmanager
+async def _read() -> AsyncIterator[Register]:
     settings = Settings()
     home = Home.from_settings(settings)
     access = kafka_access(settings, KafkaSettings(), home, OPERATOR)
@@ -82,7 +110,7 @@ async def _facts() -> list[tuple[int, Fact]]:
         found = Register(access, Topics(settings.prefix, settings.lanes), messages)
         try:
             await found.start()
-            return found.facts
+            yield found
         finally:
             await found.stop()
 

@@ -91,8 +91,10 @@ class Register:
     async def _apply(self, record: Incoming) -> None:
         try:
             fact = fact_of(await self._messages.decode(record.value or b""))
-            self.state = self.state.apply(fact, record.offset)
+            before, self.state = self.state, self.state.apply(fact, record.offset)
             self.facts.append((record.offset, fact))
+            if self.state.refused_count > before.refused_count:
+                emit(Event.FACT_REFUSED, offset=record.offset, reason=self.state.refused[-1].refusal.value)
         except (ValueError, KeyError, RecordUnreadable, SchemaUnknown) as error:
             emit(Event.FACT_IGNORED, offset=record.offset, reason=type(error).__name__)
             self.state = self.state.apply_unreadable(record.key, record.offset)

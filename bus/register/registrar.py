@@ -4,7 +4,8 @@ Everything here may be called again: what is there already stays, what differs b
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,22 @@ from bus import clock
 from bus.agreements.agencies import Agencies
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.view import view_schema
-from bus.agreements.widening import widens
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset
 from bus.avro.own import OwnMessages
-from bus.errors import BusNotFounded
+from bus.errors import BusNotFounded, StepRefused
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.rights import Right
 from bus.model.fact import Fact, FactKind
+from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
+from bus.register.life import Action, Life, Refusal, Stage
 from bus.register.log import Register, RegisterWriter
-from bus.register.state import AgreementEntry, RegisterState, Standing
+from bus.register.offices import Offices, operator_key
+from bus.register.state import RegisterState
+from bus.register.steps import Ground, Wish, activation, drafting, key_added, refused_step, signed_facts, step
 from bus.topics import Topics, TopicSpec
 
 FIRST_MAJOR = 1
@@ -75,9 +79,10 @@ class Registrar:
     ) -> None:
         self._grounds = grounds
         self._topics = grounds.topics
-        self._home = home
+        self.home = home
         self._client = client
         self._by = by
+        self._operator = operator_key(home)
         self._messages = OwnMessages(client)
         self._writer = RegisterWriter(access, grounds.topics, self._messages)
         self._register = Register(access, grounds.topics, self._messages)
@@ -93,6 +98,8 @@ class Registrar:
                 "prefix": self._topics.prefix,
                 "lanes": self._topics.lanes,
                 "group": rights.router_group(self._topics),
+                "id": secrets.token_hex(8),
+                "keys": [self._operator.public.body()],
             }
             await self._write(FactKind.BUS, "bus", "founded", founding, "the bus was founded")
             return await self._register.newest()
@@ -105,6 +112,11 @@ class Registrar:
     async def state(self) -> RegisterState:
         """The register as it stands now."""
         return await self._register.newest()
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """Every fact that could be read so far, refused ones included."""
+        return tuple(fact for _, fact in self._register.facts)
 
     async def enrol_agencies(self, agencies: Agencies) -> int:
         """Agencies, each with a Kafka user that may read its own topics; returns how many were new or changed."""
@@ -138,7 +150,7 @@ class Registrar:
         changed = 0
         known = (await self.state()).connectors
         for connector in connectors:
-            keep_settings(self._home, connector)
+            keep_settings(self.home, connector)
             user_rights = rights.connector_rights(self._topics, connector.name, connector.registry)
             await self._grounds.admit(rights.connector_user(connector.name), user_rights)
             body = {"registry": connector.registry}
@@ -147,60 +159,99 @@ class Registrar:
                 changed += 1
         return changed
 
-    async def activate(
-        self, documents: Iterable[AgreementDocument], datasets: Mapping[str, Dataset], consent_basis: str
+    async def enrol_keys(self, keys: Iterable[SigningKey]) -> int:
+        """Keys that are not known yet, each signed by the first key of its agency, that by the operator."""
+        known = (await self.state()).keys
+        firsts = {entry.key.agency: entry.key.id for entry in reversed([*known.values()]) if not entry.revoked}
+        by_id = {key.public.id: key for key in keys}
+        wishes = []
+        for key in by_id.values():
+            if key.public.id not in known:
+                first = by_id.get(firsts.setdefault(key.public.agency, key.public.id))
+                signer = self._operator if first is None or first is key else first
+                wishes.append(key_added(key.public, signer))
+        await self.sign(wishes)
+        return len(wishes)
+
+    async def enact(
+        self,
+        documents: Iterable[AgreementDocument],
+        datasets: Mapping[str, Dataset],
+        consent_basis: str,
+        offices: Offices,
     ) -> list[str]:
-        """Agreements, each with its view's schema and its topic; returns the names that were new or changed."""
+        """Take agreements through their whole life, signed by the offices; returns the names that were new or changed.
+
+        A text that is in force already, be it suspended or ended, or that is on its way, stays as it is.
+        """
         state = await self.state()
-        changed = [document for document in documents if _differs(document, state.agreements.get(document.id))]
-        await self._grounds.admin.ensure_topics([self._agency_spec(document) for document in changed])
-        for document in changed:
-            await self._activate(document, datasets[document.dataset], consent_basis, await self.state())
+        owners = {name: agency for agency, body in state.agencies.items() for name in body.get("registries", ())}
+        changed = [document for document in documents if _is_new(document, state)]
+        grounds = await self._lay(changed, datasets)
+        wishes = []
+        for document, ground in zip(changed, grounds, strict=True):
+            registry = offices.registries[owners[datasets[document.dataset].registry]]
+            author, recipient = offices.author(document), offices.recipients[document.recipient]
+            wishes += drafting(document, author, "a text of the country's files")
+            wishes += [
+                step(document.id, Action.APPROVED, one, "as the country's files say") for one in (registry, recipient)
+            ]
+            wishes.append(activation(document, ground, consent_basis, self._operator, "approved by both sides"))
+        await self.sign(wishes)
         return [document.id for document in changed]
 
-    async def step(self, agreement: str, action: str, reason: str) -> int:
-        """Suspend, resume or end an agreement (`suspended`, `resumed`, `ended`); returns the offset of the fact."""
-        return await self._write(FactKind.AGREEMENT, agreement, action, {}, reason)
+    async def activate(self, agreement: str, dataset: Dataset, consent_basis: str, reason: str) -> int:
+        """Bring the proposed text of an agreement into force; returns the offset. Raises StepRefused, NotFound."""
+        life = (await self.state()).lives.get(agreement, Life())
+        if life.proposal is None or life.proposal.stage is not Stage.APPROVED:
+            raise StepRefused(agreement=agreement, action=Action.ACTIVATED.value, refusal=Refusal.NOT_APPROVED.value)
+        document = AgreementDocument.model_validate(life.proposal.document)
+        [ground] = await self._lay([document], {dataset.name: dataset})
+        return (await self.sign([activation(document, ground, consent_basis, self._operator, reason)]))[0]
+
+    async def step(self, agreement: str, action: str, reason: str, key: SigningKey | None = None) -> int:
+        """Take one step, as the operator or with another key; returns the offset of the fact. Raises StepRefused."""
+        return (await self.sign([step(agreement, Action(action), key or self._operator, reason)]))[0]
+
+    async def sign(self, wishes: Sequence[Wish]) -> list[int]:
+        """Write signed facts in one batch; returns their offsets.
+
+        Raises StepRefused: nothing was written, or somebody else was quicker, and the fact it names came too late.
+        """
+        facts = signed_facts(wishes, await self.state(), clock.now_ms())
+        offsets = await self._writer.append(*facts)
+        late = {one.offset: one for one in (await self.state()).refused}
+        for offset in offsets:
+            if offset in late:
+                raise refused_step(late[offset].fact, late[offset].refusal)
+        return offsets
+
+    async def _lay(self, documents: Sequence[AgreementDocument], datasets: Mapping[str, Dataset]) -> list[Ground]:
+        """What texts stand on when they take effect: a topic each, and the id of the view's schema."""
+        specs = [self._agency_spec(document) for document in documents]
+        await self._grounds.admin.ensure_topics(specs)
+        ids = [
+            await self._client.register(
+                value_subject(spec.name.removeprefix(self._topics.prefix)),
+                view_schema(document, datasets[document.dataset]),
+            )
+            for spec, document in zip(specs, documents, strict=True)
+        ]
+        return [Ground(spec.name, schema_id) for spec, schema_id in zip(specs, ids, strict=True)]
 
     def _agency_spec(self, document: AgreementDocument) -> TopicSpec:
         topic = self._topics.agency(document.recipient, document.id, FIRST_MAJOR)
         return self._topics.agency_spec(topic, pseudonymous=document.pseudonymous)
-
-    async def _activate(
-        self, document: AgreementDocument, dataset: Dataset, consent_basis: str, state: RegisterState
-    ) -> None:
-        known = state.agreements.get(document.id)
-        if known is not None and known.standing is Standing.ENDED:
-            known = None  # what was ended begins anew, with a new number
-        topic = self._agency_spec(document).name
-        subject = value_subject(topic.removeprefix(self._topics.prefix))
-        body = {
-            "number": state.next_number() if known is None else known.number,
-            "revision": revision(document),
-            "document": document.model_dump(mode="json", by_alias=True),
-            "topic": topic,
-            "view_schema_id": await self._client.register(subject, view_schema(document, dataset)),
-            "accepted_revisions": sorted(_accepted(document, known)),
-            "consent_basis": consent_basis,
-            "epoch": 1,
-        }
-        await self._write(FactKind.AGREEMENT, document.id, "activated", body, "the agreement took effect")
 
     async def _write(self, kind: FactKind, name: str, action: str, body: dict[str, Any], reason: str) -> int:
         fact = Fact(kind, name, action, body, self._by, reason, clock.now_ms())
         return (await self._writer.append(fact))[0]
 
 
-def _differs(document: AgreementDocument, known: AgreementEntry | None) -> bool:
-    return known is None or (known.revision, known.standing) != (revision(document), Standing.ACTIVE)
-
-
-def _accepted(document: AgreementDocument, known: AgreementEntry | None) -> frozenset[str]:
-    """The revisions whose consents cover this one: a wider text needs consent anew."""
-    own = frozenset({revision(document)})
-    if known is None or widens(AgreementDocument.model_validate(known.document), document):
-        return own
-    return own | known.accepted_revisions
+def _is_new(document: AgreementDocument, state: RegisterState) -> bool:
+    life = state.lives.get(document.id, Life())
+    proposed = None if life.proposal is None else life.proposal.revision
+    return revision(document) not in {life.in_force, proposed}
 
 
 def settings_file(home: Home, connector: str) -> Path:

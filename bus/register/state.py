@@ -1,4 +1,7 @@
-"""The fold of the register: pure, so that every process that reads the same facts knows the same bus."""
+"""The fold of the register: pure, so that every process that reads the same facts knows the same bus.
+
+What is not signed by somebody who may tell it is refused: it changes nothing, and is remembered with the reason.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,9 +9,19 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from bus.agreements.compile import midnight_ms
+from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.widening import widens
 from bus.model.fact import Fact, FactKind
+from bus.model.signature import PublicKey, Role
+from bus.register.keys import KeyEntry, first_keys, role_in, verified, with_key_fact
+from bus.register.life import UNREADABLE, Act, Action, Life, NotAllowed, Refusal, advance
+from bus.topics import Topics
 
 Entry = TypeVar("Entry")
+
+REFUSED_KEPT = 100
+"""Refused facts that are remembered in full, so that whoever floods the register cannot fill the memory."""
 
 
 class Standing(StrEnum):
@@ -26,6 +39,8 @@ class Founding:
     prefix: str
     lanes: int
     group: str
+    id: str = ""
+    """Names this bus in signatures, so that a fact of one bus says nothing on another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,15 @@ class AgreementEntry:
     consent_basis: str
     epoch: int
     since_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A fact that was ignored, and why."""
+
+    offset: int
+    fact: Fact
+    refusal: Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +89,38 @@ class RegisterState:
     datasets: Mapping[str, DatasetEntry] = field(default_factory=lambda: MappingProxyType({}))
     connectors: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
     agreements: Mapping[str, AgreementEntry] = field(default_factory=lambda: MappingProxyType({}))
+    """Those that were ever in force."""
+
+    keys: Mapping[str, KeyEntry] = field(default_factory=lambda: MappingProxyType({}))
+    lives: Mapping[str, Life] = field(default_factory=lambda: MappingProxyType({}))
+    refused: tuple[Refused, ...] = ()
+    """The facts that were ignored, with the reason; the newest of them, and `refused_count` counts them all."""
+
+    refused_count: int = 0
     everything_suspended: bool = False
 
+    @property
+    def bus(self) -> str:
+        """The id that signatures name."""
+        return "" if self.founding is None else self.founding.id
+
     def apply(self, fact: Fact, offset: int) -> "RegisterState":
-        """The state after one more fact, which lies at `offset`. Raises ValueError or KeyError for a broken one."""
-        return replace(_APPLY[fact.kind](self, fact, offset), offset=offset + 1)
+        """The state after one more fact, at `offset`. What its teller may not tell is refused and changes nothing.
+
+        Raises ValueError or KeyError for a broken one.
+        """
+        try:
+            return replace(_APPLY[fact.kind](self, fact, offset), offset=offset + 1)
+        except NotAllowed as error:
+            refused = Refused(offset, fact, error.refusal)
+            newest = (*self.refused, refused)[-REFUSED_KEPT:]
+            return replace(self, refused=newest, refused_count=self.refused_count + 1, offset=offset + 1)
 
     def apply_unreadable(self, key: bytes | None, offset: int) -> "RegisterState":
         """The state after a fact that cannot be read: what its key names is suspended, or everything."""
         kind, _, name = (key or b"").decode("utf-8", "replace").partition("/")
         if kind == FactKind.AGREEMENT and name in self.agreements:
-            suspended = replace(self.agreements[name], standing=Standing.SUSPENDED, since_offset=offset)
-            return replace(self, agreements=_with(self.agreements, name, suspended), offset=offset + 1)
+            return replace(_held(self, name, offset), offset=offset + 1)
         return replace(self, everything_suspended=True, offset=offset + 1)
 
     def next_number(self) -> int:
@@ -84,11 +128,19 @@ class RegisterState:
         return 1 + max((entry.number for entry in self.agreements.values()), default=0)
 
 
+def _held(state: RegisterState, name: str, offset: int) -> RegisterState:
+    life = state.lives.get(name, Life())
+    life = replace(life, held_by=life.held_by | {UNREADABLE})
+    entry = replace(state.agreements[name], standing=_standing(life), since_offset=offset)
+    return replace(state, lives=_with(state.lives, name, life), agreements=_with(state.agreements, name, entry))
+
+
 def _bus(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
-    del offset
     if state.founding is not None:
         return state  # founded once; a second founding changes nothing
-    return replace(state, founding=Founding(fact.body["prefix"], int(fact.body["lanes"]), fact.body["group"]))
+    body = fact.body
+    founding = Founding(body["prefix"], int(body["lanes"]), body["group"], body.get("id", ""))
+    return replace(state, founding=founding, keys=MappingProxyType(first_keys(body, offset)))
 
 
 def _agency(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
@@ -108,28 +160,106 @@ def _connector(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
 
 
 def _agreement(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
-    name = fact.subject_id
-    if fact.action == "activated":
-        entry = AgreementEntry(
-            agreement=name,
-            number=int(fact.body["number"]),
-            revision=fact.body["revision"],
-            document=fact.body["document"],
-            topic=fact.body["topic"],
-            view_schema_id=int(fact.body["view_schema_id"]),
-            standing=Standing.ACTIVE,
-            accepted_revisions=frozenset(fact.body["accepted_revisions"]),
-            consent_basis=fact.body["consent_basis"],
-            epoch=int(fact.body.get("epoch", 1)),
-            since_offset=offset,
-        )
-    else:
-        standing = {"suspended": Standing.SUSPENDED, "resumed": Standing.ACTIVE, "ended": Standing.ENDED}[fact.action]
-        before = state.agreements[name]
-        if before.standing is Standing.ENDED:
-            return state  # what is ended stays ended; a new activation gets a new number
-        entry = replace(before, standing=standing, since_offset=offset)
-    return replace(state, agreements=_with(state.agreements, name, entry))
+    signer = verified(fact, state.keys, state.bus)
+    life = state.lives.get(fact.subject_id, Life())
+    entry = state.agreements.get(fact.subject_id)
+    after = advance(life, _act(state, fact, signer))
+    if fact.action == Action.ACTIVATED and life.proposal is not None:
+        entry = _activated(state, fact, life, offset)
+    state = replace(state, lives=_with(state.lives, fact.subject_id, after))
+    if entry is None:
+        return state
+    standing = _standing(after)
+    if standing is not entry.standing:
+        entry = replace(entry, standing=standing, since_offset=offset)
+    return replace(state, agreements=_with(state.agreements, fact.subject_id, entry))
+
+
+def _act(state: RegisterState, fact: Fact, signer: PublicKey) -> Act:
+    """The step that a fact tells of. Raises NotAllowed for an unknown one; ValueError or KeyError for a broken one."""
+    if fact.action not in list(Action):
+        raise NotAllowed(Refusal.UNKNOWN_ACTION)
+    action = Action(fact.action)
+    texts = [AgreementDocument.model_validate(text) for text in _texts(state, fact, action)]
+    if action is Action.DRAFTED:
+        [*_, text] = texts
+        if (text.id, revision(text)) != (fact.subject_id, fact.body["revision"]):
+            raise NotAllowed(Refusal.REVISION_FALSE)
+    roles = {_role(state, signer, text) for text in texts}
+    return Act(
+        action,
+        int(fact.body["step"]),
+        signer.holder,
+        signer.role if roles <= {signer.role} else None,
+        fact.reason,
+        fact.body.get("revision", ""),
+        fact.body.get("document", {}),
+        due=all(fact.at_ms >= midnight_ms(text.valid.from_, text.timezone) for text in texts),
+    )
+
+
+def _texts(state: RegisterState, fact: Fact, action: Action) -> list[Mapping[str, Any]]:
+    """The texts that a step is about: whoever takes it must have a part in each of them."""
+    life = state.lives.get(fact.subject_id, Life())
+    proposed = [] if life.proposal is None else [life.proposal.document]
+    known = state.agreements.get(fact.subject_id)
+    in_force = [] if known is None else [known.document]
+    if action is Action.DRAFTED:
+        return [*([] if life.ended else in_force), *proposed, fact.body["document"]]
+    return in_force if action in {Action.SUSPENDED, Action.RESUMED, Action.ENDED} else proposed
+
+
+def _role(state: RegisterState, signer: PublicKey, text: AgreementDocument) -> Role | None:
+    dataset = state.datasets.get(text.dataset)
+    return None if dataset is None else role_in(signer, text, dataset.registry, state.agencies)
+
+
+def _activated(state: RegisterState, fact: Fact, life: Life, offset: int) -> AgreementEntry:
+    """The entry of a text that takes effect. Raises NotAllowed for terms that do not follow from text and state."""
+    assert life.proposal is not None
+    name, body = fact.subject_id, fact.body
+    known = None if life.ended else state.agreements.get(name)
+    document = AgreementDocument.model_validate(life.proposal.document)
+    accepted = frozenset(body["accepted_revisions"])
+    topics = Topics("" if state.founding is None else state.founding.prefix, 1)
+    terms = (
+        int(body["number"]) == (state.next_number() if known is None else known.number)
+        and str(body["topic"]).startswith(f"{topics.agency_prefix(document.recipient)}{name}.v")
+        and accepted <= covered(document, known)
+    )
+    if not terms:
+        raise NotAllowed(Refusal.TERMS_FALSE)
+    return AgreementEntry(
+        agreement=name,
+        number=int(body["number"]),
+        revision=life.proposal.revision,
+        document=life.proposal.document,
+        topic=body["topic"],
+        view_schema_id=int(body["view_schema_id"]),
+        standing=Standing.ACTIVE,
+        accepted_revisions=accepted,
+        consent_basis=body["consent_basis"],
+        epoch=int(body.get("epoch", 1)),
+        since_offset=offset,
+    )
+
+
+def covered(document: AgreementDocument, known: AgreementEntry | None) -> frozenset[str]:
+    """The revisions whose consents cover this text: one that is wider than what was in force needs consent anew."""
+    own = frozenset({revision(document)})
+    if known is None or widens(AgreementDocument.model_validate(known.document), document):
+        return own
+    return own | known.accepted_revisions
+
+
+def _standing(life: Life) -> Standing:
+    if life.ended:
+        return Standing.ENDED
+    return Standing.SUSPENDED if life.held_by else Standing.ACTIVE
+
+
+def _key(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
+    return replace(state, keys=MappingProxyType(with_key_fact(state.keys, fact, state.bus, offset)))
 
 
 def _nothing_yet(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
@@ -144,7 +274,7 @@ _APPLY = {
     FactKind.CONNECTOR: _connector,
     FactKind.AGREEMENT: _agreement,
     FactKind.ROUTE: _nothing_yet,
-    FactKind.KEY: _nothing_yet,
+    FactKind.KEY: _key,
 }
 
 

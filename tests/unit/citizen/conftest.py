@@ -1,12 +1,13 @@
 """A register with one agreement of each kind that matters to citizens."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bus.model.fact import Fact, FactKind
-from bus.register.state import RegisterState
+from bus.register.state import AgreementEntry, RegisterState, Standing
 
 BANK, PORTAL, TAX, PARCELS = "address-to-bank", "person-to-portal", "person-to-tax", "parcel-to-tax"
 
@@ -15,8 +16,8 @@ def fact(kind: FactKind, name: str, action: str, body: Mapping[str, Any]) -> Fac
     return Fact(kind, name, action, dict(body), "a test", "a test", 0)
 
 
-def activated(name: str, *, consent: bool, identifier: str = "personal-id", number: int = 1) -> Fact:
-    """An activation with what the consent API reads of a document."""
+def activated(name: str, *, consent: bool, identifier: str = "personal-id", number: int = 1) -> AgreementEntry:
+    """An agreement in force, with what the consent API reads of a document."""
     basis = {"consent": "required", "statutory": None} if consent else {"statutory": "LAW-1", "consent": None}
     document = {
         "title": {"en": f"Title of {name}"},
@@ -27,32 +28,33 @@ def activated(name: str, *, consent: bool, identifier: str = "personal-id", numb
         "dataset": "population.person",
         "fields": [{"name": "full_name", "called": None}, {"name": "birth_date", "called": "is_adult"}],
     }
-    body = {
-        "number": number,
-        "revision": "new",
-        "document": document,
-        "topic": f"agency.{name}",
-        "view_schema_id": 1,
-        "accepted_revisions": ["new", "narrower"],
-        "consent_basis": "CONSENT",
-    }
-    return fact(FactKind.AGREEMENT, name, "activated", body)
+    return AgreementEntry(
+        agreement=name,
+        number=number,
+        revision="new",
+        document=document,
+        topic=f"agency.{name}",
+        view_schema_id=1,
+        standing=Standing.ACTIVE,
+        accepted_revisions=frozenset({"new", "narrower"}),
+        consent_basis="CONSENT",
+        epoch=1,
+        since_offset=0,
+    )
 
 
-def folded(*facts: Fact) -> RegisterState:
-    state = RegisterState()
-    for offset, one in enumerate(facts):
-        state = state.apply(one, offset)
-    return state
+def in_force(state: RegisterState, *entries: AgreementEntry) -> RegisterState:
+    """The state with these agreements as they are, however they came there."""
+    return replace(state, agreements={**state.agreements, **{entry.agreement: entry for entry in entries}})
 
 
 @pytest.fixture
 def state() -> RegisterState:
-    return folded(
-        fact(FactKind.AGENCY, "bank", "enrolled", {"name": {"en": "The Bank"}}),
+    known = RegisterState().apply(fact(FactKind.AGENCY, "bank", "enrolled", {"name": {"en": "The Bank"}}), 0)
+    return in_force(
+        known,
         activated(BANK, consent=True, number=1),
-        activated(PORTAL, consent=True, number=2),
+        replace(activated(PORTAL, consent=True, number=2), standing=Standing.ENDED),
         activated(TAX, consent=False, number=3),
         activated(PARCELS, consent=False, identifier="none", number=4),
-        fact(FactKind.AGREEMENT, PORTAL, "ended", {}),
     )

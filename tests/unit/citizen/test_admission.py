@@ -11,9 +11,8 @@ from bus.consent.covers import refusal
 from bus.consent.fold import NEVER, fold
 from bus.errors import ActsRefused
 from bus.model.consent import Consent, ConsentEvent
-from bus.model.fact import FactKind
-from bus.register.state import RegisterState
-from tests.unit.citizen.conftest import BANK, PARCELS, PORTAL, TAX, activated, fact, folded
+from bus.register.state import RegisterState, Standing
+from tests.unit.citizen.conftest import BANK, PARCELS, PORTAL, TAX, activated, in_force
 
 NOW = 1_772_326_800_000  # 2026-03-01T01:00:00Z
 LATER, EARLIER = "2026-03-01T02:00:00Z", "2026-03-01T00:00:00Z"
@@ -91,7 +90,7 @@ def test_withdraw_is_always_taken(state: RegisterState, agreement: str, changes:
 
 def test_suspended(state: RegisterState) -> None:
     """While an agreement, or everything, is suspended nobody is asked for consent, and everybody may withdraw."""
-    suspended = folded(activated(BANK, consent=True), fact(FactKind.AGREEMENT, BANK, "suspended", {}))
+    suspended = in_force(state, replace(activated(BANK, consent=True), standing=Standing.SUSPENDED))
     for now in (suspended, replace(state, everything_suspended=True)):
         assert refused(now, document())[0].place == "[0].agreement"
         assert len(admitted(now, document(action="WITHDRAW"))) == 1

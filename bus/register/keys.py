@@ -1,0 +1,92 @@
+"""The keys that facts are checked with: how they come and go, and for whom each may speak. Pure.
+
+The first keys stand in the founding fact. The operator adds the first key of an agency; from then on only a key of
+that agency adds another one, so that the operator cannot quietly speak for an agency that has a key.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bus.agreements.document import AgreementDocument
+from bus.model.fact import Fact
+from bus.model.signature import PublicKey, Role
+from bus.register.life import NotAllowed, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """A key as the register knows it. An id is never given twice, not even after the key was revoked."""
+
+    key: PublicKey
+    since_offset: int
+    revoked: bool = False
+
+
+Keys = Mapping[str, KeyEntry]
+
+
+def first_keys(body: Mapping[str, Any], offset: int) -> dict[str, KeyEntry]:
+    """The keys in a founding fact. Raises ValueError or KeyError for what is no key."""
+    keys = [PublicKey.of(one) for one in body.get("keys", ())]
+    return {key.id: KeyEntry(key, offset) for key in keys}
+
+
+def verified(fact: Fact, keys: Keys, bus: str) -> PublicKey:
+    """The key that signed a fact, valid now. Raises NotAllowed."""
+    if fact.signature is None or fact.signing_key is None:
+        raise NotAllowed(Refusal.UNSIGNED)
+    entry = keys.get(fact.signing_key)
+    if entry is None:
+        raise NotAllowed(Refusal.KEY_UNKNOWN)
+    if entry.revoked:
+        raise NotAllowed(Refusal.KEY_REVOKED)
+    if not entry.key.signed(fact, bus):
+        raise NotAllowed(Refusal.SIGNATURE_FALSE)
+    if fact.by != entry.key.holder:
+        raise NotAllowed(Refusal.NAME_FALSE)
+    return entry.key
+
+
+def with_key_fact(keys: Keys, fact: Fact, bus: str, offset: int) -> dict[str, KeyEntry]:
+    """The keys after a fact of kind KEY. Raises NotAllowed; ValueError or KeyError for what is no key."""
+    signer = verified(fact, keys, bus)
+    known = keys.get(fact.subject_id)
+    if fact.action == "added":
+        if known is not None:
+            raise NotAllowed(Refusal.KEY_KNOWN)
+        added = PublicKey.of(fact.body)
+        if added.id != fact.subject_id:
+            raise NotAllowed(Refusal.NAME_FALSE)
+        if not _may_add(signer, added, keys):
+            raise NotAllowed(Refusal.NOT_THEIRS)
+        return {**keys, added.id: KeyEntry(added, offset)}
+    if fact.action != "revoked":
+        raise NotAllowed(Refusal.UNKNOWN_ACTION)
+    if known is None or known.revoked:
+        raise NotAllowed(Refusal.KEY_UNKNOWN)
+    if signer.role is not Role.OPERATOR and signer.agency != known.key.agency:
+        raise NotAllowed(Refusal.NOT_THEIRS)
+    return {**keys, fact.subject_id: replace(known, revoked=True)}
+
+
+def _may_add(signer: PublicKey, added: PublicKey, keys: Keys) -> bool:
+    """An agency's keys come from that agency, but for its first; the operator's from an operator."""
+    if (added.role is Role.OPERATOR) is not (added.agency == ""):
+        return False
+    if signer.role is not Role.OPERATOR:
+        return signer.agency == added.agency
+    has_one = any(entry.key.agency == added.agency and not entry.revoked for entry in keys.values())
+    return added.role is Role.OPERATOR or not has_one
+
+
+def role_in(
+    signer: PublicKey, document: AgreementDocument, registry: str, agencies: Mapping[str, Mapping[str, Any]]
+) -> Role | None:
+    """What a key's holder speaks for in an agreement about a dataset of `registry`; None when it is not theirs."""
+    theirs = {
+        Role.OPERATOR: True,
+        Role.RECIPIENT: signer.agency == document.recipient,
+        Role.REGISTRY: registry in agencies.get(signer.agency, {}).get("registries", ()),
+    }
+    return signer.role if theirs[signer.role] else None

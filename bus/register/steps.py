@@ -1,0 +1,106 @@
+"""Steps as they are wished for, and the signed facts that follow from them. Pure but for the time that is passed in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bus.agreements.document import AgreementDocument, revision
+from bus.errors import StepRefused
+from bus.model.fact import Fact, FactKind
+from bus.model.signature import PublicKey, SigningKey
+from bus.register.life import Action, Life, Refusal
+from bus.register.state import RegisterState, covered
+
+Body = Callable[[RegisterState], dict[str, Any]]
+"""What a fact says beyond its action, given everything that was said before it."""
+
+OF_PROPOSAL = frozenset({Action.SUBMITTED, Action.APPROVED, Action.RETURNED, Action.ACTIVATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A fact that is to be signed with `key` and written."""
+
+    kind: FactKind
+    name: str
+    action: str
+    reason: str
+    key: SigningKey
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a text stands on when it takes effect."""
+
+    topic: str
+    view_schema_id: int
+
+
+def key_added(key: PublicKey, signer: SigningKey, reason: str = "the key's holder takes part") -> Wish:
+    """A key for the register."""
+    return Wish(FactKind.KEY, key.id, "added", reason, signer, lambda _state: key.body())
+
+
+def key_revoked(key: str, signer: SigningKey, reason: str) -> Wish:
+    """A key that counts no more from here on; what it signed before stays."""
+    return Wish(FactKind.KEY, key, "revoked", reason, signer, lambda _state: {})
+
+
+def drafting(document: AgreementDocument, author: SigningKey, reason: str) -> list[Wish]:
+    """A text, proposed and handed to review by its author."""
+    body = {"revision": revision(document), "document": document.model_dump(mode="json", by_alias=True)}
+    drafted = Wish(FactKind.AGREEMENT, document.id, Action.DRAFTED, reason, author, lambda _state: body)
+    return [drafted, step(document.id, Action.SUBMITTED, author, reason)]
+
+
+def step(agreement: str, action: Action, key: SigningKey, reason: str) -> Wish:
+    """A step that says no more than its action, and of which text."""
+
+    def body(state: RegisterState) -> dict[str, Any]:
+        life = state.lives.get(agreement, Life())
+        known = None if life.proposal is None else life.proposal.revision
+        return {"revision": known if action in OF_PROPOSAL else life.in_force}
+
+    return Wish(FactKind.AGREEMENT, agreement, action, reason, key, body)
+
+
+def activation(
+    document: AgreementDocument, ground: Ground, consent_basis: str, operator: SigningKey, reason: str
+) -> Wish:
+    """The step that brings a text into force, with its terms."""
+
+    def body(state: RegisterState) -> dict[str, Any]:
+        ended = state.lives.get(document.id, Life()).ended
+        known = None if ended else state.agreements.get(document.id)
+        return {
+            "number": state.next_number() if known is None else known.number,
+            "revision": revision(document),
+            "topic": ground.topic,
+            "view_schema_id": ground.view_schema_id,
+            "accepted_revisions": sorted(covered(document, known)),
+            "consent_basis": consent_basis,
+            "epoch": 1 if known is None else known.epoch,
+        }
+
+    return Wish(FactKind.AGREEMENT, document.id, Action.ACTIVATED, reason, operator, body)
+
+
+def signed_facts(wishes: Sequence[Wish], state: RegisterState, now_ms: int) -> list[Fact]:
+    """The facts, each judged as the fold will judge it. Raises StepRefused for the first that would be refused."""
+    facts = []
+    for wish in wishes:
+        body = wish.body(state)
+        if wish.kind is FactKind.AGREEMENT:
+            body = {**body, "step": state.lives.get(wish.name, Life()).steps + 1}
+        fact = wish.key.sign(Fact(wish.kind, wish.name, wish.action, body, "", wish.reason, now_ms), state.bus)
+        before, state = state, state.apply(fact, state.offset)
+        if state.refused_count > before.refused_count:
+            raise refused_step(fact, state.refused[-1].refusal)
+        facts.append(fact)
+    return facts
+
+
+def refused_step(fact: Fact, refusal: Refusal) -> StepRefused:
+    """The error that tells a refused fact."""
+    return StepRefused(agreement=fact.subject_id, action=fact.action, refusal=refusal.value)
