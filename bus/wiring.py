@@ -26,7 +26,6 @@ from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
-from bus.register.offices import offices_of
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
 from bus.topics import Topics
@@ -262,10 +261,8 @@ async def enrol_country(registrar: Registrar, country: Country) -> None:
     agencies = load_agencies(country.agencies_file)
     await registrar.enrol_agencies(agencies)
     await registrar.enrol_datasets(datasets.values())
-    offices = offices_of(agencies, registrar.home)
-    await registrar.enrol_keys(offices.keys())
     documents = load_agreements(country.agreements_dir, datasets, agencies, load_legal_bases(country.legal_bases_file))
-    await registrar.enact(documents, datasets, agencies.consent_basis, offices)
+    await registrar.enact(documents, datasets, agencies)
 
 
 def _memory(home: Home) -> Path:

@@ -155,7 +155,7 @@ async def _enrol(settings: Settings) -> dict[str, str]:
     async with registrar_of(settings) as registrar:
         await registrar.enrol_agencies(agencies)
         await registrar.enrol_datasets(known.values())
-        await registrar.activate(documents, known, agencies.consent_basis)
+        await registrar.enact(documents, known, agencies)
     return {document.id: revision(document) for document in documents}
 
 

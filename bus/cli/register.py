@@ -28,7 +28,7 @@ def register() -> None:
 
 
 @register.command("show")
-@click.option("--kind", help="Only facts of this kind: bus, agency, dataset, connector, agreement.")
+@click.option("--kind", help="Only facts of this kind: bus, agency, key, dataset, connector, agreement.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole.")
 def show(*, kind: str | None, as_json: bool) -> None:
     """List the facts in the order in which they took effect."""
@@ -51,12 +51,10 @@ def _name(fact: Fact) -> str:
 def refused() -> None:
     """List the facts that were ignored, and why: forged, told again, or told by somebody who may not."""
     known = asyncio.run(_state())
-    table = Table("offset", "what", "would have", "in the name of", "why it was ignored", box=None)
     why = words_of("en")["refusals"]
     for one in known.refused:
-        what = f"{one.fact.kind.value} {one.fact.subject_id}"
-        table.add_row(str(one.offset), what, one.fact.action, one.fact.by, why[one.refusal.value])
-    Console().print(table)
+        told = f"{one.fact.action} in the name of {one.fact.by}: {why[one.refusal.value]}"
+        click.echo(f"{one.offset:>6}  {_name(one.fact)}  {told}")
     click.echo(f"{known.refused_count} facts were ignored", err=True)
 
 

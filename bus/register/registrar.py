@@ -27,7 +27,7 @@ from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
 from bus.register.life import Action, Life, Refusal, Stage
 from bus.register.log import Register, RegisterWriter
-from bus.register.offices import Offices, operator_key
+from bus.register.offices import offices_of, operator_key
 from bus.register.state import RegisterState
 from bus.register.steps import Ground, Wish, activation, drafting, key_added, refused_step, signed_facts, step
 from bus.topics import Topics, TopicSpec
@@ -174,16 +174,14 @@ class Registrar:
         return len(wishes)
 
     async def enact(
-        self,
-        documents: Iterable[AgreementDocument],
-        datasets: Mapping[str, Dataset],
-        consent_basis: str,
-        offices: Offices,
+        self, documents: Iterable[AgreementDocument], datasets: Mapping[str, Dataset], agencies: Agencies
     ) -> list[str]:
-        """Take agreements through their whole life, signed by the offices; returns the names that were new or changed.
+        """Take agreements through their whole life, signed by offices of this home; returns the new and changed ones.
 
         A text that is in force already, be it suspended or ended, or that is on its way, stays as it is.
         """
+        offices = offices_of(agencies, self.home)
+        await self.enrol_keys(offices.keys())
         state = await self.state()
         owners = {name: agency for agency, body in state.agencies.items() for name in body.get("registries", ())}
         changed = [document for document in documents if _is_new(document, state)]
@@ -196,7 +194,7 @@ class Registrar:
             wishes += [
                 step(document.id, Action.APPROVED, one, "as the country's files say") for one in (registry, recipient)
             ]
-            wishes.append(activation(document, ground, consent_basis, self._operator, "approved by both sides"))
+            wishes.append(activation(document, ground, agencies.consent_basis, self._operator, "approved by both"))
         await self.sign(wishes)
         return [document.id for document in changed]
 

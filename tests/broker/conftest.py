@@ -28,7 +28,6 @@ from bus.model.key import RecordKey, lane_of
 from bus.model.record import Incoming, Outgoing
 from bus.platform.home import Home
 from bus.platform.processes import Supervisor
-from bus.register.offices import offices_of
 from bus.register.registrar import Grounds, Registrar
 from bus.settings import Settings
 from bus.topics import Topics
@@ -74,9 +73,9 @@ class SmallBus:
     async def activate(self, *names: str) -> None:
         """Agreements of the pretend country, or changed ones put into `documents`."""
         listed = [self.documents[name] for name in names]
-        offices = offices_of(self.agencies, self.registrar.home)
-        await self.registrar.enrol_keys(offices.keys())
-        await self.registrar.enact(listed, self.datasets, self.agencies.consent_basis, offices)
+        if not (await self.registrar.state()).agencies:
+            await self.registrar.enrol_agencies(self.agencies)
+        await self.registrar.enact(listed, self.datasets, self.agencies)
 
     async def route(self, instance: str = "route") -> None:
         """Start a router as its own process."""
@@ -258,7 +257,6 @@ async def small_bus(
         datasets = load_datasets(ROOT / "schemas/changes")
         documents = load_agreements(ROOT / "seeds/agreements", datasets, agencies)
         await registrar.enrol_datasets([datasets[PERSON]])
-        await registrar.enrol_agencies(agencies)
         by_name = {document.id: document for document in documents}
         yield SmallBus(kafka, settings, supervisor, client, registrar, messages, datasets, agencies, by_name, writer)
     finally:
