@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from bus.citizen.client import ConsentClient
 from bus.model.consent import ConsentAction, GivenBy
@@ -75,7 +75,7 @@ def show(subject: str, lang: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     elif found:
-        Console().print(_table(found, lang))
+        _print(found, lang)
     else:
         click.echo("No agreement shares anything about people.")
 
@@ -105,22 +105,28 @@ def _document(action: ConsentAction, *, given_by: str, proof: str | None, **word
     }
 
 
-def _table(found: list[dict[str, Any]], lang: str) -> Table:
-    table = Table("agreement", "recipient", "what for", "standing", "since", box=None, header_style="bold")
-    colours = {"consented": "green", "by-law": "cyan"}
-    for one in found:
-        given = one["given"] or {}
-        until = f" until {given['valid_until']}" if given.get("valid_until") else ""
-        colour = colours.get(one["standing"], "yellow")
-        suspended = "" if one["agreement_standing"] == "active" else f" (the agreement is {one['agreement_standing']})"
-        table.add_row(
-            f"{one['agreement']}\n[dim]{_text(one['title'], lang)}[/]",
-            _text(one["recipient"]["name"], lang) or one["recipient"]["id"],
-            _text(one["purpose"]["text"], lang),
-            f"[{colour}]{one['words']}[/]{suspended}",
-            (given.get("at") or one["withdrawn_at"] or "") + until,
-        )
-    return table
+def _print(found: list[dict[str, Any]], lang: str) -> None:
+    """What a person may decide about first, then what the law decides; a few lines each, never cut."""
+    console = Console(highlight=False)
+    decidable = [one for one in found if one["standing"] != "by-law"]
+    lawful = [one for one in found if one["standing"] == "by-law"]
+    for title, listed in (("By consent", decidable), ("By law; consent is not asked for", lawful)):
+        if listed:
+            console.print(f"[bold]{title}[/]")
+        for one in listed:
+            recipient = _text(one["recipient"]["name"], lang) or one["recipient"]["id"]
+            console.print(Padding(f"[bold]{one['agreement']}[/]  {recipient}: {_text(one['title'], lang)}", (0, 2)))
+            console.print(Padding(_standing(one), (0, 4)))
+
+
+def _standing(one: dict[str, Any]) -> str:
+    given = one["given"] or {}
+    when = given.get("at") or one["withdrawn_at"]
+    since = f" Since {when}." if when else ""
+    until = f" Until {given['valid_until']}." if given.get("valid_until") else ""
+    suspended = "" if one["agreement_standing"] == "active" else f" The agreement is {one['agreement_standing']}."
+    colour = {"consented": "green", "by-law": "dim"}.get(one["standing"], "yellow")
+    return f"[{colour}]{one['words']}[/]{since}{until}{suspended}"
 
 
 def _text(words: Mapping[str, str], lang: str) -> str:
