@@ -10,16 +10,15 @@ from typing import Any
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import decode
 from bus.avro.frame import unframe
+from bus.deliver.arrival import words_of
 from bus.deliver.recipients import Flow
 from bus.errors import TopicForbidden
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader, TopicAuthorizationFailedError
-from bus.model.reasons import Reason
 from bus.model.record import Incoming
 
 POLL_MS = 500
-UNNAMED = "The record is no longer shared; its copy is to be deleted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +126,6 @@ async def _seen(record: Incoming, agreement: str, client: SchemaRegistryClient) 
         key=(record.key or b"").decode("utf-8", "replace"),
         fields=fields,
         reason=reason,
-        words=_words(reason) if fields is None else None,
+        words=words_of(reason) if fields is None else None,
         headers={name: value.decode("utf-8", "replace") for name, value in record.headers},
     )
-
-
-def _words(code: str | None) -> str:
-    known = {reason.value: reason.meaning for reason in Reason}
-    return known.get(code or "", UNNAMED)

@@ -62,7 +62,7 @@ class Reader:
     async def poll(self, timeout_ms: int, *, max_records: int | None = None) -> list[Incoming]:
         """Wait up to `timeout_ms` for records of any place; each partition's records are in order."""
         found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
-        return [_incoming(record) for records in found.values() for record in records]
+        return [incoming(record) for records in found.values() for record in records]
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the newest record that this reader may see, asked of the broker now."""
@@ -178,7 +178,8 @@ class LogWriter:
             raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
 
 
-def _incoming(record: Any) -> Incoming:
+def incoming(record: Any) -> Incoming:
+    """A record of the client as ours."""
     return Incoming(
         record.topic,
         record.partition,
@@ -190,4 +191,13 @@ def _incoming(record: Any) -> Incoming:
     )
 
 
-__all__ = ["FETCH_WAIT_MS", "KafkaError", "LogReader", "LogWriter", "Place", "Reader", "TopicAuthorizationFailedError"]
+__all__ = [
+    "FETCH_WAIT_MS",
+    "KafkaError",
+    "LogReader",
+    "LogWriter",
+    "Place",
+    "Reader",
+    "TopicAuthorizationFailedError",
+    "incoming",
+]

@@ -1,0 +1,175 @@
+"""Reading topics as one member of a consumer group, committed records only, acknowledged by the reader itself.
+
+With every acknowledged offset goes, as its metadata, since when the reader can have missed no tombstone: the time at
+which it last stood at the end of the partition, or began at its beginning.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
+from aiokafka.structs import OffsetAndMetadata
+
+from bus.clock import monotonic, now_ms
+from bus.errors import AwayTooLong, KafkaUnreachable
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import FETCH_WAIT_MS, Place, incoming
+from bus.model.record import Incoming
+from bus.topics import DAY_MS, LONGEST_ABSENCE_MS
+
+COMMIT_SECONDS = 1.0
+STILL_HERE_SECONDS = 60.0
+"""How often a reader that has nothing to read writes down that it stands at the end."""
+
+Begin = Callable[[Iterable[Place]], Awaitable[Mapping[Place, int]]]
+"""Where the reader's own store has come to in these places; what it leaves out begins where the group stands."""
+
+
+class GroupReader:
+    """One member of `group`. What `poll` gave counts as read when `done` was called, and comes again otherwise."""
+
+    def __init__(self, access: KafkaAccess, group: str, topics: Iterable[str], begin: Begin | None = None) -> None:
+        self._access = access
+        self._group = group
+        self._topics = list(topics)
+        self._begin = begin
+        self._since: dict[Place, int] = {}
+        self._given: dict[Place, int] = {}
+        self._done: dict[Place, int] = {}
+        self._committed_at = monotonic()
+        self._settled = False
+        self._failure: BaseException | None = None
+        self._consumer = AIOKafkaConsumer(
+            **access.for_aiokafka(),
+            group_id=group,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
+
+    async def start(self) -> None:
+        """Join the group. Raises KafkaUnreachable."""
+        try:
+            await self._consumer.start()
+        except KafkaConnectionError as error:
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+        self._consumer.subscribe(self._topics, listener=_Listener(self))
+
+    async def stop(self) -> None:
+        """Write down what is done, and leave the group."""
+        try:
+            await self._commit(self._done)
+        finally:
+            await self._consumer.stop()
+
+    async def poll(self, timeout_ms: int, max_records: int) -> list[Incoming]:
+        """Records of the places that this member has now, in order within each; none when the time is over.
+
+        Raises AwayTooLong when tombstones may be gone that were written since the group last read a place.
+        """
+        found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        if self._failure is not None:
+            raise self._failure
+        if not self._settled:  # the client reads before it tells what it was given; `taken` seeks all of it
+            return []
+        records = [incoming(record) for listed in found.values() for record in listed]
+        self._given = {Place(one.topic, one.partition): one.offset + 1 for one in records}
+        return records
+
+    async def done(self) -> None:
+        """What the last poll gave has been dealt with."""
+        mine = self._consumer.assignment()
+        self._done |= {place: offset for place, offset in self._given.items() if TopicPartition(*place) in mine}
+        self._given = {}
+        for place in [Place(one.topic, one.partition) for one in mine]:
+            if await self._at_end(place):
+                self._since[place] = now_ms()
+        elapsed = monotonic() - self._committed_at
+        if elapsed >= STILL_HERE_SECONDS:
+            await self._commit({place: self._done.get(place, -1) for place in self._since})
+        elif self._done and elapsed >= COMMIT_SECONDS:
+            await self._commit(self._done)
+
+    async def _at_end(self, place: Place) -> bool:
+        """As far as the broker has said; everything given is done when this is asked."""
+        partition = TopicPartition(*place)
+        try:
+            end = self._consumer.last_stable_offset(partition)
+            return end is not None and end >= 0 and await self._consumer.position(partition) >= end
+        except IllegalStateError:  # taken away meanwhile
+            return False
+
+    async def _commit(self, offsets: Mapping[Place, int]) -> None:
+        """Write offsets (-1: the one where the place stands) with the times of their places."""
+        listed: dict[TopicPartition, OffsetAndMetadata] = {}
+        for place, offset in offsets.items():
+            partition = TopicPartition(*place)
+            if partition in self._consumer.assignment():
+                where = offset if offset >= 0 else await self._consumer.position(partition)
+                listed[partition] = OffsetAndMetadata(where, str(self._since.get(place, now_ms())))
+        self._done, self._committed_at = {}, monotonic()
+        if listed:
+            try:
+                await self._consumer.commit(listed)
+            except (CommitFailedError, IllegalStateError):
+                return  # the places went to another member, who reads them again from where they stand
+
+    async def taken(self, places: list[Place]) -> None:
+        """These places are this member's now: check how long nobody read them, and begin where the store stands."""
+        try:
+            stood = await self._stood() if places else {}
+            begins = await self._begin(places) if self._begin and places else {}
+            now = now_ms()
+            for place in places:
+                offset, since = stood.get(place, (0, None))
+                offset = begins.get(place, offset)
+                self._since[place] = self._within_reach(place, now if since is None or not offset else since, now)
+                self._consumer.seek(TopicPartition(*place), offset)
+            self._settled = True
+        except Exception as error:  # noqa: BLE001 - raised by the next poll: the client would only log it here
+            self._failure = error
+
+    def _within_reach(self, place: Place, since: int, now: int) -> int:
+        if now - since > LONGEST_ABSENCE_MS:
+            raise AwayTooLong(group=self._group, topic=place.topic, days=(now - since) // DAY_MS)
+        return since
+
+    async def left(self) -> None:
+        """The places are about to be dealt out anew."""
+        self._settled = False
+        await self._commit(self._done)
+        self._since, self._given = {}, {}
+
+    async def _stood(self) -> dict[Place, tuple[int, int | None]]:
+        """Where the group stands, and since when it has missed nothing; None for a place that another tool has set."""
+        admin = AIOKafkaAdminClient(**self._access.for_aiokafka())
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self._group)
+        finally:
+            await admin.close()
+        return {
+            Place(partition.topic, partition.partition): (stood.offset, _time(stood.metadata))
+            for partition, stood in found.items()
+            if stood.offset >= 0
+        }
+
+
+def _time(metadata: str) -> int | None:
+    return int(metadata) if metadata.isascii() and metadata.isdigit() else None
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, reader: GroupReader) -> None:
+        self._reader = reader
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        if revoked:
+            await self._reader.left()
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        await asyncio.shield(self._reader.taken([Place(one.topic, one.partition) for one in sorted(assigned)]))
