@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from bus import clock
 from bus.deliver.arrival import Arrival, Erasure, Release
@@ -99,17 +98,12 @@ async def test_what_was_not_done_comes_again(bank: SmallBus) -> None:
     assert len(again) == len(PEOPLE)
 
 
-async def test_away_for_too_long(bank: SmallBus) -> None:
+async def test_away_for_too_long(bank: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A group that stood at its end longer ago than tombstones are kept is stopped before it reads on."""
-    await first(bank, len(PEOPLE))
-    topic, group = bank.agency_topic(BANK), f"{bank.topics.agency_prefix(AGENCY)}copy"
-    long_ago = str(clock.now_ms() - 31 * DAY_MS)
-    consumer = Consumer(bank.access.for_confluent() | {"group.id": group})
-    try:
-        stood = [TopicPartition(topic, lane, 1, metadata=long_ago) for lane in range(bank.settings.lanes)]
-        consumer.commit(offsets=stood, asynchronous=False)
-    finally:
-        consumer.close()
+    with monkeypatch.context() as earlier:
+        earlier.setattr("bus.kafka.group.now_ms", lambda: clock.now_ms() - 31 * DAY_MS)
+        await first(bank, len(PEOPLE))
+    await withdraw(bank, PEOPLE[0])
     with pytest.raises(AwayTooLong, match="31 days"):
         await first(bank, 1)
 
