@@ -67,9 +67,13 @@ class Load:
         """So many more changes at once; with these values."""
         self._waiting += [await self._change(**changes) for _ in range(count)]
 
-    async def add_people(self, subjects: Sequence[str]) -> None:
+    async def add_people(self, subjects: Sequence[str], **changes: Any) -> None:
         """One change of each of these people, who need not be among those that the load is about."""
-        self._waiting += [await self._change(subject) for subject in subjects]
+        self._waiting += [await self._change(subject, **changes) for subject in subjects]
+
+    def delete(self, subject: str) -> None:
+        """A deletion at the source."""
+        self._waiting.append(self._bus.change(PERSON, subject, None))
 
     async def passed(self, count: int = 20) -> None:
         """Wait until that many more changes have been written."""

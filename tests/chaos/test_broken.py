@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.chaos.broken import WAYS
-from tests.chaos.bus import LANES, Chaos
+from tests.chaos.bus import LANES, Chaos, set_topic
 from tests.chaos.load import TAX, Load
 from tests.chaos.notes import CommitFault, Phase
 from tests.chaos.routers import until
-from tests.chaos.test_trouble import SMALLEST_REFUSED, limit_messages
+from tests.chaos.test_trouble import SMALLEST_REFUSED
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -71,7 +71,7 @@ QUICK = {"position-first", "consents-late", "outcome-guessed"}
 async def test_the_checker_sees_it(chaos: Chaos, way: str) -> None:
     """A router with one guarantee taken out must be found out; two owners alone, with the fence, do no harm."""
     case, router = CASES[way], chaos.router(broken=way)
-    limit_messages(chaos, chaos.bus.agency_topic(TAX), SMALLEST_REFUSED)
+    set_topic(chaos, chaos.bus.agency_topic(TAX), {"max.message.bytes": SMALLEST_REFUSED})
     await router.start()
     await router.serving(LANES)
     async with Load(chaos.bus, people=20, rate=200) as load:

@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bus.kafka.log import LogWriter
 from bus.model.consent import ConsentAction
 from bus.model.record import Outgoing
 from bus.wiring import environment
-from tests.chaos.bus import LANES, Chaos
+from tests.chaos.bus import LANES, Chaos, set_topic
 from tests.chaos.load import BANK, TAX, Load
 from tests.chaos.notes import CommitFault
 from tests.chaos.routers import ROOT, until
@@ -30,7 +29,7 @@ BURST = 100
 async def test_trouble_of_every_kind(chaos: Chaos) -> None:
     """Under lost answers, lost commits, refused records, wrong clocks, poison and a burst, everything stays whole."""
     log, router = FaultLog(), chaos.router()
-    limit_messages(chaos, chaos.bus.agency_topic(TAX), SMALLEST_REFUSED)
+    set_topic(chaos, chaos.bus.agency_topic(TAX), {"max.message.bytes": SMALLEST_REFUSED})
     await router.start()
     await router.serving(LANES)
     async with Load(chaos.bus) as load:
@@ -59,15 +58,6 @@ async def test_trouble_of_every_kind(chaos: Chaos) -> None:
     print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
     assert verdict.clean, verdict
     assert len(evidence.dead) == 3
-
-
-def limit_messages(chaos: Chaos, topic: str, most: int) -> None:
-    """Let the broker refuse what is larger."""
-    entry = ConfigEntry("max.message.bytes", str(most), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient(chaos.bus.access.for_confluent() | {"log_level": 2})  # lives until the answers are there
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result()
 
 
 async def kill_a_writer_of_consents(chaos: Chaos, load: Load) -> None:
