@@ -384,6 +384,14 @@ class ManifestWrong(BusError):
     exit_code = 2
 
 
+class ConnectorFolderWrong(BusError):
+    """A folder was named as a connector, and cannot be loaded as one."""
+
+    message = "{folder} is no connector: {reason}"
+    remedy = "`bus connector new` writes a folder that is one; its manifest.yaml and source.py show the form."
+    exit_code = 2
+
+
 class ConnectorSettingMissing(BusError):
     """The settings of a connector lack something its source needs."""
 

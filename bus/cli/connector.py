@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bus.cli import joining
 from bus.settings import Settings
 
 
@@ -16,14 +17,19 @@ def connector() -> None:
     """Connectors publish what happens in a registry; each is a folder with a manifest and a source."""
 
 
+for joining_command in (joining.new, joining.discover, joining.spec_, joining.check):
+    connector.add_command(joining_command)
+
+
 @connector.command("list")
 def list_() -> None:
-    """Name every connector that is installed, with its kind and the datasets that it publishes."""
-    from bus.connect.process import names, source_class  # noqa: PLC0415 - keeps `bus --help` quick
+    """Name every connector that is installed or known here, with its kind and the datasets that it publishes."""
+    from bus.connect.process import class_here, names_here  # noqa: PLC0415 - keeps `bus --help` quick
 
+    settings = Settings()
     table = Table("connector", "kind", "datasets")
-    for name in names():
-        manifest = source_class(name).manifest
+    for name in names_here(settings):
+        manifest = class_here(name, settings).manifest
         table.add_row(name, manifest.kind, ", ".join(manifest.datasets))
     Console().print(table)
 
@@ -56,9 +62,10 @@ def status(*, as_json: bool) -> None:
 
 
 @connector.command()
-@click.argument("name")
+@click.argument("name", metavar="NAME|FOLDER")
 def run(name: str) -> None:
-    """Run connector NAME in this process until Ctrl-C; its settings lie in BUS_HOME/connectors/NAME.json."""
+    """Run a connector in this process until Ctrl-C; its settings lie in BUS_HOME/connectors/NAME.json."""
     from bus.connect.process import run as serve  # noqa: PLC0415 - keeps `bus --help` quick
 
-    serve(name, Settings())
+    settings = Settings()
+    serve(joining.located(name, settings)[0], settings)

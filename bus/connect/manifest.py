@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -20,14 +21,16 @@ class FieldRule(_Strict):
     """How one field of a dataset is made: from a column, a constant, or a record of further fields.
 
     `codes` translates the registry's codes, and a code that is not listed is an error of the row. `date_format` is for
-    dates and times that come as text (strptime); `split` makes an array of a text. `fields` makes a nested record,
-    which is null when all of its columns are. Empty text counts as absent unless `keep_empty`.
+    dates and times that come as text (strptime); `time_zone` (`UTC`, `Europe/Paris`) is that of times without offset.
+    `split` makes an array of a text. `fields` makes a nested record, which is null when all of its columns are. Empty
+    text counts as absent unless `keep_empty`.
     """
 
     column: str | None = None
     constant: Any = None
     codes: dict[Code, Code | None] | None = None
     date_format: str | None = None
+    time_zone: str | None = None
     split: str | None = None
     keep_empty: bool = False
     fields: "dict[str, Rule] | None" = None
@@ -37,6 +40,8 @@ class FieldRule(_Strict):
         given = [name for name in ("column", "constant", "fields") if name in self.model_fields_set]
         if len(given) != 1:
             raise ValueError("give exactly one of column, constant and fields")
+        if self.time_zone is not None:
+            _known_zone(self.time_zone)
         return self
 
 
@@ -111,6 +116,13 @@ class Manifest(_Strict):
         if self.feed and (lacking := sorted(self.datasets.keys() - self.feed.pages.keys())):
             raise ValueError(f"feed.pages lacks {', '.join(lacking)}")
         return self
+
+
+def _known_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"there is no time zone {name}") from None
 
 
 def full_rule(rule: Rule) -> FieldRule:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bus.avro.datasets import Dataset
 from bus.connect.manifest import DatasetRule, FieldRule, full_rule
@@ -139,7 +140,9 @@ def _converter(rule: FieldRule, kind: Any) -> Callable[[Any], Any]:
     if logical == "date":
         return lambda value: _days(value, rule.date_format)
     if logical in ("timestamp-millis", "timestamp-micros"):
-        return lambda value: _ticks(value, rule.date_format, 1000 if logical == "timestamp-millis" else 1_000_000)
+        zone = ZoneInfo(rule.time_zone) if rule.time_zone else None
+        per_second = 1000 if logical == "timestamp-millis" else 1_000_000
+        return lambda value: _ticks(value, rule.date_format, zone, per_second)
     return _PLAIN.get(kind if isinstance(kind, str) else kind["type"], lambda value: value)
 
 
@@ -177,9 +180,11 @@ def _days(value: Any, form: str | None) -> int:
     return value.toordinal() - _EPOCH
 
 
-def _ticks(value: Any, form: str | None, per_second: int) -> int:
+def _ticks(value: Any, form: str | None, zone: ZoneInfo | None, per_second: int) -> int:
     if isinstance(value, str):
         value = datetime.strptime(value, form) if form else datetime.fromisoformat(value)  # noqa: DTZ007 - checked below
+    if isinstance(value, datetime) and value.tzinfo is None and zone is not None:
+        value = value.replace(tzinfo=zone)
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise RowUnfit("is not a time with an offset from UTC")
     return round(value.timestamp() * per_second)

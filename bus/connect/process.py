@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bus.clock import monotonic
+from bus.connect.folder import load_folder, remembered, remembered_names
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.runner import Reach, Runner
@@ -46,9 +47,30 @@ def source_class(name: str) -> Any:
     raise NotFound(kind="connector", name=name, known=", ".join(names()) or "none")
 
 
+def names_here(settings: Settings) -> list[str]:
+    """Every connector that is installed, or whose folder this home remembers."""
+    return sorted({*names(), *remembered_names(settings.home_path)})
+
+
+def class_here(name: str, settings: Settings) -> Any:
+    """The source class of a connector of this home: of its folder, where one is remembered, else the installed one.
+
+    Raises NotFound, ConnectorFolderWrong.
+    """
+    folder = remembered(settings.home_path, name)
+    if folder is not None:
+        return load_folder(folder)
+    if name not in names():
+        raise NotFound(kind="connector", name=name, known=", ".join(names_here(settings)) or "none")
+    return source_class(name)
+
+
 def make_source(name: str, settings: Settings) -> tuple[Source, Manifest]:
-    """A connector's source with its settings, and its manifest. Raises NotFound, ConnectorSettingMissing."""
-    found = source_class(name)
+    """A connector's source with its settings, and its manifest.
+
+    Raises NotFound, ConnectorFolderWrong, ConnectorSettingMissing.
+    """
+    found = class_here(name, settings)
     source: Source = found(Place(name, settings.prefix, source_settings(name, settings)))
     manifest: Manifest = found.manifest
     return source, manifest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic
-from bus.connect.process import make_source, names, reach_of, settings_file
+from bus.connect.process import make_source, names_here, reach_of, settings_file
 from bus.connect.runner import read_standings
 from bus.connect.source import Position, Source
 from bus.connect.standing import Standing
@@ -38,7 +38,7 @@ class ConnectorStatus:
 
 async def statuses(settings: Settings) -> list[ConnectorStatus]:
     """Every connector that has settings in this home; waits a moment for those that are about to catch up."""
-    here = [name for name in names() if settings_file(name, settings).exists()]
+    here = [name for name in names_here(settings) if settings_file(name, settings).exists()]
     asked = await asyncio.gather(*(_head(name, settings) for name in here))
     deadline = monotonic() + PATIENCE_SECONDS
     while True:

@@ -30,6 +30,11 @@ RECENT_KEPT = 32
 VISIBLE_PAUSE_SECONDS = 0.02
 
 
+def slot_name(place: Place) -> str:
+    """How a connector's replication slot and publication are called."""
+    return f"bus_{place.prefix}{place.connector}".replace(".", "_").replace("-", "_")[:63]
+
+
 class PostgresSource:
     """A database followed by logical replication. Setting: `dsn`. A subclass names its manifest.
 
@@ -44,7 +49,7 @@ class PostgresSource:
     def __init__(self, place: Place) -> None:
         self._connector = place.connector
         self._dsn = place.setting("dsn")
-        self._slot = f"bus_{place.prefix}{place.connector}".replace(".", "_").replace("-", "_")[:63]
+        self._slot = slot_name(place)
         self._tables: dict[str, Table] = {}
         self._datasets: dict[tuple[str, str], str] = {}
         self._connection: Connection | None = None

@@ -1,0 +1,162 @@
+"""`bus connector new|discover|spec|check`: how a registry comes to its connector."""
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bus.connect.discover import SETTINGS
+from bus.connect.draft import Draft, Wish, draft
+from bus.connect.findings import Finding, Weight, exit_code
+from bus.connect.folder import is_folder, load_folder, remember, remembered
+from bus.connect.place import Place
+from bus.connect.process import class_here, source_settings
+from bus.connect.spec import spec
+from bus.errors import ConnectorSettingMissing, WrongUse
+from bus.platform.home import Home
+from bus.register.registrar import ConnectorEntry, keep_settings
+from bus.settings import Settings
+
+_STYLE = {Weight.GOOD: "green", Weight.WARNING: "yellow", Weight.ERROR: "red"}
+
+
+def source_options(command: Any) -> Any:
+    """The options by which a source is named that has no connector yet."""
+    options = (
+        click.option("--kind", type=click.Choice(sorted(SETTINGS)), help="How the source is read."),
+        click.option("--registry", help="The registry whose datasets it publishes; by default the connector's name."),
+        click.option("--dsn", help="postgres: postgresql://user:password@host:port/database."),
+        click.option("--url", help="feed: address of the service."),
+        click.option("--token", help="feed: its bearer token."),
+        click.option("--drops", metavar="FOLDER", help="files: the folder into which the registry drops its files."),
+        click.option("--feed-path", default="/feed", show_default=True, help="feed: where its entries are asked for."),
+        click.option(
+            "--table", "tables", multiple=True, help="Only this table or file stem; for a feed KIND=/path of its page."
+        ),
+        click.option("--key", multiple=True, help="A column that tells rows apart, where the source doesn't say it."),
+        click.option("--subject", "subjects", multiple=True, help="A column with the personal id of whom rows are."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("name")
+@source_options
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to write it; by default ./NAME.")
+def new(name: str, folder: Path | None, **words: Any) -> None:
+    """Write the folder of a new connector, from what its source holds.
+
+    What is not given as an option is asked for. The settings of the source, its password among them, go to
+    BUS_HOME/connectors/NAME.json and not into the folder.
+    """
+    from bus.connect.scaffold import write  # noqa: PLC0415 - keeps `bus --help` quick
+
+    wish = _wish(name, **words)
+    found = asyncio.run(draft(wish))
+    target = folder or Path(name)
+    for path in write(found.plan, target):
+        click.echo(f"wrote {path}")
+    settings = Settings()
+    keep_settings(Home.from_settings(settings), ConnectorEntry(name, wish.registry, wish.settings))
+    remember(settings.home_path, name, target)
+    _tell(found)
+    click.echo(f"next: `bus connector check {name}`, then `bus connector register {name}`")
+
+
+@click.command()
+@source_options
+def discover(**words: Any) -> None:
+    """Show what a source holds as datasets that could be: schemas, with every guess marked, on stdout."""
+    found = asyncio.run(draft(_wish("discovered", **words)))
+    shown = [
+        {"dataset": one.dataset, "origin": one.origin, "fields": one.rules, "schema": one.schema}
+        for one in found.plan.proposals
+    ]
+    click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
+    for line in found.left_out:
+        click.echo(f"left out: {line}", err=True)
+
+
+@click.command("spec")
+@click.argument("connector", metavar="NAME|FOLDER")
+def spec_(connector: str) -> None:
+    """Print which settings the connector's source takes, as a JSON Schema."""
+    _, found, _ = located(connector, Settings())
+    click.echo(json.dumps(spec(found.manifest, found), ensure_ascii=False, indent=2))
+
+
+@click.command()
+@click.argument("connector", metavar="NAME|FOLDER")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list alone.")
+def check(connector: str, *, as_json: bool) -> None:
+    """Look whether the connector could run: settings, reach, rights, log, tables, clocks, schemas. Changes nothing.
+
+    Ends with 0 when all is good, 1 with warnings, 2 when it cannot run.
+    """
+    from bus.connect.check import check as look  # noqa: PLC0415 - keeps `bus --help` quick
+
+    settings = Settings()
+    name, found, folder = located(connector, settings)
+    findings = asyncio.run(look(found, Place(name, settings.prefix, _known_settings(name, settings)), folder))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in findings], ensure_ascii=False, indent=2))
+    else:
+        show(findings)
+    raise SystemExit(exit_code(findings))
+
+
+def located(connector: str, settings: Settings) -> tuple[str, Any, Path | None]:
+    """A connector's name, its source class, and its folder where it is one; this home remembers where that lies."""
+    if is_folder(connector):
+        folder = Path(connector)
+        found = load_folder(folder)
+        remember(settings.home_path, found.manifest.name, folder)
+        return found.manifest.name, found, folder
+    return connector, class_here(connector, settings), remembered(settings.home_path, connector)
+
+
+def show(findings: list[Finding]) -> None:
+    """Print findings, the good ones too: what was looked at counts as much as what is wrong."""
+    console = Console(highlight=False, soft_wrap=True)
+    for one in findings:
+        console.print(f"[{_STYLE[one.weight]}]{one.weight.value:8}[/]", end="")
+        console.print(one.what, markup=False)
+        if one.remedy:
+            console.print(f"          remedy: {one.remedy}", markup=False)
+
+
+def _known_settings(name: str, settings: Settings) -> dict[str, str]:
+    try:
+        return source_settings(name, settings)
+    except ConnectorSettingMissing:
+        return {}  # the check says which are missing
+
+
+def _wish(name: str, *, kind: str | None, registry: str | None, drops: str | None, **words: Any) -> Wish:
+    """What was said, and what is asked for where it wasn't."""
+    chosen = kind or click.prompt("How is the source read?", type=click.Choice(sorted(SETTINGS)))
+    given = {"dsn": words.pop("dsn"), "url": words.pop("url"), "token": words.pop("token"), "folder": drops}
+    settings = {one: given[one] or click.prompt(one, hide_input=one in {"dsn", "token"}) for one in SETTINGS[chosen]}
+    if chosen == "feed" and not words["tables"]:
+        words["tables"] = (click.prompt("One kind of entry and the path of its page, as person=/people"),)
+    return Wish(name, registry or _registry(name), chosen, settings, **words)
+
+
+def _registry(name: str) -> str:
+    plain = name.replace("-", "")
+    if not plain.isascii() or not plain.isalnum() or not plain[0].isalpha() or plain != plain.lower():
+        raise WrongUse(what=f"{name} is no name", instead="Use lower-case letters, digits and hyphens.")
+    return plain
+
+
+def _tell(found: Draft) -> None:
+    for line in found.left_out:
+        click.echo(f"left out: {line}")
+    for one in found.plan.proposals:
+        click.echo(f"{one.origin} → {one.dataset}: {len(one.rules)} fields, {len(one.guesses)} guesses to confirm")

@@ -1,0 +1,99 @@
+"""Whether a connector could run: its settings, its source, its manifest against source and schema. Changes nothing."""
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bus.avro.datasets import Dataset, load_datasets
+from bus.connect.findings import Finding, clock, error, good, warning
+from bus.connect.folder import SCHEMAS
+from bus.connect.manifest import Manifest
+from bus.connect.mapping import Mapper
+from bus.connect.place import Place
+from bus.connect.postgres.check import check_postgres
+from bus.connect.propose import guesses
+from bus.connect.spec import spec, without_secrets
+from bus.errors import BusError
+
+TIMEOUT_SECONDS = 5.0
+
+
+async def check(found: Any, place: Place, folder: Path | None = None) -> list[Finding]:
+    """Every finding about a source class with these settings; with a folder, about its schemas too."""
+    manifest: Manifest = found.manifest
+    findings = _settings(found, place)
+    if folder is not None:
+        findings += check_schemas(manifest, folder)
+    if not any(finding.remedy for finding in findings[:1]):
+        findings += await _source(found, manifest, place)
+    return [
+        Finding(one.weight, without_secrets(one.what, place.settings), without_secrets(one.remedy, place.settings))
+        for one in findings
+    ]
+
+
+def check_schemas(manifest: Manifest, folder: Path) -> list[Finding]:
+    """Whether the schemas in a folder are sound and the manifest fills them, and which guesses stand unconfirmed."""
+    try:
+        datasets = load_datasets(folder / SCHEMAS)
+    except BusError as wrong:
+        return [error(str(wrong), wrong.how_to_mend)]
+    return [finding for name in manifest.datasets for finding in _dataset(manifest, name, datasets)]
+
+
+def _dataset(manifest: Manifest, name: str, datasets: Mapping[str, Dataset]) -> list[Finding]:
+    if name not in datasets:
+        remedy = f"Write {SCHEMAS}/{name.replace('.', '/', 1)}.avsc, or take the dataset out of the manifest."
+        return [error(f"{name} has no schema", remedy)]
+    try:
+        Mapper(datasets[name], manifest.datasets[name], manifest.name)
+    except BusError as wrong:
+        return [error(str(wrong), wrong.how_to_mend)]
+    open_guesses = guesses(datasets[name].schema)
+    if open_guesses:
+        remedy = f"Decide, and take the marks away; the first: {open_guesses[0]}."
+        return [warning(f"{name} has {len(open_guesses)} guesses that nobody has confirmed", remedy)]
+    return [good(f"{name}: the manifest fills its schema")]
+
+
+def _settings(found: Any, place: Place) -> list[Finding]:
+    required = spec(found.manifest, found).get("required", ())
+    if missing := [name for name in required if not place.settings.get(name)]:
+        remedy = f"Put it into connectors/{place.connector}.json in BUS_HOME; `bus connector spec` tells its form."
+        return [error(f"the setting {name} is missing", remedy) for name in missing]
+    return [good("every setting is there")]
+
+
+async def _source(found: Any, manifest: Manifest, place: Place) -> list[Finding]:
+    if manifest.kind == "postgres":
+        return await check_postgres(manifest, place)
+    try:
+        source = found(place)
+        try:
+            await source.head()
+        finally:
+            await source.close()
+    except BusError as wrong:
+        return [error(str(wrong), wrong.how_to_mend)]
+    except OSError as wrong:
+        return [error(f"the source cannot be reached ({wrong.strerror})", "Check the settings: is it there?")]
+    except Exception as wrong:  # noqa: BLE001 - an integrator's own source may raise anything, and quote its settings
+        return [error(f"the source fails with {type(wrong).__name__}", "Check the settings, and the source's log.")]
+    findings = [good("the source answers")]
+    if manifest.kind == "feed":
+        findings += await _feed_clock(place)
+    return findings
+
+
+async def _feed_clock(place: Place) -> list[Finding]:
+    """The clock of an HTTP service, from the header that almost every service sends."""
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            told = (await client.get(place.setting("url"))).headers.get("date")
+        theirs = parsedate_to_datetime(told) if told else None
+    except (httpx.HTTPError, ValueError):
+        theirs = None
+    return [] if theirs is None else [clock(theirs.timestamp() * 1000)]

@@ -1,0 +1,67 @@
+"""From what a source holds to the plan of a connector."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bus.connect.discover import discover, operation_column
+from bus.connect.propose import Proposal, propose
+from bus.connect.scaffold import Plan
+from bus.errors import WrongUse
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person said about the connector that is to be.
+
+    `tables` are those to publish (all, when empty; for a feed `KIND=/path`), `key` the columns that tell rows apart
+    where the source doesn't say, `subjects` the columns that hold personal ids, `feed_path` where a feed's entries are.
+    """
+
+    name: str
+    registry: str
+    kind: str
+    settings: Mapping[str, str]
+    tables: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    feed_path: str = "/feed"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan, and the tables that cannot be part of it."""
+
+    plan: Plan
+    left_out: tuple[str, ...]
+
+
+async def draft(wish: Wish) -> Draft:
+    """Ask the source and propose. Raises what `discover` raises, and WrongUse where nothing can be published."""
+    tables = await discover(wish.name, wish.kind, wish.settings, wish.tables, wish.key)
+    proposals: list[Proposal] = []
+    left_out = []
+    for table in tables:
+        proposal = propose(table, wish.registry, wish.subjects)
+        if proposal is None:
+            left_out.append(f"{table.origin} has no primary key that can be the id of a record")
+        elif proposal.dataset in {one.dataset for one in proposals}:
+            left_out.append(f"{table.origin} would be a second {proposal.dataset}; name one with --table")
+        else:
+            proposals.append(proposal)
+    if not proposals:
+        what = "; ".join(left_out) or "the source holds no table that its user may read"
+        raise WrongUse(what=what, instead="Name tables with --table, and give each a primary key.")
+    return Draft(Plan(wish.name, wish.registry, wish.kind, proposals, _section(wish, proposals)), tuple(left_out))
+
+
+def _section(wish: Wish, proposals: list[Proposal]) -> dict[str, Any]:
+    """What the manifest says of its kind."""
+    if wish.kind == "feed":
+        paths = dict(one.split("=", 1) for one in wish.tables)
+        return {"path": wish.feed_path, "pages": {one.dataset: paths[one.origin] for one in proposals}}
+    if wish.kind == "files":
+        folder = Path(wish.settings["folder"]).expanduser()
+        return {"operation_column": operation_column(folder), "deleted": ["D"]}
+    return {}

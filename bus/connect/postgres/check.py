@@ -1,0 +1,141 @@
+"""Whether a database can be followed, before anything is made in it: each finding with the statement that mends it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+
+from bus.connect.findings import Finding, clock, error, good, warning
+from bus.connect.manifest import Manifest
+from bus.connect.place import Place
+from bus.connect.postgres.replication import SESSION
+from bus.connect.postgres.source import slot_name
+
+CONNECT_SECONDS = 10
+LARGE_LAG_BYTES = 1 << 30
+RESTART = "in postgresql.conf, and restart the server"
+
+_SERVER = """
+select current_setting('server_version_num')::int, current_setting('wal_level'),
+  current_setting('max_replication_slots')::int, current_setting('max_wal_senders')::int,
+  current_setting('max_slot_wal_keep_size'), (select count(*) from pg_replication_slots),
+  (select count(*) from pg_stat_replication), extract(epoch from clock_timestamp()) * 1000,
+  rolsuper, rolsuper or rolreplication, has_database_privilege(current_database(), 'create'), rolname,
+  current_database()
+from pg_roles where rolname = current_user
+"""
+
+_SLOT = """
+select wal_status, active, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)
+from pg_replication_slots where slot_name = %s
+"""
+
+_TABLE = """
+select c.relkind::text, c.relreplident::text, has_table_privilege(c.oid, 'select'),
+  pg_has_role(c.relowner, 'usage'), exists (select from pg_index where indrelid = c.oid and indisprimary),
+  array(select attname::text from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped)
+from pg_class c where c.oid = to_regclass(%s)
+"""
+
+
+async def check_postgres(manifest: Manifest, place: Place) -> list[Finding]:
+    """Reach, rights, log settings, slot, clocks, and each table of the manifest."""
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            place.setting("dsn"), autocommit=True, options=SESSION, connect_timeout=CONNECT_SECONDS
+        )
+    except psycopg.Error as wrong:
+        remedy = "Check host, port, user, password and database in the setting dsn; does the server let this host in?"
+        return [error(f"the database cannot be reached: {_first_line(wrong)}", remedy)]
+    async with connection:
+        try:
+            found = [good("the database answers")]
+            found += [finding async for finding in _server(connection, place)]
+            for dataset, rule in manifest.datasets.items():
+                columns = {one.column for one in rule.rules().values() if one.column}
+                found += [finding async for finding in _table(connection, dataset, rule.origin, columns)]
+        except psycopg.Error as wrong:
+            found.append(error(f"the database breaks off: {_first_line(wrong)}", "See the server's log."))
+        return found
+
+
+async def _server(connection: Any, place: Place) -> AsyncIterator[Finding]:
+    row = await (await connection.execute(_SERVER)).fetchone()
+    version, level, slots, senders, kept, slots_used, senders_used, theirs, superuser, replicates, creates, *names = row
+    user, database = names
+    if version < 140000:
+        yield error(f"the server is PostgreSQL {version // 10000}", "Upgrade it to 14 or newer.")
+    else:
+        yield good(f"the server is PostgreSQL {version // 10000}")
+    if level == "logical":
+        yield good("wal_level is logical")
+    else:
+        yield error(f"wal_level is {level}", f"Set wal_level = logical {RESTART}.")
+    if replicates:
+        yield good(f"{user} may replicate")
+    else:
+        yield error(f"{user} may not replicate", f'As an administrator: alter role "{user}" replication;')
+    if not (superuser or creates):
+        remedy = f'As an administrator: grant create on database "{database}" to "{user}";'
+        yield error(f"{user} may not make a publication", remedy)
+    async for finding in _slot(connection, place, free=slots - slots_used):
+        yield finding
+    if senders_used >= senders:
+        yield error("every replication connection is in use", f"Raise max_wal_senders {RESTART}.")
+    if kept == "-1":
+        remedy = "Set max_slot_wal_keep_size = 10GB, or what your disk can spare; then a slot gives way, not the disk."
+        yield warning("the server keeps its log without a limit while the connector stands still", remedy)
+    else:
+        yield good(f"the server keeps at most {kept} of log for a slot")
+    yield clock(float(theirs))
+
+
+async def _slot(connection: Any, place: Place, *, free: int) -> AsyncIterator[Finding]:
+    name = slot_name(place)
+    row = await (await connection.execute(_SLOT, (name,))).fetchone()
+    if row is None:
+        if free <= 0:
+            yield error("no replication slot is free", f"Raise max_replication_slots {RESTART}, or drop one.")
+        else:
+            yield good(f"the slot {name} is not made yet, and {free} are free")
+        return
+    status, active, lag = row
+    if status == "lost":
+        yield warning(f"the log that the slot {name} needs is gone", "The next start begins with a full snapshot.")
+    elif (lag or 0) > LARGE_LAG_BYTES and not active:
+        remedy = "Start the connector, or take it down with `bus connector remove`."
+        yield warning(f"the slot {name} holds back {lag / (1 << 30):.1f} GiB of log, and nobody reads it", remedy)
+    else:
+        yield good(f"the slot {name} is there{', and read' if active else ''}")
+
+
+async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) -> AsyncIterator[Finding]:
+    row = await (await connection.execute(_TABLE, (origin,))).fetchone()
+    if row is None:
+        yield error(f"{dataset}: there is no table {origin}", "Mend `origin` in the manifest.")
+        return
+    kind, identity, reads, owns, has_key, present = row
+    troubles = [
+        (kind != "r", f"{origin} is no plain table", "Name a table, not a view or a partitioned one."),
+        (not reads, f"its user may not read {origin}", f"grant select on {origin} to the connector's user;"),
+        (not owns, f"its user does not own {origin}, which a publication needs", f"alter table {origin} owner to …;"),
+        (not has_key, f"{origin} has no primary key, which a snapshot in chunks needs", "Give it a primary key."),
+        (
+            identity != "f",
+            f"{origin} does not tell the row before a change (its replica identity is not FULL)",
+            f"Run: alter table {origin} replica identity full;",
+        ),
+    ]
+    found = [error(f"{dataset}: {what}", remedy) for holds, what, remedy in troubles if holds]
+    if missing := sorted(columns - set(present)):
+        remedy = "Mend the manifest; columns that `derive` makes may stay."
+        found.append(warning(f"{dataset}: {origin} has no column {', '.join(missing)}", remedy))
+    for finding in found or [good(f"{dataset}: {origin} can be followed")]:
+        yield finding
+
+
+def _first_line(wrong: psycopg.Error) -> str:
+    """What the server or the network said; a malformed address is told by its class alone, for it would be quoted."""
+    if isinstance(wrong, psycopg.ProgrammingError) and wrong.sqlstate is None:
+        return "the dsn is malformed"
+    return wrong.diag.message_primary or str(wrong).strip().partition("\n")[0] or type(wrong).__name__
