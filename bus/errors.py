@@ -392,6 +392,22 @@ class ConnectorFolderWrong(BusError):
     exit_code = 2
 
 
+class GuessesOpen(BusError):
+    """A proposed schema still holds guesses, and nobody has decided."""
+
+    message = "{dataset} has guesses that nobody has confirmed: {guesses}"
+    remedy = "Decide each and take its `to_confirm` out of the schema; --accept-guesses takes them all as they are."
+    exit_code = 2
+
+
+class SchemaBreaksAgreements(BusError):
+    """A new schema would break agreements that are active now."""
+
+    message = "the new schema of {dataset} breaks active agreements: {agreements}"
+    remedy = "Keep what they release as it is, or suspend them, agree on a new revision, and activate that."
+    exit_code = 2
+
+
 class ConnectorSettingMissing(BusError):
     """The settings of a connector lack something its source needs."""
 

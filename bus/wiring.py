@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from bus.agreements.agencies import load_agencies, load_legal_bases
 from bus.agreements.check import load_agreements
-from bus.avro.client import SchemaRegistryClient
-from bus.avro.datasets import load_datasets
+from bus.avro.client import SchemaRegistryClient, value_subject
+from bus.avro.datasets import Dataset, load_datasets
 from bus.avro.registry.server import TOKEN_NAME
-from bus.errors import NotFound, WrongUse
+from bus.errors import NotFound, SchemaBreaksAgreements, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import connector_user
 from bus.kafka.version import require_kafka_4
@@ -26,6 +26,7 @@ from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
+from bus.register.impact import Impact, impact
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
 from bus.topics import Topics
@@ -246,6 +247,43 @@ async def step_agreement(settings: Settings, agreement: str, action: str, reason
         if agreement not in known:
             raise NotFound(kind="agreement", name=agreement, known=", ".join(sorted(known)) or "none")
         return await registrar.step(agreement, action, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A connector that is to be registered: its name and registry, its settings, its datasets as they are to be."""
+
+    entry: ConnectorEntry
+    datasets: tuple[Dataset, ...]
+
+
+@contextlib.asynccontextmanager
+async def joining(settings: Settings, datasets: Iterable[Dataset]) -> AsyncIterator[tuple[Registrar, list[Impact]]]:
+    """The keeper of the register, and what these datasets would change in it; nothing is written yet."""
+    home = Home.from_settings(settings)
+    async with registrar_of(settings) as registrar, SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+        state, found = await registrar.state(), []
+        for dataset in datasets:
+            one = impact(dataset, state.datasets.get(dataset.name), state.agreements.values())
+            refused = await client.compatible(value_subject(f"changes.{dataset.name}"), dataset.schema)
+            found.append(replace(one, incompatible=tuple(dict.fromkeys((*one.incompatible, *refused)))))
+        yield registrar, found
+
+
+async def join(registrar: Registrar, joined: Joining, impacts: Iterable[Impact]) -> None:
+    """Write datasets, topics, the connector, its user, rights and settings.
+
+    Raises SchemaBreaksAgreements and SchemaRefused, both before anything is written.
+    """
+    for one in impacts:
+        if one.broken:
+            listed = "; ".join(f"{felt.agreement} of {felt.recipient} ({felt.reason})" for felt in one.broken)
+            raise SchemaBreaksAgreements(dataset=one.dataset.name, agreements=listed)
+        if one.incompatible:
+            subject = value_subject(f"changes.{one.dataset.name}")
+            raise SchemaRefused(subject=subject, reason="; ".join(one.incompatible))
+    await registrar.enrol_datasets(joined.datasets)
+    await registrar.enrol_connectors([joined.entry])
 
 
 def _registry_token(settings: Settings, home: Home) -> str | None:

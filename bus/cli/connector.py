@@ -17,7 +17,7 @@ def connector() -> None:
     """Connectors publish what happens in a registry; each is a folder with a manifest and a source."""
 
 
-for joining_command in (joining.new, joining.discover, joining.spec_, joining.check):
+for joining_command in (joining.new, joining.discover, joining.spec_, joining.check, joining.register):
     connector.add_command(joining_command)
 
 

@@ -1,4 +1,4 @@
-"""`bus connector new|discover|spec|check`: how a registry comes to its connector."""
+"""`bus connector new|discover|spec|check|register`: how a registry comes to its connector."""
 
 import asyncio
 import dataclasses
@@ -9,15 +9,20 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bus.avro.datasets import Dataset, load_dataset, load_datasets
 from bus.connect.discover import SETTINGS
 from bus.connect.draft import Draft, Wish, draft
 from bus.connect.findings import Finding, Weight, exit_code
-from bus.connect.folder import is_folder, load_folder, remember, remembered
+from bus.connect.folder import SCHEMAS, is_folder, load_folder, remember, remembered
+from bus.connect.manifest import Manifest
+from bus.connect.mapping import Mapper
 from bus.connect.place import Place
 from bus.connect.process import class_here, source_settings
+from bus.connect.propose import confirmed, guesses
 from bus.connect.spec import spec
-from bus.errors import ConnectorSettingMissing, WrongUse
+from bus.errors import ConnectorSettingMissing, GuessesOpen, NotFound, WrongUse
 from bus.platform.home import Home
+from bus.register.impact import Impact
 from bus.register.registrar import ConnectorEntry, keep_settings
 from bus.settings import Settings
 
@@ -109,6 +114,75 @@ def check(connector: str, *, as_json: bool) -> None:
     else:
         show(findings)
     raise SystemExit(exit_code(findings))
+
+
+@click.command()
+@click.argument("connector", metavar="NAME|FOLDER")
+@click.option("--yes", is_flag=True, help="Write it without asking; what breaks an agreement is refused all the same.")
+@click.option("--accept-guesses", is_flag=True, help="Take every guess as it is, and its mark out of the schemas.")
+@click.option("--schemas", type=click.Path(path_type=Path), help="Where its schemas lie; by default in its folder.")
+def register(connector: str, *, yes: bool, accept_guesses: bool, schemas: Path | None) -> None:
+    """Bring a connector and its datasets onto the bus: topics, a Kafka user with its rights, settings.
+
+    First it shows how the schemas differ from those of the register, whether older records can still be read, and
+    which agreements and recipients would feel it; then it asks. What breaks an active agreement is refused.
+    """
+    settings = Settings()
+    name, found, folder = located(connector, settings)
+    entry = ConnectorEntry(name, found.manifest.registry, source_settings(name, settings))
+    folder = schemas or (folder / SCHEMAS if folder else None)
+    datasets = asyncio.run(_registered(settings, entry, _datasets(found.manifest, folder, accept_guesses), yes=yes))
+    click.echo(f"registered {name} with {', '.join(datasets)}")
+    click.echo(f"next: `bus connector run {name}`")
+
+
+async def _registered(settings: Settings, entry: ConnectorEntry, datasets: list[Dataset], *, yes: bool) -> list[str]:
+    from bus.wiring import Joining, join, joining  # noqa: PLC0415 - it imports every stage: not for --help
+
+    async with joining(settings, datasets) as (registrar, impacts):
+        for one in impacts:
+            show_impact(one)
+        refused = any(one.broken or one.incompatible for one in impacts)
+        if not yes and not refused and not click.confirm("Register it so?"):
+            raise click.Abort
+        await join(registrar, Joining(entry, tuple(datasets)), impacts)
+    return [dataset.name for dataset in datasets]
+
+
+def _datasets(manifest: Manifest, folder: Path | None, accept: bool) -> list[Dataset]:  # noqa: FBT001 - an option
+    """The manifest's datasets. Raises DatasetSchemaWrong, NotFound, GuessesOpen."""
+    if folder is None:
+        from bus.wiring import country_plugin  # noqa: PLC0415 - it imports every stage: not for --help
+
+        folder = country_plugin().schemas_dir
+    known = load_datasets(folder)
+    if missing := [name for name in manifest.datasets if name not in known]:
+        raise NotFound(kind="schema", name=missing[0], known=", ".join(known) or "none")
+    for name in manifest.datasets:
+        if (found := guesses(known[name].schema)) and not accept:
+            raise GuessesOpen(dataset=name, guesses="; ".join(found))
+        if found:
+            path = folder / f"{name.replace('.', '/', 1)}.avsc"
+            text = json.dumps(confirmed(known[name].schema), ensure_ascii=False, indent=2)
+            path.write_text(f"{text}\n", encoding="utf-8")
+            known[name] = load_dataset(path)
+    listed = [known[name] for name in manifest.datasets]
+    for dataset in listed:
+        Mapper(dataset, manifest.datasets[dataset.name], manifest.name)  # refuses a manifest that does not fill it
+    return listed
+
+
+def show_impact(one: Impact) -> None:
+    """Print what a dataset's schema would change, and who would feel it."""
+    click.echo(f"{one.dataset.name}: {'new' if one.is_new else 'known' if one.differences else 'unchanged'}")
+    for line in one.differences:
+        click.echo(f"  {line}")
+    if not one.is_new:
+        click.echo(f"  older records can{'not' if one.incompatible else ''} be read with it")
+    for line in one.incompatible:
+        click.echo(f"    {line}")
+    for felt in one.felt:
+        click.echo(f"  {felt.agreement} of {felt.recipient} ({felt.standing}): {felt.effect}, {felt.reason}")
 
 
 def located(connector: str, settings: Settings) -> tuple[str, Any, Path | None]:

@@ -103,7 +103,7 @@ async def _slot(connection: Any, place: Place, *, free: int) -> AsyncIterator[Fi
     if status == "lost":
         yield warning(f"the log that the slot {name} needs is gone", "The next start begins with a full snapshot.")
     elif (lag or 0) > LARGE_LAG_BYTES and not active:
-        remedy = "Start the connector, or take it down with `bus connector remove`."
+        remedy = "Start the connector, or drop the slot if nobody needs it."
         yield warning(f"the slot {name} holds back {lag / (1 << 30):.1f} GiB of log, and nobody reads it", remedy)
     else:
         yield good(f"the slot {name} is there{', and read' if active else ''}")
