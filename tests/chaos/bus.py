@@ -29,7 +29,7 @@ from bus.wiring import SCHEMA_REGISTRY, stage_process
 from tests.broker.conftest import PERSON, ROOT, SmallBus, kafka_environment
 from tests.chaos.checker import Flow, Verdict, behind, judge
 from tests.chaos.evidence import NUMBER, Evidence, Schemas, collect
-from tests.chaos.load import BANK, TAX
+from tests.chaos.load import BANK, TAX, Moment
 from tests.chaos.notes import Notes
 from tests.chaos.routers import RouterUnderTest, until
 
@@ -101,11 +101,10 @@ class Chaos:
             self.routers[name] = RouterUnderTest(name, self.bus.settings, notes, log, broken, instance)
         return self.routers[name]
 
-    async def flows_on(self, number: int, *, seconds: float = 60) -> float:
-        """Wait until a change newer than this number is released; the seconds from now until it came."""
-        begun = monotonic()
-        await until(lambda: self.tail.arrival(number) is not None, "the next release", seconds=seconds)
-        return max(0.0, (self.tail.arrival(number) or begun) - begun)
+    async def flows_on(self, since: Moment, *, seconds: float = 60) -> float:
+        """Wait until a change newer than that moment is released; how many seconds after it that came."""
+        await until(lambda: self.tail.arrival(since.number) is not None, "the next release", seconds=seconds)
+        return (self.tail.arrival(since.number) or since.seconds) - since.seconds
 
     def flows(self) -> list[Flow]:
         """The two agreements in plain words: one by law, one by consent."""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 from bus.clock import monotonic
@@ -15,6 +16,14 @@ from tests.broker.conftest import PERSON, SmallBus
 
 TICK_SECONDS = 0.05
 BANK, TAX = "person-address-to-bank", "person-to-tax"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happened: by the clock, and by the newest number given to a change by then."""
+
+    seconds: float
+    number: int
 
 
 class Load:
@@ -52,6 +61,10 @@ class Load:
             found = (await asyncio.gather(task, return_exceptions=True))[0]
             if isinstance(found, Exception):
                 raise found
+
+    def now(self) -> Moment:
+        """This moment."""
+        return Moment(monotonic(), self.number)
 
     @property
     def flowing(self) -> bool:

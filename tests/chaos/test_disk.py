@@ -20,7 +20,7 @@ from tests.chaos.load import BANK, TAX, Load
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
-SHORT_MS = 1000
+SHORT_MS = 300
 """What takes a day on a real bus: the age at which a segment is rolled, and at which it must be compacted."""
 
 ERASED, SUBJECT = "Nguyễn Thị Xóa", "001090177777"

@@ -100,17 +100,17 @@ async def cut_connections(chaos: Chaos, load: Load, log: FaultLog, remote: Remot
     """Three times, every connection of everybody."""
     for _ in range(3):
         await load.passed(30)
-        phases, newest = chaos.router().notes.phases(), load.number
+        phases, since = chaos.router().notes.phases(), load.now()
         remote.proxy.reset()
-        log.note("connections cut", phases, await chaos.flows_on(newest, seconds=90))
+        log.note("connections cut", phases, await chaos.flows_on(since, seconds=90))
 
 
 async def slow_links(chaos: Chaos, load: Load, log: FaultLog, remote: Remote) -> None:
     """Every message of everybody late."""
-    phases, newest = chaos.router().notes.phases(), load.number
+    phases, since = chaos.router().notes.phases(), load.now()
     remote.proxy.delay_seconds = SLOW_SECONDS
     await load.passed(60)
-    log.note("slow links", phases, await chaos.flows_on(newest, seconds=90))
+    log.note("slow links", phases, await chaos.flows_on(since, seconds=90))
     remote.proxy.delay_seconds = 0.0
 
 
@@ -119,4 +119,4 @@ async def kill_the_broker(chaos: Chaos, load: Load, log: FaultLog, remote: Remot
     phases = chaos.router().notes.phases()
     await remote.killed()
     await load.passed(30)
-    log.note("broker killed", phases, await chaos.flows_on(load.number, seconds=90))
+    log.note("broker killed", phases, await chaos.flows_on(load.now(), seconds=90))

@@ -34,26 +34,26 @@ async def test_trouble_of_every_kind(chaos: Chaos) -> None:
     await router.serving(LANES)
     async with Load(chaos.bus) as load:
         for fault in (CommitFault.ANSWER_LOST, CommitFault.NEVER_SENT) * 2:
-            newest = load.number
+            since = load.now()
             router.notes.spoil_commits(fault, times=1)
             await until(lambda: not router.notes.commit_faults_left, "a commit to be spoilt")
-            log.note(f"commit: {fault.name}", router.notes.phases(), await chaos.flows_on(newest))
+            log.note(f"commit: {fault.name}", router.notes.phases(), await chaos.flows_on(since))
         for error_ms in (HOUR_MS, -HOUR_MS, 0):
             router.notes.clock_error_ms = error_ms
-            phases, newest = router.notes.phases(), load.number
-            log.note("clock jumps", phases, await chaos.flows_on(newest))
+            phases, since = router.notes.phases(), load.now()
+            log.note("clock jumps", phases, await chaos.flows_on(since))
         await load.poison()
         phases = router.notes.phases()
-        log.note("poison", phases, await chaos.flows_on(load.number))
+        log.note("poison", phases, await chaos.flows_on(load.now()))
         await load.add(1, full_name="x" * SMALLEST_REFUSED)
         phases = router.notes.phases()
-        log.note("MESSAGE_TOO_LARGE", phases, await chaos.flows_on(load.number))
+        log.note("MESSAGE_TOO_LARGE", phases, await chaos.flows_on(load.now()))
         await kill_a_writer_of_consents(chaos, load)
-        log.note("killed writer of consents", router.notes.phases(), await chaos.flows_on(load.number))
+        log.note("killed writer of consents", router.notes.phases(), await chaos.flows_on(load.now()))
         await load.add(BURST * 6)
         phases = router.notes.phases()
         await load.passed()
-        log.note(f"burst of {BURST} times", phases, await chaos.flows_on(load.number))
+        log.note(f"burst of {BURST} times", phases, await chaos.flows_on(load.now()))
     evidence, verdict = await chaos.verdict(largest=SMALLEST_REFUSED)
     print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
     assert verdict.clean, verdict
