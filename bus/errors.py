@@ -298,7 +298,7 @@ class StepRefused(BusError):
     """A step in the life of an agreement, or of a key, that may not be taken; `refusal` is its code."""
 
     message = "{agreement} cannot be {action}: {refusal}"
-    remedy = "`bus register show --kind agreement` shows what happened so far, and who did it."
+    remedy = "`bus agreement history {agreement}` shows what happened so far, and who did it."
     exit_code = 3
 
 
@@ -306,7 +306,7 @@ class KeyMissing(BusError):
     """The secret of a key is not in this home, or the register does not know the key."""
 
     message = "there is no secret of the key {key} here that fits the register"
-    remedy = "Its secret lies in the BUS_HOME of its holder; `bus register show --kind key` shows the keys that were added."
+    remedy = "`bus key list` shows the keys that the register knows; `bus key new` makes one in this BUS_HOME."
 
 
 class ConsentApiUnreachable(BusError):

@@ -14,10 +14,11 @@ COMMANDS = {
     "status": ("bus.cli.status:status", "Show what runs here, where, and how it fares."),
     "demo": ("bus.cli.demo:demo", "Run a small country for a day and check what every agency got."),
     "agency": ("bus.cli.agency:agency", "Recipients: list them, and see what one of them sees."),
-    "agreement": ("bus.cli.agreement:agreement", "Sharing agreements: check, try, list, show."),
+    "agreement": ("bus.cli.agreement:agreement", "Sharing agreements: from a first text to their end."),
     "connector": ("bus.cli.connector:connector", "Connectors of the registries: list, status, run."),
     "consent": ("bus.cli.consent:consent", "Give, withdraw and show a citizen's consents."),
     "country": ("bus.cli.country:country", "The pretend country: make it, run its day, keep it busy."),
+    "key": ("bus.cli.key:key", "Keys of people and offices, with which they sign the steps of agreements."),
     "register": ("bus.cli.register:register", "The register of facts: show it, load agencies and agreements."),
     "serve": ("bus.cli.serve:serve", "Run one stage of the bus as a process."),
 }

@@ -15,9 +15,9 @@ from bus.agreements.agencies import Agencies
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.view import view_schema
 from bus.avro.client import SchemaRegistryClient, value_subject
-from bus.avro.datasets import Dataset
+from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.own import OwnMessages
-from bus.errors import BusNotFounded, StepRefused
+from bus.errors import BusNotFounded, KeyMissing, StepRefused
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
@@ -27,7 +27,7 @@ from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
 from bus.register.life import Action, Life, Refusal, Stage
 from bus.register.log import Register, RegisterWriter
-from bus.register.offices import offices_of, operator_key
+from bus.register.offices import held_key, offices_of, operator_key
 from bus.register.state import RegisterState
 from bus.register.steps import Ground, Wish, activation, drafting, key_added, refused_step, signed_facts, step
 from bus.topics import Topics, TopicSpec
@@ -118,6 +118,13 @@ class Registrar:
         """Every fact that could be read so far, refused ones included."""
         return tuple(fact for _, fact in self._register.facts)
 
+    async def key(self, name: str) -> SigningKey:
+        """A key that the register knows, with its secret from the home. Raises KeyMissing."""
+        entry = (await self.state()).keys.get(name)
+        if entry is None:
+            raise KeyMissing(key=name)
+        return held_key(self.home, entry.key)
+
     async def enrol_agencies(self, agencies: Agencies) -> int:
         """Agencies, each with a Kafka user that may read its own topics; returns how many were new or changed."""
         changed = 0
@@ -198,12 +205,14 @@ class Registrar:
         await self.sign(wishes)
         return [document.id for document in changed]
 
-    async def activate(self, agreement: str, dataset: Dataset, consent_basis: str, reason: str) -> int:
-        """Bring the proposed text of an agreement into force; returns the offset. Raises StepRefused, NotFound."""
-        life = (await self.state()).lives.get(agreement, Life())
+    async def activate(self, agreement: str, consent_basis: str, reason: str) -> int:
+        """Bring the proposed text of an agreement into force; returns the offset. Raises StepRefused."""
+        state = await self.state()
+        life = state.lives.get(agreement, Life())
         if life.proposal is None or life.proposal.stage is not Stage.APPROVED:
             raise StepRefused(agreement=agreement, action=Action.ACTIVATED.value, refusal=Refusal.NOT_APPROVED.value)
         document = AgreementDocument.model_validate(life.proposal.document)
+        dataset = dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset)
         [ground] = await self._lay([document], {dataset.name: dataset})
         return (await self.sign([activation(document, ground, consent_basis, self._operator, reason)]))[0]
 

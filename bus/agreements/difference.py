@@ -1,0 +1,129 @@
+"""What a changed agreement would do otherwise: said by meaning first, by text second."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from bus.agreements.document import AgreementDocument, FieldRule
+from bus.agreements.finding import words_of
+from bus.agreements.widening import widens
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference: its code, and the names that fill the sentence of that code."""
+
+    code: str
+    names: tuple[tuple[str, str], ...] = ()
+
+    def sentence(self, language: str) -> str:
+        """In words."""
+        sentence: str = words_of(language)["differences"][self.code]
+        return sentence.format(**dict(self.names))
+
+
+def differences(
+    old: AgreementDocument | None, new: AgreementDocument, others: Iterable[AgreementDocument]
+) -> tuple[Difference, ...]:
+    """How `new` differs from `old` in meaning; None stands for an agreement that was not there.
+
+    `others` are all agreements in force: with them it is told how many recipients a field has before and after.
+    """
+    return tuple(_all(old, new, [one for one in others if one.id != new.id]))
+
+
+def _all(
+    old: AgreementDocument | None, new: AgreementDocument, others: Sequence[AgreementDocument]
+) -> Iterator[Difference]:
+    before = {} if old is None else _fields(old)
+    after = _fields(new)
+    if old is None:
+        yield _said("first", recipient=new.recipient, dataset=new.dataset)
+    for name in after:
+        if name not in before:
+            yield _said("adds", field=name, how=after[name] or "-")
+            yield from _spread(name, old, new, others)
+        elif before[name] != after[name]:
+            yield _said("changes", field=name, before=before[name] or "-", after=after[name] or "-")
+    yield from (_said("removes", field=name) for name in before if name not in after)
+    if old is not None:
+        yield from _keys(old, new)
+        wider = widens(old, new)
+        if wider and new.needs_consent:
+            yield _said("consents", keys=", ".join(wider))
+
+
+def _keys(old: AgreementDocument, new: AgreementDocument) -> Iterator[Difference]:
+    """Everything but the fields, key by key."""
+    for key in AgreementDocument.model_fields:
+        if key in {"id", "fields", "examples"}:
+            continue
+        was, is_now = (_plain(getattr(one, key)) for one in (old, new))
+        if was != is_now:
+            yield _said("key", key=key, before=was, after=is_now)
+
+
+def _spread(
+    name: str, old: AgreementDocument | None, new: AgreementDocument, others: Sequence[AgreementDocument]
+) -> Iterator[Difference]:
+    """How many agencies receive a field of the dataset, before and after."""
+    have = {one.recipient for one in others if one.dataset == new.dataset and name in _fields(one)}
+    if old is not None and name in _fields(old):
+        have.add(old.recipient)
+    now = have | {new.recipient}
+    if now != have:
+        yield _said("recipients", field=name, before=str(len(have)), after=str(len(now)))
+
+
+def _fields(document: AgreementDocument) -> dict[str, str]:
+    """What is done to each released field; a field that is released twice is told with both."""
+    found: dict[str, list[str]] = {}
+    for rule in document.fields:
+        found.setdefault(rule.name, []).append(_how(rule))
+    return {name: ", ".join(filter(None, hows)) for name, hows in found.items()}
+
+
+def _how(rule: FieldRule) -> str:
+    if rule.transform is None:
+        return ""
+    argument = "" if rule.transform.argument is None else f" {rule.transform.argument}"
+    return f"{rule.transform.kind.value}{argument}"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "-"
+    dumped = value.model_dump(mode="json", exclude_defaults=True) if hasattr(value, "model_dump") else value
+    if isinstance(dumped, dict):
+        return "; ".join(f"{key} {_plain(one)}" for key, one in sorted(dumped.items()))
+    return ", ".join(map(str, dumped)) if isinstance(dumped, tuple) else str(dumped)
+
+
+def _sorted(value: Any) -> Any:
+    """Below the top, keys in one order: a text that travelled through the register lost the order of its own."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _said(code: str, **names: str) -> Difference:
+    return Difference(code, tuple(names.items()))
+
+
+def text_diff(old: AgreementDocument | None, new: AgreementDocument) -> list[str]:
+    """The lines that differ, each text written in the same way."""
+    before = [] if old is None else _written(old)
+    return list(difflib.unified_diff(before, _written(new), "before", "after", lineterm="", n=1))
+
+
+def _written(document: AgreementDocument) -> list[str]:
+    out = StringIO()
+    yaml = YAML()
+    yaml.width = 4000
+    whole = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    yaml.dump({key: _sorted(value) for key, value in whole.items()}, out)
+    return out.getvalue().splitlines()

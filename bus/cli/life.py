@@ -1,0 +1,224 @@
+"""The steps of `bus agreement`: from a first text to the end, each signed with a key of this home."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bus import clock
+from bus.agreements.difference import differences, text_diff
+from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.draft import first_draft
+from bus.agreements.finding import words_of
+from bus.agreements.sentence import sentence
+from bus.cli.ground import FINDINGS, Command, Ground, grounded, sound, today
+from bus.errors import NotFound, StepRefused, WrongUse
+from bus.model.fact import FactKind
+from bus.register.life import Action, Life, Stage
+from bus.register.registrar import Registrar
+from bus.register.state import RegisterState
+from bus.register.steps import drafting, step
+from bus.settings import Settings
+
+
+def _with_registrar(work: Callable[[Registrar], Awaitable[Any]]) -> Any:
+    from bus.wiring import registrar_of  # noqa: PLC0415 - it imports every stage: not for --help
+
+    async def run() -> Any:
+        async with registrar_of(Settings()) as registrar:
+            return await work(registrar)
+
+    return asyncio.run(run())
+
+
+def _signed(command: Command) -> Command:
+    """Adds who signs and why; a refusal is told in the language of the command."""
+
+    @click.option("--as", "key", default="operator", show_default=True, help="The id of the key that signs.")
+    @click.option("--reason", required=True, help="Why: it stands in the register for ever.")
+    @grounded
+    @wraps(command)
+    def signed(ground: Ground, *args: Any, **rest: Any) -> Any:
+        try:
+            return command(ground, *args, **rest)
+        except StepRefused as error:
+            words = words_of(ground.language)["refusals"]
+            refusal = str(error.details["refusal"])
+            raise StepRefused(**{**error.details, "refusal": words.get(refusal, refusal)}) from None
+
+    return signed  # type: ignore[return-value]  # click replaces the parameters
+
+
+@click.command()
+@click.argument("name")
+@click.option("--dataset", required=True, help="What is to be shared: registry.dataset.")
+@click.option("--recipient", required=True, help="The agency that is to receive.")
+@grounded
+def new(ground: Ground, name: str, *, dataset: str, recipient: str) -> None:
+    """Write NAME.yaml here: a first text, with the dataset's fields to choose from."""
+    if dataset not in ground.datasets:
+        raise NotFound(kind="dataset", name=dataset, known=", ".join(sorted(ground.datasets)))
+    if ground.agencies.agency(recipient) is None:
+        known = ", ".join(one.id for one in ground.agencies.agencies if one.receives)
+        raise NotFound(kind="agency", name=recipient, known=known)
+    file = Path(f"{name}.yaml")
+    if file.exists():
+        raise WrongUse(what=f"{file} is there already", instead="Choose another name, or edit that file.")
+    languages = ground.agencies.languages
+    text = first_draft(
+        name, ground.datasets[dataset], recipient, languages=languages, language=ground.language, day=today()
+    )
+    file.write_text(text, encoding="utf-8")
+    click.echo(f"{file}")
+
+
+@click.command()
+@click.argument("named", metavar="ID|FILE")
+@_signed
+def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
+    """Propose a text and hand it in for review, as its author. It must have no findings."""
+    text = sound(ground.find(named), ground)
+
+    async def work(registrar: Registrar) -> None:
+        await registrar.sign(drafting(text, await registrar.key(key), reason))
+
+    _with_registrar(work)
+    click.echo(sentence(text, ground.agencies, ground.language))
+    click.echo(f"{text.id}, revision {revision(text)}: {words_of(ground.language)['stages'][Stage.IN_REVIEW]}")
+
+
+def _simple(action: Action, name: str, text: str) -> click.Command:
+    """A command for a step that says no more than its action."""
+
+    @click.command(name=name, help=text)
+    @click.argument("agreement", metavar="ID")
+    @_signed
+    def command(ground: Ground, agreement: str, *, key: str, reason: str) -> None:
+        async def work(registrar: Registrar) -> int:
+            await _known(registrar, agreement)
+            return (await registrar.sign([step(agreement, action, await registrar.key(key), reason)]))[0]
+
+        offset = _with_registrar(work)
+        click.echo(f"{agreement}: {words_of(ground.language)['actions'][action]} (register {offset})")
+
+    return command
+
+
+@click.command()
+@click.argument("agreements", nargs=-1, metavar="[ID]...")
+@click.option("--due", is_flag=True, help="Every approved text whose first day has come.")
+@_signed
+def activate(ground: Ground, agreements: tuple[str, ...], *, due: bool, key: str, reason: str) -> None:
+    """Bring approved texts into force, as the operator. A text that follows another waits for its first day."""
+    if bool(agreements) is due or key != "operator":
+        raise WrongUse(what="activate takes ids, or --due, and is signed by the operator", instead="See --help.")
+
+    async def work(registrar: Registrar) -> list[str]:
+        state = await registrar.state()
+        for one in agreements:
+            await _known(registrar, one)
+        names = _due(state) if due else list(agreements)
+        for one in names:
+            await registrar.activate(one, ground.agencies.consent_basis, reason)
+        return names
+
+    for one in _with_registrar(work):
+        click.echo(f"{one}: {words_of(ground.language)['actions'][Action.ACTIVATED]}")
+
+
+def _due(state: RegisterState) -> list[str]:
+    found = []
+    for name, life in state.lives.items():
+        if life.proposal is not None and life.proposal.stage is Stage.APPROVED:
+            text = AgreementDocument.model_validate(life.proposal.document)
+            if text.valid.from_ <= today(text.timezone):
+                found.append(name)
+    return found
+
+
+@click.command()
+@click.argument("named", metavar="ID|FILE")
+@click.argument("other", required=False, metavar="[OLD FILE]")
+@grounded
+def diff(ground: Ground, named: str, *, other: str | None) -> None:
+    """Say what a text would do otherwise than the one in force, or than OLD FILE: in meaning first, then the lines.
+
+    Exit code 1 when they differ.
+    """
+    text = sound(ground.find(named), ground)
+    others = [one.document for one in ground.check(ground.folder) if one.document is not None]
+    if other is None:
+        state: RegisterState = _with_registrar(lambda registrar: registrar.state())
+        entry = state.agreements.get(text.id)
+        old = None if entry is None else AgreementDocument.model_validate(entry.document)
+        others = [AgreementDocument.model_validate(one.document) for one in state.agreements.values()]
+    else:
+        old = sound(ground.find(other), ground)
+    found = differences(old, text, others)
+    for one in found:
+        click.echo(f"• {one.sentence(ground.language)}")
+    lines = text_diff(old, text)
+    if not found and not lines:
+        click.echo(words_of(ground.language)["differences"]["same"])
+        return
+    click.echo("\n" + "\n".join(lines))
+    sys.exit(FINDINGS)
+
+
+@click.command()
+@click.argument("agreement", metavar="ID")
+@grounded
+def history(ground: Ground, agreement: str) -> None:
+    """List what happened to an agreement: when, by whom, and why; and what somebody tried who may not."""
+    words = words_of(ground.language)
+
+    async def work(registrar: Registrar) -> list[str]:
+        state = await _known(registrar, agreement)
+        refused = {id(one.fact): one.refusal.value for one in state.refused}
+        lines = []
+        for fact in registrar.facts:
+            if fact.kind is not FactKind.AGREEMENT or fact.subject_id != agreement:
+                continue
+            action = words["actions"].get(fact.action, fact.action)
+            line = f"{clock.iso(fact.at_ms)[:19]}  {action}  {fact.by}: {fact.reason}"
+            why = refused.get(id(fact))
+            lines.append(line if why is None else f"{line}  ✗ {words['refusals'][why]}")
+        return [*lines, _stand(state, agreement, words["stages"])]
+
+    for line in _with_registrar(work):
+        click.echo(line)
+
+
+def _stand(state: RegisterState, agreement: str, stages: dict[str, str]) -> str:
+    life, entry = state.lives.get(agreement, Life()), state.agreements.get(agreement)
+    told = [] if entry is None else [f"{entry.revision}: {stages[entry.standing]}"]
+    if life.proposal is not None:
+        told.append(f"{life.proposal.revision}: {stages[life.proposal.stage]}")
+    return "→ " + "; ".join(told)
+
+
+async def _known(registrar: Registrar, agreement: str) -> RegisterState:
+    state = await registrar.state()
+    if agreement not in state.lives:
+        raise NotFound(kind="agreement", name=agreement, known=", ".join(sorted(state.lives)) or "none")
+    return state
+
+
+COMMANDS = (
+    new,
+    submit,
+    _simple(Action.APPROVED, "approve", "Approve the text in review, for the side that the key speaks for."),
+    _simple(Action.RETURNED, "return", "Return the text in review to its author; the reason says why."),
+    activate,
+    _simple(
+        Action.SUSPENDED, "suspend", "Suspend an agreement: nothing is released, and recipients keep what they hold."
+    ),
+    _simple(Action.RESUMED, "resume", "Lift the suspension that this side has laid on an agreement."),
+    _simple(Action.ENDED, "end", "End an agreement: copies are erased, unless its text lets the recipient keep them."),
+    diff,
+    history,
+)

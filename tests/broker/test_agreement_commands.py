@@ -1,0 +1,106 @@
+"""An agreement from its first text to its end by the commands that policy staff use, on a real bus."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bus.cli import cli
+from bus.errors import StepRefused
+from bus.register.state import Standing
+from bus.wiring import environment
+from tests.broker.conftest import ROOT, SmallBus
+
+pytestmark = pytest.mark.broker
+
+TAX = "person-to-tax"
+WHY = ("--reason", "a test")
+
+
+@pytest.fixture
+def staff(small_bus: SmallBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A desk of policy staff: a folder with one text, and a bus to talk to."""
+    for name, value in environment(small_bus.settings).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "seeds/agreements" / f"{TAX}.yaml").read_text(encoding="utf-8")
+    Path(f"{TAX}.yaml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+async def run(*words: str) -> Result:
+    """A command, in a thread of its own: it has its own loop."""
+    return await asyncio.to_thread(CliRunner().invoke, cli, list(words))
+
+
+async def done(*words: str) -> str:
+    answer = await run(*words)
+    assert answer.exit_code == 0, (words, answer.output, answer.exception)
+    return answer.output
+
+
+async def refused(*words: str) -> str:
+    answer = await run(*words)
+    assert isinstance(answer.exception, StepRefused), (words, answer.output)
+    assert answer.exception.exit_code == 3
+    return str(answer.exception)
+
+
+async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
+    """Handed in, approved by two others, activated, changed, suspended, ended; each shortcut is refused in words."""
+    bus = small_bus
+    await bus.registrar.enrol_agencies(bus.agencies)
+    for name, agency, role in (
+        ("desk", "tax-authority", "recipient"),
+        ("boss", "tax-authority", "recipient"),
+        ("police", "public-security", "registry"),
+    ):
+        made = await done("key", "new", name, "--holder", name, "--agency", agency, "--role", role)
+        Path(f"{name}.json").write_text(made, encoding="utf-8")
+    await done("key", "add", "desk.json")
+    await done("key", "add", "police.json")
+    assert "not-theirs" in await refused("key", "add", "boss.json")
+    await done("key", "add", "boss.json", "--as", "desk")
+    assert (await done("key", "list")).count("*") == 4
+
+    assert "receives" in await done("agreement", "submit", f"{TAX}.yaml", "--as", "desk", *WHY)
+    assert "nobody approves what they wrote" in await refused("agreement", "approve", TAX, "--as", "desk", *WHY)
+    await done("agreement", "approve", TAX, "--as", "boss", *WHY)
+    assert "both sides must approve" in await refused("agreement", "activate", TAX, *WHY)
+    await done("agreement", "approve", TAX, "--as", "police", *WHY)
+    assert TAX in await done("agreement", "activate", "--due", *WHY)
+    assert (await bus.registrar.state()).agreements[TAX].standing is Standing.ACTIVE
+
+    await done("agreement", "suspend", TAX, "--as", "police", *WHY)
+    assert "each side lifts its own" in await refused("agreement", "resume", TAX, *WHY)
+    vietnamese = await refused("agreement", "resume", TAX, *WHY, "--lang", "vi")
+    assert "mỗi bên chỉ gỡ" in vietnamese
+    await done("agreement", "resume", TAX, "--as", "police", *WHY)
+    await done("agreement", "end", TAX, *WHY)
+    told = await done("agreement", "history", TAX)
+    assert [line.split()[1] for line in told.splitlines()[:-1]] == [
+        "drafted",
+        "handed",
+        "approved",
+        "approved",
+        "activated",
+        "suspended",
+        "resumed",
+        "ended",
+    ]
+    assert told.splitlines()[-1].endswith("ended")
+
+
+async def test_diff_against_what_is_in_force(small_bus: SmallBus, staff: Path) -> None:
+    """A changed text is compared with the one in force: what it adds first, who else has it, then the lines."""
+    await small_bus.activate(TAX)
+    assert await done("agreement", "diff", f"{TAX}.yaml") == "no difference in meaning\n"
+    file = Path(f"{TAX}.yaml")
+    text = file.read_text(encoding="utf-8").replace("  - personal_id\n", "  - personal_id\n  - sex\n", 1)
+    file.write_text(text, encoding="utf-8")
+    answer = await run("agreement", "diff", f"{TAX}.yaml")
+    assert answer.exit_code == 1, answer.output
+    assert answer.output.startswith("• adds: sex (-)\n• recipients of sex rise from 0 to 1\n")
+    assert "+- name: sex" in answer.output
