@@ -30,6 +30,16 @@ def staff(small_bus: SmallBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return tmp_path
 
 
+def written(name: str, text: str) -> None:
+    Path(name).write_text(text, encoding="utf-8")
+
+
+def changed(name: str, old: str, new: str) -> None:
+    text = Path(name).read_text(encoding="utf-8")
+    assert old in text
+    written(name, text.replace(old, new))
+
+
 async def run(*words: str) -> Result:
     """A command, in a thread of its own: it has its own loop."""
     return await asyncio.to_thread(CliRunner().invoke, cli, list(words))
@@ -58,7 +68,7 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
         ("police", "public-security", "registry"),
     ):
         made = await done("key", "new", name, "--holder", name, "--agency", agency, "--role", role)
-        Path(f"{name}.json").write_text(made, encoding="utf-8")
+        written(f"{name}.json", made)
     await done("key", "add", "desk.json")
     await done("key", "add", "police.json")
     assert "not-theirs" in await refused("key", "add", "boss.json")
@@ -94,13 +104,11 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
 
 
 async def test_diff_against_what_is_in_force(small_bus: SmallBus, staff: Path) -> None:
-    """A changed text is compared with the one in force: what it adds first, who else has it, then the lines."""
+    """A changed text is compared with the one in force: the meaning first, then the lines."""
     await small_bus.activate(TAX)
     assert await done("agreement", "diff", f"{TAX}.yaml") == "no difference in meaning\n"
-    file = Path(f"{TAX}.yaml")
-    text = file.read_text(encoding="utf-8").replace("  - personal_id\n", "  - personal_id\n  - sex\n", 1)
-    file.write_text(text, encoding="utf-8")
+    changed(f"{TAX}.yaml", "retention: P5Y", "retention: P6Y")
     answer = await run("agreement", "diff", f"{TAX}.yaml")
     assert answer.exit_code == 1, answer.output
-    assert answer.output.startswith("• adds: sex (-)\n• recipients of sex rise from 0 to 1\n")
-    assert "+- name: sex" in answer.output
+    assert answer.output.startswith("• retention: P5Y → P6Y\n")
+    assert "-retention: P5Y\n+retention: P6Y" in answer.output

@@ -1,0 +1,74 @@
+"""What `bus agreement diff` and `new` say."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bus.agreements.check import load_agreements
+from bus.agreements.difference import differences, text_diff
+from bus.agreements.document import AgreementDocument, FieldRule
+from bus.cli.agreement import agreement
+from tests.unit.agreements.ground import AGENCIES, DATASETS, SEEDS
+
+ALL = {one.id: one for one in load_agreements(SEEDS, DATASETS, AGENCIES)}
+BANK = ALL["person-address-to-bank"]
+
+
+def told(old: AgreementDocument | None, new: AgreementDocument, language: str = "en") -> list[str]:
+    return [one.sentence(language) for one in differences(old, new, ALL.values())]
+
+
+def test_an_added_field_is_told_with_who_has_it_then() -> None:
+    """A field that is added is told first, with how many agencies receive it before and after, and what consents do."""
+    wider = BANK.model_copy(update={"fields": (*BANK.fields, FieldRule(name="marital_status"))})
+    have = {one.recipient for one in ALL.values() if one.id != BANK.id and "marital_status" in map(str, names(one))}
+    found = told(BANK, wider)
+    assert found[0] == "adds: marital_status (-)"
+    assert found[1] == f"recipients of marital_status rise from {len(have)} to {len(have | {BANK.recipient})}"
+    assert found[-1].startswith("asks for more than people consented to (fields)")
+    assert told(BANK, wider, "vi")[0] == "thêm: marital_status (-)"
+
+
+def names(document: AgreementDocument) -> list[str]:
+    return [rule.name for rule in document.fields] if document.dataset == BANK.dataset else []
+
+
+def test_a_removed_field_a_transform_and_a_key() -> None:
+    """What is taken away, done otherwise, or set to another value is told with both values."""
+    first, *rest = BANK.fields
+    masked = FieldRule.model_validate({"name": first.name, "as": "present"})
+    new = BANK.model_copy(update={"fields": (masked, *rest[1:]), "retention": "P9Y"})
+    found = told(BANK, new)
+    assert f"changes: {first.name} from - to present" in found
+    assert f"removes: {rest[0].name}" in found
+    assert f"retention: {BANK.retention or '-'} → P9Y" in found
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_same_text_has_no_difference(name: str) -> None:
+    """No agreement differs from itself after a journey through JSON, neither in meaning nor in its lines."""
+    again = AgreementDocument.model_validate(ALL[name].model_dump(mode="json", by_alias=True))
+    assert told(ALL[name], again) == []
+    assert text_diff(ALL[name], again) == []
+
+
+def test_a_new_agreement_is_told_whole() -> None:
+    """A text that follows no other is told as new, with each field that it adds."""
+    found = told(None, BANK)
+    assert found[0].startswith("new: commercial-bank")
+    assert sum(one.startswith("adds: ") for one in found) == len({rule.name for rule in BANK.fields})
+
+
+def test_a_first_draft_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`new` writes a file that names every field of the dataset, and that `check` does not accept as it is."""
+    monkeypatch.chdir(tmp_path)
+    words = ["new", "person-to-x", "--dataset", BANK.dataset, "--recipient", "land-office"]
+    made = CliRunner().invoke(agreement, words)
+    assert made.exit_code == 0, made.output
+    text = Path("person-to-x.yaml").read_text(encoding="utf-8")
+    assert all(field["name"] in text for field in DATASETS[BANK.dataset].schema["fields"])
+    checked = CliRunner().invoke(agreement, ["check", "person-to-x.yaml"])
+    assert checked.exit_code == 1
+    assert "error yaml:" not in checked.output
+    assert CliRunner().invoke(agreement, words).exit_code != 0, "a text must not be written over"
