@@ -28,6 +28,9 @@ from tests.chaos.notes import CommitFault, Notes, Phase
 LONGEST_WAIT_SECONDS = 0.004
 """A trap springs at a random moment this long after the phase began, if it lasts; else in the next one."""
 
+AT_ONCE = (Phase.BEGIN, Phase.REST)
+"""A transaction's begin is too short to wait in it; of rest, the moment after a commit is what matters."""
+
 Call = Callable[..., Awaitable[Any]]
 
 
@@ -43,8 +46,8 @@ class Watch:
         number, wanted = self._notes.trap()
         if not number or phase != wanted or self._pending:
             return
-        if phase is Phase.BEGIN:
-            self._spring(number, phase, lane)  # it lasts too short a time to wait in it
+        if phase in AT_ONCE:
+            self._spring(number, phase, lane)
         else:
             self._pending = True
             wait = random.uniform(0, LONGEST_WAIT_SECONDS)  # noqa: S311 - nothing is kept secret by it

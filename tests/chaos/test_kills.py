@@ -10,7 +10,7 @@ from tests.chaos.notes import SERVING, Phase
 from tests.chaos.table import FaultLog
 
 SHORT, LONG = 10, 200
-AIMED = (Phase.COMMIT, Phase.SEND, Phase.BEGIN)
+AIMED = (Phase.COMMIT, Phase.SEND, Phase.BEGIN, Phase.REST)
 
 
 @pytest.mark.parametrize("kills", [SHORT, pytest.param(LONG, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])

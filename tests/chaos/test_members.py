@@ -12,7 +12,7 @@ from tests.chaos.notes import Phase
 from tests.chaos.routers import until
 from tests.chaos.table import FaultLog
 
-ROUNDS = 30
+ROUNDS = 20
 
 pytestmark = pytest.mark.timeout(400)
 
