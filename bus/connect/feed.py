@@ -2,29 +2,41 @@
 
 `GET <feed>?after=SEQ&limit=N` answers `{"entries": [{"seq", "kind", "op": "upsert|delete", "id", "record"}], "head"}`;
 `GET <page>?after_key=KEY&limit=N` answers `{"records", "next_key", "head"}`, where `head` is the newest sequence that
-the records show. Both take a bearer token.
+the records show. Both take a bearer token, and may answer 304 to If-None-Match, and 429 or 503 with Retry-After.
+
+What the feed has lost is noticed, and its records are read anew: by HTTP 410; by `first`, the oldest sequence that is
+kept, where an answer has it; by `history`, a name that changes when the sequence starts over; by a head that went back;
+and where the manifest says that the sequence is `unbroken`, by any number left out.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import httpx
 
+from bus.clock import now_ms
+from bus.connect.login import login
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.source import Chunk, Position, Row, Seen, SourceChange, SourceEvent, Unreadable
+from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent, Unreadable
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
 
 POLL_SECONDS = 0.25
 TIMEOUT_SECONDS = 15.0
-LONGEST_RETRY_AFTER_SECONDS = 30.0
+LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 class FeedSource:
-    """Settings: `url` and `token`. Position: `seq`, the newest entry that was read. A subclass names its manifest."""
+    """Settings: `url`, and `token` or what OAuth 2 needs (see `login`). A subclass names its manifest.
+
+    Position: `seq`, the newest entry that was read, and `history`, its name where the feed has one.
+    """
 
     manifest: ClassVar[Manifest]
     snapshots: ClassVar[bool] = True
@@ -36,7 +48,8 @@ class FeedSource:
         self._feed = feed
         self._connector = place.connector
         self._url = place.setting("url")
-        self._headers = {"authorization": f"Bearer {place.setting('token')}"}
+        self._login = login(place)
+        self._newest: _Answer | None = None
         self._datasets = {rule.origin: name for name, rule in self.manifest.datasets.items()}
         self._http: httpx.AsyncClient | None = None
 
@@ -46,28 +59,47 @@ class FeedSource:
 
     async def open(self, after: Position | None) -> Position:
         """The head of the feed, or the given place in it. A head that lies before the place means another history."""
-        head = await self.head()
         if after is None:
-            return head
-        if head["seq"] < after["seq"]:
-            reason = f"its feed ends at {head['seq']}, and was read up to {after['seq']}"
+            return await self.head()
+        answer = await self._get(self._feed.path, after=after["seq"], limit=1)
+        if reason := self._lost(after, answer):
             raise PositionLost(connector=self._connector, reason=reason)
         return after
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
         """Page after page; at the head of the feed, again after a short pause."""
-        seq = int(after["seq"])
+        position = after
         while True:
-            answer = await self._get(self._feed.path, after=seq, limit=self._feed.page_rows)
-            entries = answer["entries"]
-            if int(answer["head"]) < seq:
-                raise SourceUnreachable(connector=self._connector, reason="its feed went back to an earlier sequence")
-            events = [self._event(entry) for entry in entries]
-            if entries:
-                seq = int(entries[-1]["seq"])
-            yield events or [Seen({"seq": seq})]
-            if seq >= int(answer["head"]):
+            answer = await self._get(self._feed.path, after=position["seq"], limit=self._feed.page_rows)
+            if reason := self._lost(position, answer):
+                position = await self.head()
+                yield [Restarted(tuple(self.manifest.datasets), reason, position)]
+                continue
+            history = _history(answer)
+            events = [self._event(entry, history) for entry in answer["entries"]]
+            position = events[-1].position if events else {"seq": position["seq"], **history}
+            yield events or [Seen(position)]
+            if position["seq"] >= int(answer["head"]):
                 await asyncio.sleep(POLL_SECONDS)
+
+    def _lost(self, position: Position, answer: dict[str, Any]) -> str | None:
+        """Why the entries after a position are not all in the answer; None when they are. Raises SourceUnfit."""
+        seq, head = int(position["seq"]), int(answer["head"])
+        if answer.get("gone"):
+            return f"it no longer has the entries after {seq}"
+        if "history" in position and position["history"] != _history(answer).get("history"):
+            return "its sequence has started over under another name"
+        if head < seq:
+            return f"its feed ends at {head}, and was read up to {seq}"
+        if int(answer.get("first") or 0) > seq + 1:
+            return f"it keeps entries from {answer['first']} on, and was read up to {seq}"
+        numbers = [seq, *(int(entry["seq"]) for entry in answer["entries"])]
+        if any(after <= before for before, after in pairwise(numbers)):
+            mend = "Each entry's seq must be greater than the one before it, and than `after`."
+            raise SourceUnfit(connector=self._connector, reason="its feed is out of order", mend=mend)
+        if self._feed.unbroken and numbers[-1] - seq != len(numbers) - 1:
+            return f"its sequence leaves out numbers after {seq}"
+        return None
 
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
         """One page of records; its head says which entries are in it, never fewer than the feed has shown."""
@@ -80,8 +112,12 @@ class FeedSource:
         """A feed keeps its entries."""
 
     async def head(self) -> Position:
-        """The newest sequence."""
-        return {"seq": int((await self._get(self._feed.path, after=0, limit=1))["head"])}
+        """The newest sequence. Asked from the beginning, which a feed may have forgotten: its head is told anyway."""
+        answer = await self._get(self._feed.path, after=0, limit=1)
+        if answer.get("gone") and "head" not in answer["told"]:
+            mend = "With HTTP 410 the feed must tell its `head`, so that it can be read on from there."
+            raise SourceUnfit(connector=self._connector, reason="it forgets entries and tells no head", mend=mend)
+        return {"seq": int(answer["head"]), **_history(answer)}
 
     def passed(self, position: Position, goal: Position) -> bool:
         """By sequence."""
@@ -93,9 +129,9 @@ class FeedSource:
             await self._http.aclose()
             self._http = None
 
-    def _event(self, entry: dict[str, Any]) -> SourceEvent:
+    def _event(self, entry: dict[str, Any], history: dict[str, Any]) -> SourceEvent:
         """An entry of a kind that the manifest does not name says nothing to us."""
-        position = {"seq": int(entry["seq"])}
+        position = {"seq": int(entry["seq"]), **history}
         dataset = self._datasets.get(str(entry.get("kind")))
         if dataset is None:
             return Seen(position)
@@ -117,29 +153,72 @@ class FeedSource:
     async def _get(self, path: str, **words: object) -> dict[str, Any]:
         """The JSON object of an answer. Raises SourceUnreachable, SourceUnfit."""
         if self._http is None:
-            self._http = httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=TIMEOUT_SECONDS)
+            self._http = httpx.AsyncClient(base_url=self._url, auth=self._login, timeout=TIMEOUT_SECONDS)
+        question = (path, *words.items())
+        known = self._newest if self._newest and self._newest.question == question else None
+        headers = {"if-none-match": known.etag} if known else {}
+        params = {name: str(value) for name, value in words.items()}
         try:
-            answer = await self._http.get(path, params={name: str(value) for name, value in words.items()})
+            answer = await self._http.get(path, params=params, headers=headers)
         except httpx.TransportError as error:
             raise SourceUnreachable(connector=self._connector, reason=type(error).__name__) from error
-        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        if known and answer.status_code == httpx.codes.NOT_MODIFIED:
+            return known.found
+        found = await self._good(answer, path)
+        etag = answer.headers.get("etag")
+        self._newest = _Answer(question, etag, found) if etag else None
+        return found
+
+    async def _good(self, answer: httpx.Response, path: str) -> dict[str, Any]:
+        """What a good answer says; one that asks for patience is given it first."""
+        if answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
             await asyncio.sleep(_retry_after(answer))
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise SourceUnreachable(connector=self._connector, reason=f"HTTP {answer.status_code}")
+        if answer.status_code == httpx.codes.GONE:
+            told = _object(answer)
+            return {"head": told.get("head", 0), "history": told.get("history"), "gone": True, "told": told}
         if not answer.is_success:
-            mend = "Check url and token in the connector's settings."
+            mend = "Check url and login in the connector's settings."
             raise SourceUnfit(connector=self._connector, reason=f"HTTP {answer.status_code} for {path}", mend=mend)
-        try:
-            found = answer.json()
-            return {"head": found["head"], **found}
-        except (ValueError, KeyError, TypeError) as error:
+        found = _object(answer)
+        if "head" not in found or not {"entries", "records"} & found.keys():
             mend = "The service must answer as bus/connect/README.md says."
-            raise SourceUnfit(connector=self._connector, reason=f"{path} is no feed", mend=mend) from error
+            raise SourceUnfit(connector=self._connector, reason=f"{path} is no feed", mend=mend)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The newest answer that had an ETag: while nothing happens, the same question is asked again and again."""
+
+    question: tuple[Any, ...]
+    etag: str
+    found: dict[str, Any]
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _history(answer: dict[str, Any]) -> dict[str, Any]:
+    name = answer.get("history")
+    return {} if name is None else {"history": str(name)}
 
 
 def _retry_after(answer: httpx.Response) -> float:
-    """Seconds; a date, or nonsense, counts as one second."""
+    """Seconds, or the time until a date; nonsense counts as one second."""
+    text = answer.headers.get("retry-after", "1")
     try:
-        return min(max(float(answer.headers.get("retry-after", "1")), 0.0), LONGEST_RETRY_AFTER_SECONDS)
-    except ValueError:
+        seconds = float(text) if text.replace(".", "", 1).isdigit() else _seconds_until(text)
+    except (ValueError, TypeError):
         return 1.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _seconds_until(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp() - now_ms() / 1000

@@ -73,11 +73,15 @@ class DatasetRule(_Strict):
 
 
 class FeedRule(_Strict):
-    """How an HTTP feed is asked: its path, the path of each dataset's pages, and how many rows at once."""
+    """How an HTTP feed is asked: its path, the path of each dataset's pages, and how many rows at once.
+
+    `unbroken` promises that its sequence leaves out no number, so that one that is missing is a loss.
+    """
 
     path: str
     pages: dict[str, str]
     page_rows: int = Field(500, ge=1, le=10_000)
+    unbroken: bool = False
 
 
 class FilesRule(_Strict):

@@ -1,0 +1,176 @@
+"""A feed as its source reads it, against a service in the same process: what it says, and what it leaves out."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from bus.clock import now_ms
+from bus.connect.feed import FeedSource
+from bus.connect.manifest import Manifest
+from bus.connect.place import Place
+from bus.connect.source import Restarted, Seen, SourceChange
+from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
+
+TOKEN = {"url": "http://feed.test", "token": "let-me-in"}
+OAUTH = {"token_url": "http://login.test/token", "client_id": "bus", "client_secret": "s"}
+MANIFEST: dict[str, Any] = {
+    "name": "one",
+    "registry": "one",
+    "kind": "feed",
+    "feed": {"path": "/feed", "pages": {"one.thing": "/things"}},
+    "datasets": {"one.thing": {"origin": "thing", "fields": {"id": "id"}}},
+}
+Answer = Callable[[httpx.Request], httpx.Response]
+Sources = Callable[..., FeedSource]
+
+
+def entries(*numbers: int) -> list[dict[str, Any]]:
+    return [{"seq": n, "kind": "thing", "op": "upsert", "id": "a", "record": {"id": "a"}} for n in numbers]
+
+
+def answer(*numbers: int, head: int | None = None, **more: Any) -> httpx.Response:
+    """A page of the feed."""
+    return httpx.Response(200, json={"entries": entries(*numbers), "head": head or max(numbers, default=0), **more})
+
+
+@pytest.fixture
+async def sources(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sources]:
+    """Makes a source whose service is a function."""
+    made: list[FeedSource] = []
+    true_client = httpx.AsyncClient
+
+    def make(answers: Answer, settings: Mapping[str, str] = TOKEN, **rule: Any) -> FeedSource:
+        transport = httpx.MockTransport(answers)
+        monkeypatch.setattr(httpx, "AsyncClient", lambda **words: true_client(**words, transport=transport))
+        manifest = Manifest.model_validate(MANIFEST | {"feed": {**MANIFEST["feed"], **rule}})
+        kind = type("One", (FeedSource,), {"manifest": manifest})
+        made.append(kind(Place("one", "", settings)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+async def first(source: FeedSource, position: dict[str, Any]) -> Any:
+    """What the source tells first after a position."""
+    stream = source.changes(position)
+    try:
+        return (await anext(stream))[-1]
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined] # it is an async generator
+
+
+@pytest.mark.parametrize(
+    ("position", "said", "rule"),
+    [
+        ({"seq": 5}, {"numbers": (), "head": 3}, {}),
+        ({"seq": 5}, {"numbers": (9,), "first": 8}, {}),
+        ({"seq": 5, "history": "a"}, {"numbers": (6,), "history": "b"}, {}),
+        ({"seq": 5}, {"numbers": (6, 8)}, {"unbroken": True}),
+        ({"seq": 5}, {"numbers": (7,)}, {"unbroken": True}),
+    ],
+    ids=["head-went-back", "trimmed", "another-history", "left-out-within", "left-out-before"],
+)
+async def test_a_loss_is_noticed(
+    sources: Sources, position: dict[str, Any], said: dict[str, Any], rule: dict[str, Any]
+) -> None:
+    """What the feed no longer tells starts a full reading, while it is followed and when it is opened."""
+    said = dict(said)
+    numbers = said.pop("numbers")
+    source = sources(lambda _: answer(*numbers, **said), **rule)
+    event = await first(source, position)
+    assert isinstance(event, Restarted)
+    assert event.datasets == ("one.thing",)
+    with pytest.raises(PositionLost):
+        await source.open(position)
+
+
+async def test_numbers_left_out_are_no_loss_by_themselves(sources: Sources) -> None:
+    """A sequence of which nobody promised that it is unbroken may leave out numbers."""
+    event = await first(sources(lambda _: answer(7, 9)), {"seq": 5})
+    assert isinstance(event, SourceChange)
+    assert event.position == {"seq": 9}
+
+
+async def test_gone(sources: Sources) -> None:
+    """HTTP 410 means that the entries are forgotten; reading goes on at the head that comes with it."""
+    source = sources(lambda _: httpx.Response(410, json={"head": 12}))
+    event = await first(source, {"seq": 5})
+    assert isinstance(event, Restarted)
+    assert event.position == {"seq": 12}
+
+
+async def test_out_of_order(sources: Sources) -> None:
+    """A feed that tells later entries before earlier ones cannot be read at all."""
+    with pytest.raises(SourceUnfit, match="out of order"):
+        await first(sources(lambda _: answer(7, 6)), {"seq": 5})
+
+
+async def test_not_modified(sources: Sources) -> None:
+    """The same question goes out with the ETag of its last answer, and 304 means the same answer."""
+    asked: list[str | None] = []
+
+    def say(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("if-none-match"))
+        if asked[-1] == '"x"':
+            return httpx.Response(304)
+        return httpx.Response(200, json={"entries": [], "head": 5}, headers={"etag": '"x"'})
+
+    source = sources(say)
+    assert await first(source, {"seq": 5}) == await first(source, {"seq": 5}) == Seen({"seq": 5})
+    await source.head()
+    assert asked == [None, '"x"', None]
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"), [("0.5", 0.5, 0.5), ("99999", 300, 300), ("soon", 1, 1), ("-3", 1, 1), ("date", 50, 61)]
+)
+async def test_patience(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch, text: str, least: float, most: float
+) -> None:
+    """429 is answered by the pause that it asks for, in seconds or until a date, and never for ever."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("bus.connect.feed.asyncio.sleep", pause)
+    if text == "date":
+        from email.utils import formatdate  # noqa: PLC0415 - only here
+
+        text = formatdate(now_ms() / 1000 + 60, usegmt=True)
+    source = sources(lambda _: httpx.Response(429, headers={"retry-after": text}))
+    with pytest.raises(SourceUnreachable, match="429"):
+        await source.head()
+    assert least <= pauses[0] <= most
+
+
+async def test_client_credentials(sources: Sources) -> None:
+    """A token is asked for once, sent with each request, and renewed once when the service refuses it."""
+    asked: list[str] = []
+
+    def say(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "login.test":
+            asked.append("token")
+            assert request.headers["authorization"].startswith("Basic ")
+            assert b"grant_type=client_credentials" in request.content
+            return httpx.Response(200, json={"access_token": f"t{asked.count('token')}", "expires_in": 3600})
+        asked.append(request.headers["authorization"])
+        return httpx.Response(401) if request.headers["authorization"].endswith("t1") and len(asked) > 3 else answer(5)
+
+    source = sources(say, {"url": "http://feed.test", **OAUTH})
+    for _ in range(3):
+        await source.head()
+    assert asked == ["token", "Bearer t1", "Bearer t1", "Bearer t1", "token", "Bearer t2"]
+
+
+async def test_a_refused_login(sources: Sources) -> None:
+    """A login that is refused ends the connector with a text that names the settings and shows no secret."""
+    source = sources(lambda _: httpx.Response(401, text=json.dumps({"error": "s"})), {"url": "http://x.test", **OAUTH})
+    with pytest.raises(SourceUnfit) as refused:
+        await source.head()
+    assert "client_secret" in refused.value.how_to_mend
