@@ -1,11 +1,12 @@
-"""A folder into which a registry drops CSV files as a source: full exports, and deltas between them.
+"""A folder into which a registry drops CSV or Excel files as a source: full exports, and deltas between them.
 
-`<origin>-full-<rank>.csv` holds every record, `<origin>-delta-<rank>.csv` what changed, with an operation column. The
-rank, one row of numbers for both, is the order. A file is read once it is whole and rests; a line is a record.
+`<origin>-full-<rank>.csv` (or `.xlsx`) holds every record, `<origin>-delta-<rank>.csv` what changed, with an operation
+column. The rank, one row of numbers for both, is the order. A file is read once it is whole and rests; a line is a
+record. A full export that lacks too much of what is published erases nothing, unless a person has put a file beside it
+whose name is the export's with `.confirmed`.
 """
 
 import asyncio
-import csv
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -27,6 +28,7 @@ from bus.connect.source import (
     SourceEvent,
     Unreadable,
 )
+from bus.connect.tables import FileUnreadable, Line, looks_whole, opened
 from bus.errors import SourceUnreachable
 from bus.model.change import Operation
 from bus.telemetry import Event, emit
@@ -90,7 +92,8 @@ class FilesSource:
                 yield events
                 await asyncio.sleep(0)
             position = _whole(drop.rank)
-            emit(Event.FILE_READ, connector=self._connector, file=drop.path.name, lines=reading.lines)
+            found = {"lines": reading.lines, **reading.shape}
+            emit(Event.FILE_READ, connector=self._connector, file=drop.path.name, **found)
 
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
         """Never asked for: `snapshots` is false."""
@@ -114,7 +117,7 @@ class FilesSource:
         """The folder's files by rank; hidden and half-named ones are none."""
         found: list[Drop] = []
         for dataset, rule in self.manifest.datasets.items():
-            pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.csv", re.IGNORECASE)
+            pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.(csv|xlsx)", re.IGNORECASE)
             named = ((path, pattern.fullmatch(path.name)) for path in self._folder.iterdir())
             found += [Drop(path, dataset, int(name[2]), name[1].lower() == "full") for path, name in named if name]
         return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
@@ -139,7 +142,7 @@ class FilesSource:
         """Whether a file is whole: it has stood still for a while, longer when its last line has no end."""
         try:
             state = path.stat()
-            ended = state.st_size > 0 and _last_byte(path) == b"\n"
+            ended = looks_whole(path)
         except OSError:
             return False
         shape, now, last = (state.st_size, state.st_mtime_ns), monotonic(), self._resting.get(path)
@@ -171,39 +174,47 @@ class _Reading:
         self._attempt = (after["attempt"] if same else after["attempt"] + 1) if begun else 0
         self._skip = after["line"] if same and not drop.full else 0
         self.lines = 0
+        self.shape: dict[str, str] = {}
 
     def events(self) -> Iterator[list[SourceEvent]]:
         """In batches. Raises nothing for what stands in the file."""
+        try:
+            with opened(self._drop.path, self._rule) as table:
+                self.shape = table.shape
+                yield from self._events(table.header, table.lines())
+        except FileUnreadable as error:
+            name, end = self._drop.path.name, _whole(self._drop.rank)
+            change_id = f"{self._drop.rank}.{self._digest}"
+            yield [Unreadable(self._drop.dataset, name.encode(), f"the file {name}: {error}", change_id, end)]
+
+    def _events(self, header: list[str], lines: Iterator[Line | None]) -> Iterator[list[SourceEvent]]:
         if self._drop.full:
             yield [ExportBegan(self._drop.dataset, self._at(0))]
         batch: list[SourceEvent] = []
-        with self._drop.path.open(encoding=self._rule.encoding, errors="surrogateescape", newline="") as file:
-            header, delimiter = _header(file.readline(), self._rule.delimiter)
-            for line in file:
-                self.lines += 1
-                if self.lines > self._skip:
-                    batch.append(self._event(line, header, delimiter))
-                if len(batch) >= LINES_AT_ONCE:
-                    yield batch
-                    batch = []
+        for line in lines:
+            self.lines += 1
+            if self.lines > self._skip:
+                batch.append(self._event(line, header))
+            if len(batch) >= LINES_AT_ONCE:
+                yield batch
+                batch = []
         end = _whole(self._drop.rank)
-        batch.append(ExportEnded(self._drop.dataset, end) if self._drop.full else Seen(end))
+        batch.append(ExportEnded(self._drop.dataset, end, self._may_lose()) if self._drop.full else Seen(end))
         yield batch
 
-    def _event(self, line: str, header: list[str], delimiter: str) -> SourceEvent:
+    def _may_lose(self) -> float:
+        confirmed = self._drop.path.with_name(f"{self._drop.path.name}.confirmed").exists()
+        return 1.0 if confirmed else self._rule.may_lose_percent / 100
+
+    def _event(self, line: Line | None, header: list[str]) -> SourceEvent:
         position = self._at(self.lines)
         change_id = f"{self._drop.rank}.{self._digest}.{self.lines}"
-        if not line.strip():
+        if line is None:
             return Seen(position)
-        try:
-            (cells,) = csv.reader([line], delimiter=delimiter, strict=True)
-        except (csv.Error, ValueError):
-            cells = []
-        if len(cells) != len(header):
-            original = line.encode(self._rule.encoding.removesuffix("-sig"), "surrogateescape")
+        if line.cells is None:
             reason = f"line {self.lines + 1} does not have the {len(header)} columns of the header"
-            return Unreadable(self._drop.dataset, original, reason, change_id, position)
-        row: dict[str, Any] = dict(zip(header, cells, strict=True))
+            return Unreadable(self._drop.dataset, line.original, reason, change_id, position)
+        row: dict[str, Any] = dict(zip(header, line.cells, strict=True))
         if self._drop.full:
             return SourceChange(self._drop.dataset, Operation.READ, None, row, change_id, position)
         return self._changed(row, change_id, position)
@@ -228,19 +239,6 @@ def _order(position: Position) -> tuple[int, int, int, int]:
     return position["rank"], int(whole), position["attempt"], 0 if whole else position["line"]
 
 
-def _header(line: str, delimiter: str | None) -> tuple[list[str], str]:
-    """The columns, and the delimiter: the given one, or the likeliest of those in use."""
-    found = delimiter or max(";,\t|", key=line.count)
-    names = next(csv.reader([line], delimiter=found), [])
-    return [name.strip() for name in names], found
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def _last_byte(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1)

@@ -259,7 +259,7 @@ class Flow:
         assert export is not None
         assert self._known is not None
         gone = self._known.missing(event.dataset, export.met)
-        if gone and (export.unkeyed or not export.met):
+        if gone and (export.unkeyed or self._known.too_many(event, len(gone), met=bool(export.met))):
             emit(Event.SWEEP_HELD, connector=self.standing.connector, dataset=event.dataset, records=len(gone))
             return
         self._gone.extend((event.dataset, key) for key in gone)

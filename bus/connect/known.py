@@ -7,8 +7,11 @@ import hashlib
 from dataclasses import dataclass, field
 
 from bus.connect.mapping import Mapper, RowUnfit
-from bus.connect.source import Row
+from bus.connect.source import ExportEnded, Row
 from bus.model.key import RecordKey
+
+FEW = 10
+"""So many records may be gone from a small dataset, whatever share of it they are."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,12 @@ class Known:
     def same(self, dataset: str, key: RecordKey, value: bytes) -> bool:
         """Whether exactly this is published already, and that matters."""
         return self.compare and self._subjects.get(dataset, {}).get(key.record_id) == (key.subject, digest(value))
+
+    def too_many(self, event: ExportEnded, gone: int, *, met: bool) -> bool:
+        """Whether so many cannot be believed to be gone without a person's word; a few always can."""
+        if event.may_lose >= 1:
+            return False
+        return not met or (gone > FEW and gone > event.may_lose * len(self._subjects[event.dataset]))
 
     def missing(self, dataset: str, record_ids: set[str]) -> list[RecordKey]:
         """The published records that are not among these, in the order of their ids."""

@@ -87,11 +87,15 @@ class FeedRule(_Strict):
 class FilesRule(_Strict):
     """How dropped files are written. Without a delimiter, it is found in each file's first line.
 
+    Without an `encoding`, it is found in each file: by its mark, else UTF-8, else `encoding_otherwise`. A full export
+    that lacks more than `may_lose_percent` of what is published erases nothing until a person has confirmed it.
     A file is read when it has not grown for `rest_seconds`; where its last line has no end, and it is probably half
     written, for `unended_seconds`.
     """
 
-    encoding: str = "utf-8-sig"
+    encoding: str | None = None
+    encoding_otherwise: str | None = None
+    may_lose_percent: float = Field(20.0, ge=0, le=100)
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     operation_column: str
     rest_seconds: float = Field(3.0, ge=0)

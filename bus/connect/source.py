@@ -63,10 +63,14 @@ class ExportBegan:
 
 @dataclass(frozen=True, slots=True)
 class ExportEnded:
-    """The full export of a dataset has ended: what is published and was not met in it is gone at the source."""
+    """The full export of a dataset has ended: what is published and was not met in it is gone at the source.
+
+    `may_lose` is the share of the published records whose absence is believed; 1 when a person has confirmed it.
+    """
 
     dataset: str
     position: Position
+    may_lose: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

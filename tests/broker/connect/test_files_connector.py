@@ -134,3 +134,36 @@ async def test_kill_9_loses_and_repeats_nothing(bus: Any, folder: Path, source: 
     await bus.caught_up(source, "insurance")
     assert await months(bus) == {f"p{n:04}/s{n:04}-COMPULSORY": 9 for n in range(100, 6000)}
     await bus.assert_unique(COVERAGE)
+
+
+async def test_a_shrunken_export_waits_for_a_person(bus: Any, folder: Path, source: Source) -> None:
+    """A full file that lacks a third erases nothing; dropped again with a person's confirmation, it does."""
+    drop(folder, "coverage-full-1.csv", *(line(n) for n in range(60)))
+    drop(folder, "coverage-full-2.csv", *(line(n, 2) for n in range(40)))
+    async with bus.running(source):
+        await bus.caught_up(source, "insurance")
+        held = await months(bus)
+        (folder / "coverage-full-3.csv.confirmed").touch()
+        drop(folder, "coverage-full-3.csv", *(line(n, 2) for n in range(40)))
+        await bus.caught_up(source, "insurance")
+    assert held == {f"p{n:04}/s{n:04}-COMPULSORY": 2 if n < 40 else 1 for n in range(60)}
+    assert await months(bus) == {f"p{n:04}/s{n:04}-COMPULSORY": 2 for n in range(40)}
+
+
+async def test_excel(bus: Any, folder: Path, source: Source) -> None:
+    """A workbook is read as a CSV file is, typed cells included; one that is broken is a dead letter, not an end."""
+    openpyxl = pytest.importorskip("openpyxl")
+    header = COLUMNS.split(";")
+    book = openpyxl.Workbook()
+    for row in (header, [*line(1).split(";")[:-4], 7, None, None, 0], [None], [*line(2).split(";"), "too much"]):
+        book.active.append(row)
+    book.save(folder / ".draft")
+    (folder / ".draft").rename(folder / "coverage-full-1.xlsx")
+    async with bus.running(source):
+        await bus.caught_up(source, "insurance")
+        (folder / "coverage-full-2.xlsx").write_bytes(b"PK\x05\x06" + bytes(18))
+        await bus.caught_up(source, "insurance")
+    assert await months(bus) == {"p0001/s0001-COMPULSORY": 7}
+    reasons = [record.header("dead-reason") or "" for record in await bus.read(bus.topics.deadletters)]
+    assert len(reasons) == 2
+    assert any("no workbook" in reason for reason in reasons)
