@@ -9,5 +9,6 @@ from bus.connect.manifest import Manifest, load_manifest
 from bus.connect.place import Place
 from bus.connect.postgres.source import PostgresSource
 from bus.connect.source import Row
+from bus.connect.sql import SqlSource
 
-__all__ = ["FeedSource", "FilesSource", "Manifest", "Place", "PostgresSource", "Row", "load_manifest"]
+__all__ = ["FeedSource", "FilesSource", "Manifest", "Place", "PostgresSource", "Row", "SqlSource", "load_manifest"]

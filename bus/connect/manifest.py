@@ -103,26 +103,50 @@ class FilesRule(_Strict):
     deleted: tuple[str, ...] = Field(min_length=1)
 
 
+class SqlTable(_Strict):
+    """How a table is asked: its key, and the column that grows with each change of a row.
+
+    A version that was taken up to `safety` earlier may still become visible: seconds of a time, units of a number.
+    Without a version, only whole readings find what changed.
+    """
+
+    key: tuple[str, ...] = Field(min_length=1)
+    version: str | None = None
+    safety: float = Field(60.0, ge=0)
+
+
+class SqlRule(_Strict):
+    """How a database is asked: how often for new versions, and how often for everything."""
+
+    tables: dict[str, SqlTable]
+    poll_seconds: float = Field(1.0, gt=0)
+    compare_seconds: float = Field(3600.0, gt=0)
+    may_lose_percent: float = Field(20.0, ge=0, le=100)
+
+
 class Manifest(_Strict):
     """A connector as data. Dataset names are whole: `population.person`."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     registry: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: Literal["postgres", "feed", "files"]
+    kind: Literal["postgres", "feed", "files", "sql"]
     datasets: dict[str, DatasetRule] = Field(min_length=1)
     feed: FeedRule | None = None
     files: FilesRule | None = None
+    sql: SqlRule | None = None
 
     @model_validator(mode="after")
     def _own_datasets(self) -> "Manifest":
         for dataset in self.datasets:
             if not dataset.startswith(f"{self.registry}."):
                 raise ValueError(f"dataset {dataset} does not belong to the registry {self.registry}")
-        for kind, section in (("feed", self.feed), ("files", self.files)):
+        for kind, section in (("feed", self.feed), ("files", self.files), ("sql", self.sql)):
             if (self.kind == kind) != (section is not None):
                 raise ValueError(f"the section `{kind}` belongs to the kind {kind}, and to no other")
         if self.feed and (lacking := sorted(self.datasets.keys() - self.feed.pages.keys())):
             raise ValueError(f"feed.pages lacks {', '.join(lacking)}")
+        if self.sql and (lacking := sorted(self.datasets.keys() - self.sql.tables.keys())):
+            raise ValueError(f"sql.tables lacks {', '.join(lacking)}")
         return self
 
 
