@@ -15,11 +15,24 @@ _POSTGRES = {
 }
 _FEED = {
     "url": {"type": "string", "format": "uri", "description": "address of the service, before the manifest's paths"},
-    "token": {"type": "string", "writeOnly": True, "description": "bearer token that the service takes"},
+    "token": {"type": "string", "writeOnly": True, "description": "bearer token that the service takes; or:"},
+    "token_url": {"type": "string", "format": "uri", "description": "where OAuth 2 client credentials get a token"},
+    "client_id": {"type": "string", "description": "with token_url"},
+    "client_secret": {"type": "string", "writeOnly": True, "description": "with token_url"},
+    "scope": {"type": "string", "description": "with token_url, where the server wants one"},
+}
+_SQL = {
+    "url": {
+        "type": "string",
+        "format": "uri",
+        "writeOnly": True,
+        "description": "dialect+driver://user:password@host/database, as SQLAlchemy writes it; the user may read",
+    }
 }
 _FILES = {"folder": {"type": "string", "description": "folder into which the registry drops its files"}}
 
-_PROPERTIES: Mapping[str, Mapping[str, Any]] = {"postgres": _POSTGRES, "feed": _FEED, "files": _FILES}
+_PROPERTIES: Mapping[str, Mapping[str, Any]] = {"postgres": _POSTGRES, "feed": _FEED, "files": _FILES, "sql": _SQL}
+_REQUIRED = {"postgres": ("dsn",), "feed": ("url",), "files": ("folder",), "sql": ("url",)}
 
 
 def spec(manifest: Manifest, source: type | None = None) -> dict[str, Any]:
@@ -34,7 +47,7 @@ def spec(manifest: Manifest, source: type | None = None) -> dict[str, Any]:
         "description": f"They lie in connectors/{manifest.name}.json in BUS_HOME, mode 0600.",
         "type": "object",
         "properties": {name: dict(one) for name, one in properties.items()},
-        "required": sorted(properties),
+        "required": sorted(_REQUIRED.get(manifest.kind, ())),
         "additionalProperties": {"type": "string"},
     }
 
