@@ -59,6 +59,9 @@ class Inputs:
     While some wait nothing is judged but what the events taken are about, and no pair that a later event is about.
     """
 
+    gone: Sequence[tuple[str, bytes]] = ()
+    """(agreement, record key) of copies held of records that the log has forgotten, see `LaneCore.gone`."""
+
     existing_limit: int = 200
     """Records that exist already and are judged anew, at the most."""
 
@@ -105,6 +108,7 @@ class LaneCore:
         work.take_consents(inputs.consents, inputs.later_consents or frozenset())
         if inputs.later_consents is None:
             work.take_changes(inputs.changes)
+            work.take_gone(inputs.gone)
             work.take_due(inputs.existing_limit)
             work.catch_up(max(inputs.existing_limit // 5, inputs.existing_limit - len(inputs.changes)))
         return work.outcome
@@ -115,6 +119,18 @@ class LaneCore:
         moments = [rule.next_phase_ms(now_ms) for rule in rules.rules.values()]
         moments.append(state.next_due_ms())
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def gone(self, state: LaneState, rules: Rules) -> list[tuple[str, bytes]]:
+        """(agreement, record key) of copies that recipients hold of records that are not there.
+
+        In a lane that has read everything such a record was deleted, and its tombstone compacted away, while the lane
+        was down; or its newest version could not be read, which the caller knows.
+        """
+        return [
+            (name, key)
+            for name, rule in rules.rules.items()
+            for key in state.holdings.get(name, {}).keys() - state.records.get(rule.route.dataset, {}).keys()
+        ]
 
     def behind(self, state: LaneState, rules: Rules, now_ms: int) -> bool:
         """Whether records that exist still wait to be judged under a rule's present standing."""
@@ -167,6 +183,12 @@ class _Work:
                 stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
                 self._draft.records[(change.dataset, key)] = stored
                 self._judge_everywhere(change.dataset, change.key, key)
+
+    def take_gone(self, gone: Sequence[tuple[str, bytes]]) -> None:
+        """Judge copies whose record is no longer there as the deletion would have been judged."""
+        for agreement, key in gone:
+            rule = self._rules.rules[agreement]
+            self._judge(rule, self._key(rule.route.dataset, key), key)
 
     def take_due(self, limit: int) -> None:
         """Judge anew whom a moment has passed for; a retention that is over erases."""

@@ -43,39 +43,46 @@ class Loader:
                 _put(state, key, await messages.decode(record.value))
         return state
 
-    async def records(self, state: LaneState, has_subject: Mapping[str, bool], readable: Readable) -> None:
+    async def records(
+        self, state: LaneState, has_subject: Mapping[str, bool], readable: Readable
+    ) -> set[tuple[str, bytes | None]]:
         """The newest version of every record below the lane's position, into `state`.
 
-        Poison was put into `deadletters` when it was met, and is passed over here.
+        Poison was put into `deadletters` when it was met, and is passed over here; returns its topics and keys.
         """
+        poison: set[tuple[str, bytes | None]] = set()
         ends = {
             Place(self._topics.changes(dataset), self._lane): offset
             for dataset, offset in state.position.inputs.items()
             if dataset in has_subject
         }
         if not ends:
-            return
+            return poison
         reader = Reader(self._access, committed=True)
         await reader.start()
         try:
             reader.assign(await reader.beginnings(ends))
             async for records in reader.to_ends(ends):
                 for record in records:
-                    if record.offset < ends[Place(record.topic, record.partition)]:
-                        await self._record(state, change_of(record, self._topics, has_subject), readable)
+                    if record.offset >= ends[Place(record.topic, record.partition)]:
+                        continue
+                    if not await self._record(state, change_of(record, self._topics, has_subject), readable):
+                        poison.add((record.topic, record.key))
         finally:
             await reader.stop()
+        return poison
 
-    async def _record(self, state: LaneState, change: Change | Unreadable, readable: Readable) -> None:
+    async def _record(self, state: LaneState, change: Change | Unreadable, readable: Readable) -> bool:
         if isinstance(change, Unreadable):
-            return
+            return False
         if change.value is not None:
             try:
                 await readable(change.value)
             except (RecordUnreadable, SchemaUnknown):
-                return
+                return False
         stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
         state.put_record(change.dataset, change.key.encode(), stored)
+        return True
 
 
 def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool]) -> Change | Unreadable:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bus import clock
@@ -128,6 +128,8 @@ class Lane:
         self._refused: set[tuple[str, int]] = set()
         self._transactions = self._new_transactions()
         self._state = LaneState()
+        self._poison: set[tuple[str, bytes | None]] = set()
+        self._ends_at_start: dict[Place, int] = {}
         self._rules = Rules()
         self._compiled_from = -1
 
@@ -160,7 +162,8 @@ class Lane:
         loader = Loader(self._parts.access, self._parts.topics, self._lane)
         self._state = await loader.state(self._parts.messages)
         await self._newest_rules()
-        await loader.records(self._state, self._rules.has_subject, self._parts.schemas.readable)
+        self._poison = await loader.records(self._state, self._rules.has_subject, self._parts.schemas.readable)
+        self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
         while not self._stop:
@@ -169,7 +172,8 @@ class Lane:
             if changes.places != self._change_places().keys():
                 changes.assign(self._change_places())
             taken = await self._take(consents, changes)
-            outcome = self._core.draft(self._state, self._rules, await self._inputs(taken), clock.now_ms())
+            inputs = replace(await self._inputs(taken), gone=self._gone(taken, changes))
+            outcome = self._core.draft(self._state, self._rules, inputs, clock.now_ms())
             if not outcome.worth_writing(self._state.position):
                 await self._rest()
                 continue
@@ -180,6 +184,24 @@ class Lane:
                 continue
             self._applied(outcome)
             self._batch_limit = self._parts.settings.batch_records
+
+    def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
+        """Copies of records that were deleted while no lane read, and whose tombstones are compacted away by now.
+
+        Looked for once, when everything is read that was there at the start.
+        """
+        ends = self._ends_at_start
+        waits = taken.changes or len(changes) or taken.later_consents is not None
+        if waits or not ends or any(changes.reached(place) < ends[place] for place in ends):
+            return []
+        found = [
+            (name, key)
+            for name, key in self._core.gone(self._state, self._rules)
+            if (self._parts.topics.changes(self._rules.rules[name].route.dataset), key) not in self._poison
+        ]
+        if len(found) <= self._batch_limit:
+            self._ends_at_start = {}
+        return found[: self._batch_limit]
 
     async def _try_smaller(self, taken: "Taken", consents: Pump, changes: Pump) -> None:
         """Nothing was written: halve the batch until the record that the broker refuses stands alone, then bury it."""
@@ -282,6 +304,7 @@ class Lane:
         self.report.withheld.update(outcome.withheld)
         self.report.dead_letters += len(outcome.dead)
         for letter in outcome.dead:
+            self._poison.add((letter.record.topic, letter.record.key))
             emit(
                 Event.RECORD_DEAD,
                 lane=self._lane,

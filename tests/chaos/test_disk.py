@@ -17,6 +17,7 @@ from bus.settings import Settings
 from tests.broker.conftest import PERSON
 from tests.chaos.bus import LANES, Chaos, chaos_bus, environment, set_topic
 from tests.chaos.load import BANK, TAX, Load
+from tests.chaos.routers import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
@@ -92,3 +93,46 @@ def holding(files: Path) -> set[str]:
             if file.is_file() and ERASED.encode() in file.read_bytes():
                 found.add(file.parent.name)
     return {next((flow for flow in (CHANGES, BANK, TAX) if flow in name), name) for name in found}
+
+
+@pytest.mark.long
+async def test_a_deletion_whose_tombstone_is_gone(
+    broker: tuple[KafkaAccess, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane that was down for longer than tombstones live still erases what was deleted meanwhile."""
+    kafka, _ = broker
+    for name, value in environment(kafka).items():
+        monkeypatch.setenv(name, value)
+    async with chaos_bus(kafka, "gone.", tmp_path) as chaos:
+        changes = chaos.bus.topics.changes(PERSON)
+        shorten(chaos)
+        set_topic(chaos, changes, {"delete.retention.ms": SHORT_MS})
+        router = chaos.router()
+        await router.start()
+        async with Load(chaos.bus, people=20) as load:
+            await load.add_people([SUBJECT], full_name=ERASED)
+            await until_held(chaos, holds=True)
+            await router.stop()
+            load.delete(SUBJECT)
+            await until_forgotten(chaos, changes)
+            await router.start()
+            await until_held(chaos, holds=False)
+        _, verdict = await chaos.verdict()
+    assert verdict.counts["kept"] == 0, verdict
+
+
+async def until_held(chaos: Chaos, *, holds: bool) -> None:
+    """Wait until the tax authority holds the subject's record, or holds it no more."""
+    key = f"{SUBJECT}/{SUBJECT}".encode()
+    await until(lambda: (key in chaos.bus.held(TAX)) is holds, f"the tax authority to hold the record: {holds}")
+
+
+async def until_forgotten(chaos: Chaos, topic: str) -> None:
+    """Wait until nothing in a topic remembers the subject, not even the tombstone."""
+    key = f"{SUBJECT}/{SUBJECT}".encode()
+    seen = chaos.bus.read
+
+    def forgotten() -> bool:
+        return all(record.key != key for record in seen(topic))
+
+    await until(forgotten, "the tombstone to be compacted away", seconds=GONE_SECONDS)
