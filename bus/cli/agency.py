@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bus.avro.client import SchemaRegistryClient
+from bus.cli.contract import agency_contract
 from bus.deliver.recipients import Recipient, flows_of, read_register, recipients
 from bus.deliver.tail import Seen, tail
 from bus.kafka.rights import OPERATOR, agency_user
@@ -23,6 +24,9 @@ from bus.topics import Topics
 @click.group()
 def agency() -> None:
     """Recipients: who they are, what they may receive, and what one of them sees."""
+
+
+agency.add_command(agency_contract)
 
 
 @agency.command("list")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bus.cli import joining
+from bus.cli.contract import dataset_contract
 from bus.settings import Settings
 
 
@@ -17,7 +18,14 @@ def connector() -> None:
     """Connectors publish what happens in a registry; each is a folder with a manifest and a source."""
 
 
-for joining_command in (joining.new, joining.discover, joining.spec_, joining.check, joining.register):
+for joining_command in (
+    joining.new,
+    joining.discover,
+    joining.spec_,
+    joining.check,
+    joining.register,
+    dataset_contract,
+):
     connector.add_command(joining_command)
 
 

@@ -1,0 +1,153 @@
+"""Contracts in the forms that others' tools read, made from the register: AsyncAPI for a recipient, ODCS for a dataset.
+
+Avro stays the source of truth: both carry it, or are made from it, and neither is ever read back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bus.deliver.recipients import Recipient
+from bus.kafka.rights import agency_user
+from bus.model.reasons import Reason
+from bus.register.state import AgreementEntry, DatasetEntry
+
+ASYNCAPI, ODCS = "3.0.0", "v3.1.0"
+VERSION = "1.0.0"
+
+_LOGICAL = {
+    "string": "string", "bytes": "string", "boolean": "boolean", "int": "integer", "long": "integer",
+    "float": "number", "double": "number", "enum": "string", "array": "array", "record": "object", "map": "object",
+    "date": "date", "timestamp-millis": "timestamp", "timestamp-micros": "timestamp", "decimal": "number",
+}  # fmt: skip
+
+
+def asyncapi(
+    recipient: Recipient, agreements: Mapping[str, AgreementEntry], views: Mapping[str, Any], host: str
+) -> dict[str, Any]:
+    """What an agency receives, topic by topic. `views` are the Avro schemas of its views, by agreement."""
+    flows = recipient.flows
+    return {
+        "asyncapi": ASYNCAPI,
+        "info": {
+            "title": f"What {_english(recipient.name) or recipient.agency} receives",
+            "version": VERSION,
+            "description": "Read committed. A record without a value is an order to delete the copy under its key.",
+        },
+        "defaultContentType": "application/vnd.apache.avro",
+        "servers": {
+            "bus": {
+                "host": host,
+                "protocol": "kafka-secure",
+                "description": f"As the Kafka user {agency_user(recipient.agency)}, in groups named as its topics are.",
+            }
+        },
+        "channels": {
+            flow.agreement: {
+                "address": flow.topic,
+                "title": _english(flow.title),
+                "messages": {
+                    "released": {"$ref": f"#/components/messages/{flow.agreement}"},
+                    "erased": {"$ref": "#/components/messages/erased"},
+                },
+            }
+            for flow in flows
+        },
+        "operations": {
+            f"receive-{flow.agreement}": {
+                "action": "receive",
+                "channel": {"$ref": f"#/channels/{flow.agreement}"},
+                "summary": f"{_purpose(agreements[flow.agreement])} ({flow.standing})",
+            }
+            for flow in flows
+        },
+        "components": {
+            "messages": {
+                "erased": _erased(),
+                **{flow.agreement: _released(agreements[flow.agreement], views[flow.agreement]) for flow in flows},
+            }
+        },
+    }
+
+
+def odcs(dataset: DatasetEntry, topic: str, owner: str | None) -> dict[str, Any]:
+    """A dataset as its registry publishes it."""
+    schema = dataset.schema
+    keys = [name for name in (schema.get("subject"), *schema.get("record_id", ())) if name]
+    return {
+        "apiVersion": ODCS,
+        "kind": "DataContract",
+        "id": dataset.dataset,
+        "name": dataset.dataset,
+        "version": VERSION,
+        "status": "active",
+        "domain": dataset.registry,
+        **({"tenant": owner} if owner else {}),
+        "description": {"purpose": str(schema.get("doc", dataset.dataset))},
+        "schema": [
+            {
+                "name": dataset.dataset,
+                "physicalName": topic,
+                "physicalType": "topic",
+                "logicalType": "object",
+                "description": str(schema.get("doc", "")),
+                "properties": [_property(field, keys) for field in schema["fields"]],
+            }
+        ],
+    }
+
+
+def _released(entry: AgreementEntry, view: Any) -> dict[str, Any]:
+    return {
+        "name": entry.agreement,
+        "contentType": "application/vnd.apache.avro",
+        "description": "After five bytes: 0 and the id of the schema that it was written in, most significant first.",
+        "payload": {"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": view},
+    }
+
+
+def _erased() -> dict[str, Any]:
+    """The tombstone: its reason is in a header."""
+    reason = {"type": "string", "enum": [one.value for one in Reason], "description": "Why the copy must go."}
+    return {
+        "name": "erased",
+        "description": "Delete the copy that lies under this key.",
+        "headers": {"type": "object", "properties": {"ce_erasurereason": reason}},
+        "payload": {"type": "null"},
+    }
+
+
+def _property(field: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
+    avro, nullable = _without_null(field["type"])
+    physical = avro if isinstance(avro, str) else str(avro.get("logicalType") or avro["type"])
+    found: dict[str, Any] = {
+        "name": field["name"],
+        "logicalType": _LOGICAL.get(physical, "string"),
+        "physicalType": physical,
+        "description": str(field.get("doc", "")),
+        "required": not nullable,
+        "classification": str(field.get("category", "personal")),
+    }
+    if field["name"] in keys:
+        found |= {"primaryKey": True, "primaryKeyPosition": keys.index(field["name"]) + 1}
+    if isinstance(avro, Mapping) and avro["type"] == "record":
+        found["properties"] = [_property(one, []) for one in avro["fields"]]
+    if isinstance(avro, Mapping) and avro["type"] == "array":
+        items = _property({"name": "item", "type": avro["items"]}, [])
+        found["items"] = {name: items[name] for name in ("logicalType", "physicalType", "properties") if name in items}
+    return found
+
+
+def _without_null(kind: Any) -> tuple[Any, bool]:
+    if not isinstance(kind, list):
+        return kind, False
+    rest = [branch for branch in kind if branch != "null"]
+    return rest[0], len(rest) < len(kind)
+
+
+def _purpose(entry: AgreementEntry) -> str:
+    purpose = entry.document["purpose"]
+    return str(purpose.get("en") or purpose["code"])
+
+
+def _english(words: Mapping[str, str]) -> str:
+    return words.get("en") or next(iter(words.values()), "")
