@@ -9,16 +9,20 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from bus import clock
 from bus.agreements.agencies import load_agencies, load_legal_bases
 from bus.agreements.check import load_agreements
+from bus.agreements.document import AgreementDocument
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset, load_datasets
+from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
 from bus.errors import NotFound, SchemaBreaksAgreements, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import connector_user
 from bus.kafka.version import require_kafka_4
 from bus.model.country import Country, OtherCountryThere, Place
+from bus.model.keyring import KeyRing, RootKey
 from bus.platform.home import Home, write_whole
 from bus.platform.kafka import NAME as KAFKA
 from bus.platform.kafka import LocalKafka
@@ -28,6 +32,7 @@ from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.register.impact import Impact, impact
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
+from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
 from bus.topics import Topics
 
@@ -284,6 +289,27 @@ async def join(registrar: Registrar, joined: Joining, impacts: Iterable[Impact])
             raise SchemaRefused(subject=subject, reason="; ".join(one.incompatible))
     await registrar.enrol_datasets(joined.datasets)
     await registrar.enrol_connectors([joined.entry])
+
+
+async def preview_agreement(
+    settings: Settings, document: AgreementDocument, consent_basis: str, found: Foresight, tell: Tell
+) -> AgreementDocument | None:
+    """Add to `found` what a text would release and erase if it came into force; returns the text that is in force.
+
+    Writes nothing. When the calling task is cancelled, `found` holds what was counted until then: see `complete`.
+    """
+    home = Home.from_settings(settings)
+    async with registrar_of(settings) as registrar, SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+        access, keyring = kafka_access(settings, KafkaSettings(), home, ADMIN), KeyRing(RootKey(home.root_key()))
+        messages = OwnMessages(client)
+        await messages.prepare()
+        sources = Sources(access, registrar.topics, messages, client, keyring)
+        state = await registrar.state()
+        question = await asked(state, document, consent_basis, sources)
+        with contextlib.suppress(asyncio.CancelledError):
+            await foresee(question, sources, found, clock.now_ms(), tell)
+        known = state.agreements.get(document.id)
+        return None if known is None else AgreementDocument.model_validate(known.document)
 
 
 def _registry_token(settings: Settings, home: Home) -> str | None:

@@ -107,6 +107,14 @@ class SchemaRegistryClient:
             self._ids[subject, text] = int(self._good(answer, "id", subject=subject)["id"])
         return self._ids[subject, text]
 
+    async def find(self, subject: str, schema: Any) -> int | None:
+        """The schema's id where the subject has it already, None otherwise; writes nothing."""
+        text = json.dumps(schema, ensure_ascii=False)
+        answer = await self._ask("POST", f"/subjects/{quote(subject, safe='')}", {"schema": text})
+        if _code(answer) in (*ABSENT, SCHEMA_NOT_FOUND):
+            return None
+        return int(self._good(answer, "id", subject=subject)["id"])
+
     async def latest(self, subject: str) -> Registered | None:
         """The newest version of a subject, None where it has none."""
         answer = await self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")

@@ -19,6 +19,7 @@ from bus.agreements.values import FieldUnknown, ValueUnfit, raw_record
 from bus.agreements.view import view_schema
 from bus.cli.ground import ANY, FILE, FINDINGS, FOLDER, Ground, grounded, sound, tell, today
 from bus.cli.life import COMMANDS
+from bus.cli.preview import preview
 from bus.errors import WrongUse
 
 
@@ -30,7 +31,7 @@ def agreement() -> None:
     """
 
 
-for one in COMMANDS:
+for one in (*COMMANDS, preview):
     agreement.add_command(one)
 
 

@@ -78,7 +78,7 @@ class Registrar:
         self, grounds: Grounds, access: KafkaAccess, home: Home, client: SchemaRegistryClient, by: str
     ) -> None:
         self._grounds = grounds
-        self._topics = grounds.topics
+        self.topics = grounds.topics
         self.home = home
         self._client = client
         self._by = by
@@ -95,9 +95,9 @@ class Registrar:
             return await self._register.start()
         except BusNotFounded:
             founding = {
-                "prefix": self._topics.prefix,
-                "lanes": self._topics.lanes,
-                "group": rights.router_group(self._topics),
+                "prefix": self.topics.prefix,
+                "lanes": self.topics.lanes,
+                "group": rights.router_group(self.topics),
                 "id": secrets.token_hex(8),
                 "keys": [self._operator.public.body()],
             }
@@ -131,7 +131,7 @@ class Registrar:
         known = (await self.state()).agencies
         for agency in agencies.agencies:
             body = agency.model_dump(mode="json", exclude={"id"})
-            await self._grounds.admit(rights.agency_user(agency.id), rights.agency_rights(self._topics, agency.id))
+            await self._grounds.admit(rights.agency_user(agency.id), rights.agency_rights(self.topics, agency.id))
             if dict(known.get(agency.id, {})) != body:
                 await self._write(FactKind.AGENCY, agency.id, "enrolled", body, "the agency joined the bus")
                 changed += 1
@@ -141,7 +141,7 @@ class Registrar:
         """Datasets, each with its schema and its topic; returns how many were new or changed."""
         changed = 0
         listed = list(datasets)
-        await self._grounds.admin.ensure_topics([self._topics.changes_spec(dataset.name) for dataset in listed])
+        await self._grounds.admin.ensure_topics([self.topics.changes_spec(dataset.name) for dataset in listed])
         known = (await self.state()).datasets
         for dataset in listed:
             subject = value_subject(f"changes.{dataset.name}")
@@ -158,7 +158,7 @@ class Registrar:
         known = (await self.state()).connectors
         for connector in connectors:
             keep_settings(self.home, connector)
-            user_rights = rights.connector_rights(self._topics, connector.name, connector.registry)
+            user_rights = rights.connector_rights(self.topics, connector.name, connector.registry)
             await self._grounds.admit(rights.connector_user(connector.name), user_rights)
             body = {"registry": connector.registry}
             if dict(known.get(connector.name, {})) != body:
@@ -239,7 +239,7 @@ class Registrar:
         await self._grounds.admin.ensure_topics(specs)
         ids = [
             await self._client.register(
-                value_subject(spec.name.removeprefix(self._topics.prefix)),
+                value_subject(spec.name.removeprefix(self.topics.prefix)),
                 view_schema(document, datasets[document.dataset]),
             )
             for spec, document in zip(specs, documents, strict=True)
@@ -247,8 +247,8 @@ class Registrar:
         return [Ground(spec.name, schema_id) for spec, schema_id in zip(specs, ids, strict=True)]
 
     def _agency_spec(self, document: AgreementDocument) -> TopicSpec:
-        topic = self._topics.agency(document.recipient, document.id, FIRST_MAJOR)
-        return self._topics.agency_spec(topic, pseudonymous=document.pseudonymous)
+        topic = self.topics.agency(document.recipient, document.id, FIRST_MAJOR)
+        return self.topics.agency_spec(topic, pseudonymous=document.pseudonymous)
 
     async def _write(self, kind: FactKind, name: str, action: str, body: dict[str, Any], reason: str) -> int:
         fact = Fact(kind, name, action, body, self._by, reason, clock.now_ms())

@@ -1,0 +1,184 @@
+"""The preview of an edited agreement, compared with what its activation then does."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bus import clock
+from bus.agreements.document import AgreementDocument, FieldRule
+from bus.cli import cli
+from bus.errors import AgreementUnfit
+from bus.model.consent import ConsentAction
+from bus.route.foresight import Foresight
+from bus.wiring import environment, preview_agreement
+from tests.broker.conftest import ROOT, SmallBus
+from tests.broker.test_life import passed
+
+pytestmark = pytest.mark.broker
+
+TAX, BANK = "person-to-tax", "person-address-to-bank"
+PEOPLE = tuple(f"0010900000{number:02}" for number in range(24))
+
+
+async def foreseen(bus: SmallBus, text: AgreementDocument) -> Foresight:
+    found = Foresight(text.id, text.recipient, bus.settings.lanes, by="residence_province", keys={})
+    steps: list[int] = []
+    await preview_agreement(bus.settings, text, bus.agencies.consent_basis, found, lambda step, _: steps.append(step))
+    assert found.complete
+    assert sum(steps) == found.judged
+    return found
+
+
+def told(bus: SmallBus, topic: str) -> list[tuple[int, int, bytes, bool]]:
+    """Partition, offset, key of each record in a topic, and whether it is an erasure."""
+    return [(one.partition, one.offset, one.key or b"", one.value is None) for one in bus.read(topic)]
+
+
+async def activated(bus: SmallBus, text: AgreementDocument) -> dict[str, set[bytes]]:
+    """What the activation of a text then did, read from the agency's topic: keys released, changed and erased."""
+    topic = bus.agency_topic(text.id)
+    known = text.id in (await bus.registrar.state()).agreements
+    held = bus.held(text.id) if known else {}
+    before = set(told(bus, topic)) if known else set()
+    bus.documents[text.id] = text
+    await bus.activate(text.id)
+    await passed(bus)
+    did: dict[str, set[bytes]] = {}
+    for record in told(bus, topic):
+        if record not in before:
+            *_, key, erasure = record
+            did.setdefault("erased" if erasure else "changed" if key in held else "released", set()).add(key)
+    return did
+
+
+async def crowd(bus: SmallBus) -> None:
+    """People of every kind that the filters of these tests tell apart."""
+    people = [
+        await bus.person(
+            one,
+            status="DEAD" if number % 5 == 0 else "ALIVE",
+            residence_province=None if number % 7 == 0 else f"{number % 3:02}",
+            birth_date=number * 1000,
+        )
+        for number, one in enumerate(PEOPLE)
+    ]
+    await bus.publish(*people)
+
+
+async def test_the_preview_is_what_then_happens(small_bus: SmallBus) -> None:
+    """A new text, a narrower filter, none, fewer fields: each time exactly the foreseen keys are told."""
+    bus = small_bus
+    await bus.activate(BANK)
+    await bus.route()
+    await crowd(bus)
+    await passed(bus)
+    text = bus.documents[TAX]
+    texts = [
+        text,
+        text.model_copy(update={"filter": 'has(residence_province) && residence_province == "01"'}),
+        text.model_copy(update={"filter": None}),
+        text.model_copy(update={"fields": text.fields[:2]}),
+    ]
+    for number, one in enumerate(texts):
+        found = await foreseen(bus, one)
+        assert found.judged == len(PEOPLE)
+        assert found.keys == await activated(bus, one), number
+        assert found.released + found.erased + found.changed == sum(map(len, (found.keys or {}).values())) > 0
+        again = await foreseen(bus, one)
+        assert (again.released, again.erased, again.changed) == (0, 0, 0)
+
+
+async def test_consents_that_a_wider_text_loses(small_bus: SmallBus) -> None:
+    """A longer retention of what rests on consent loses every consent, and erases what was released on them."""
+    bus = small_bus
+    await bus.activate(BANK)
+    await bus.route()
+    await crowd(bus)
+    for one in PEOPLE[:9]:
+        await bus.consent(one, BANK, ConsentAction.GIVE, event_id=f"give-{one}")
+    await bus.until(lambda: len(bus.held(BANK)) > 0, "the first who consented")
+    await settled(bus, BANK)
+    text = bus.documents[BANK]
+    wider = text.model_copy(update={"retention": "P2Y"})
+    found = await foreseen(bus, wider)
+    assert found.consents_lost == 9
+    assert found.erased == len(bus.held(BANK)) > 0
+    assert found.reasons_erased == {"consent-other-revision": found.erased}
+    assert found.keys == await activated(bus, wider)
+
+
+async def test_a_view_that_readers_cannot_follow(small_bus: SmallBus) -> None:
+    """A text whose view would break the recipient's readers is refused before anything is counted."""
+    bus = small_bus
+    await bus.activate(BANK)
+    text = bus.documents[BANK]
+    with pytest.raises(AgreementUnfit, match="marital_status"):
+        await foreseen(bus, text.model_copy(update={"fields": (*text.fields, FieldRule(name="marital_status"))}))
+
+
+async def settled(bus: SmallBus, agreement: str) -> None:
+    """Wait until each lane has taken every consent."""
+    last = {one.partition: one.offset + 1 for one in bus.read(bus.topics.consents)}
+    deadline = clock.monotonic() + 30
+    while True:
+        found = await bus.positions()
+        if all(lane in found and found[lane]["consents_offset"] >= end for lane, end in last.items()):
+            return
+        assert clock.monotonic() < deadline, f"consents to {agreement} are not taken"
+
+
+async def test_the_command(small_bus: SmallBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command tells the difference first, writes JSON and a page in either language, and no personal value."""
+    bus = small_bus
+    for name, value in environment(bus.settings).items():
+        monkeypatch.setenv(name, value)
+    await bus.activate(TAX)
+    await bus.route()
+    await crowd(bus)
+    await passed(bus)
+    text = (ROOT / f"seeds/agreements/{TAX}.yaml").read_text(encoding="utf-8")
+    for taken_away in ("  - {name: birth_date, as: year}\n", "        birth_date: 1990\n"):
+        assert taken_away in text
+        text = text.replace(taken_away, "")
+    file, page = tmp_path / f"{TAX}.yaml", tmp_path / "preview.html"
+    file.write_text(text, "utf-8")
+
+    async def run(*words: str) -> str:
+        asked = ["agreement", "preview", str(file), *words]
+        answer = await asyncio.to_thread(CliRunner().invoke, cli, asked)
+        assert answer.exit_code == 0, (answer.output, answer.exception)
+        return answer.stdout
+
+    whole = json.loads(await run("--json", "--html", str(page), "--lang", "vi"))
+    assert whole["changed"] == len(bus.held(TAX)) > 0
+    assert whole["fields_changed"] == {"birth_date": whole["changed"]}
+    assert sum(sum(one.values()) for one in whole["places"].values()) == whole["changed"]
+    assert (await run("--lang", "en")).startswith("• removes: birth_date\n")
+    written = page.read_text(encoding="utf-8")
+    assert "bớt: birth_date" in written
+    assert "http" not in written
+    for personal in (*PEOPLE, "Nguyễn"):
+        assert personal not in written + json.dumps(whole, ensure_ascii=False)
+
+
+async def test_broken_off(small_bus: SmallBus) -> None:
+    """A preview that is cancelled ends with what it has, and says that it is a part."""
+    bus = small_bus
+    await bus.activate(TAX)
+    await bus.route()
+    await crowd(bus)
+    await passed(bus)
+    text = bus.documents[TAX]
+    found = Foresight(text.id, text.recipient, bus.settings.lanes)
+    working: list[asyncio.Task[object]] = []
+
+    def tell(_step: int, _judged: int) -> None:
+        working[0].cancel()
+
+    working.append(asyncio.create_task(preview_agreement(bus.settings, text, bus.agencies.consent_basis, found, tell)))
+    await working[0]
+    assert not found.complete
+    assert found.lanes_done < bus.settings.lanes
