@@ -1,5 +1,6 @@
 """A lane's start: its committed state read back from `lane-state`, and the newest records from the changes topics."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from bus.avro.own import Message, OwnMessages
@@ -16,6 +17,10 @@ from bus.topics import Topics
 
 Readable = Callable[[bytes], Awaitable[object]]
 """Awaited with a framed value; raises RecordUnreadable or SchemaUnknown for poison."""
+
+
+LOADED_AT_ONCE = 100
+"""Records decoded without a pause: while a lane loads, the process must go on telling its group that it lives."""
 
 
 class Loader:
@@ -63,7 +68,9 @@ class Loader:
         try:
             reader.assign(await reader.beginnings(ends))
             async for records in reader.to_ends(ends):
-                for record in records:
+                for number, record in enumerate(records):
+                    if number % LOADED_AT_ONCE == 0:
+                        await asyncio.sleep(0)
                     if record.offset >= ends[Place(record.topic, record.partition)]:
                         continue
                     if not await self._record(state, change_of(record, self._topics, has_subject), readable):
