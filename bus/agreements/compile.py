@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.filters.compile import compile_filter
 from bus.agreements.filters.parser import parse
+from bus.agreements.filters.types import fields_of
 from bus.agreements.retention import duration_ms
 from bus.agreements.route import Route
 from bus.agreements.rules import unfit
 from bus.agreements.shape import shape_of
-from bus.agreements.view import compile_view, view_schema
+from bus.agreements.view import compile_view, view_cuts, view_reads, view_schema
 from bus.avro.datasets import Dataset
 from bus.errors import AgreementUnfit, FilterError
 
@@ -38,7 +39,7 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
     reason = unfit(document, dataset)
     if reason is not None:
         raise AgreementUnfit(agreement=document.id, dataset=dataset.name, reason=reason)
-    own = revision(document)
+    own, cuts = revision(document), view_cuts(document, dataset)
     as_they_are = {rule.name for rule in document.fields if rule.transform is None}
     first, last = document.valid.from_, document.valid.until
     return Route(
@@ -66,6 +67,8 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         view_schema_id=view_schema_id,
         admits=compile_admits(document, dataset),
         view=compile_view(document, dataset, pseudonym),
+        cuts=cuts,
+        reads=filter_reads(document) | (view_reads(document, dataset) if cuts is None else frozenset()),
     )
 
 
@@ -82,6 +85,11 @@ def compile_admits(document: AgreementDocument, dataset: Dataset) -> Callable[[M
             raise FilterError(agreement=name) from None
 
     return admits
+
+
+def filter_reads(document: AgreementDocument) -> frozenset[str]:
+    """The fields of a record that the agreement's filter touches."""
+    return frozenset(path[0] for path in fields_of(parse(document.filter))) if document.filter else frozenset()
 
 
 def midnight_ms(day: date, timezone: str) -> int:

@@ -58,3 +58,10 @@ class Route:
 
     view: Callable[[Mapping[str, Any]], dict[str, Any]]
     """What the recipient gets of a record. Raises FieldMissing: withhold. Pseudonyms are bound."""
+
+    cuts: tuple[tuple[int, int], ...] | None = None
+    """Where each value of the view is written as in the dataset's own schema: the numbers of the fields to cut out of a
+    record's bytes, as stretches from one to before another. None where a value is changed."""
+
+    reads: frozenset[str] = frozenset()
+    """The fields that `admits` reads, and, where the view is not cut, `view`."""

@@ -13,6 +13,7 @@ from bus.agreements.shape import Kind, Shape, shape_of
 from bus.agreements.transforms import GIVES, Read, Surroundings, change_of
 from bus.avro.datasets import Dataset, DatasetField
 from bus.avro.names import NAMED, self_contained
+from bus.avro.slicer import Stretch, stretches
 from bus.errors import FieldMissing
 
 _PYTHON_TYPES: Mapping[Kind, tuple[type, ...]] = {
@@ -80,6 +81,26 @@ def compile_view(
         return cut
 
     return view
+
+
+def view_cuts(document: AgreementDocument, dataset: Dataset) -> tuple[Stretch, ...] | None:
+    """The view as stretches of the dataset's fields, where its bytes are theirs; None where some value must be made.
+
+    A nullable field is written in the view with null as its first branch.
+    """
+    types = {one["name"]: one["type"] for one in dataset.schema["fields"]}
+    for rule in document.fields:
+        known, avro = dataset.field(rule.name), types[rule.name]
+        assert known is not None, "checked before"
+        if rule.transform is not None or (known.nullable and not (isinstance(avro, list) and avro[0] == "null")):
+            return None
+    return tuple(stretches(list(types), [rule.name for rule in document.fields]))
+
+
+def view_reads(document: AgreementDocument, dataset: Dataset) -> frozenset[str]:
+    """The fields that the view is made of."""
+    sources = (province_source(schema_field(dataset, rule.name)) for rule in document.fields)
+    return frozenset(rule.name for rule in document.fields) | {one for one in sources if isinstance(one, str)}
 
 
 def _doc(document: AgreementDocument) -> str:

@@ -59,6 +59,10 @@ class OwnMessages:
         """The framed bytes of a message. Raises ValueError for one that does not fit its schema."""
         return frame(self._ids[name], encode(self._parsed[name], message))
 
+    def framed(self, name: str, body: bytes) -> bytes:
+        """A message whose body was put together elsewhere."""
+        return frame(self._ids[name], body)
+
     async def decode(self, data: bytes) -> Message:
         """The message in framed bytes, by its writer's schema. Raises RecordUnreadable, SchemaUnknown."""
         schema_id, body = unframe(data)

@@ -13,6 +13,8 @@ from bus.errors import RecordUnreadable
 
 Bounds = Callable[[bytes, int], tuple[int, ...]]
 Cut = Callable[[bytes, int], bytes]
+Stretch = tuple[int, int]
+"""Neighbouring fields: the number of the first, and of the one after the last."""
 
 _SIZES = {"null": 0, "float": 4, "double": 8}
 _ONE_BYTE = 64
@@ -39,12 +41,24 @@ def slicer(schema: Any, wanted: Sequence[str], *, schema_id: int | None = None) 
     What it returns is the body of a record whose schema has these fields in this order. The function raises as that of
     `bounds` does; this one raises ValueError for a field that the schema does not have.
     """
-    runs = _runs([one["name"] for one in schema["fields"]], wanted)
+    runs = stretches([one["name"] for one in schema["fields"]], wanted)
     cuts = [f"data[b{first}:b{last}]" for first, last in runs]
     needed = {place for run in runs for place in run}
     result = " + ".join(cuts) if len(cuts) < 3 else f"join({_tuple(cuts)})"
     made: Cut = _made(schema, needed, result or "b''", schema_id)
     return made
+
+
+def stretches(names: Sequence[str], wanted: Sequence[str]) -> list[Stretch]:
+    """The wanted fields as stretches of neighbours, in the order wanted. Raises ValueError for an unknown one."""
+    runs: list[Stretch] = []
+    for name in wanted:
+        index = names.index(name)
+        if runs and runs[-1][1] == index:
+            runs[-1] = (runs[-1][0], index + 1)
+        else:
+            runs.append((index, index + 1))
+    return runs
 
 
 def unbounded(schema: Any) -> bool:
@@ -53,18 +67,6 @@ def unbounded(schema: Any) -> bool:
     So it is with a type that holds itself, and with an array whose items take no bytes.
     """
     return _Source(schema).endless(schema, "", ())
-
-
-def _runs(names: list[str], wanted: Sequence[str]) -> list[tuple[int, int]]:
-    """The wanted fields as stretches of neighbours, each from a field to before another."""
-    runs: list[tuple[int, int]] = []
-    for name in wanted:
-        index = names.index(name)
-        if runs and runs[-1][1] == index:
-            runs[-1] = (runs[-1][0], index + 1)
-        else:
-            runs.append((index, index + 1))
-    return runs
 
 
 def _made(schema: Any, needed: set[int], result: str, schema_id: int | None) -> Any:

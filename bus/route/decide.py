@@ -1,8 +1,6 @@
 """The decision about one record under one agreement. Everything else in the router obeys it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bus.agreements.route import Route
 from bus.consent.covers import refusal
@@ -11,13 +9,15 @@ from bus.model.consent import Consent
 from bus.model.key import UNKNOWN_SUBJECT
 from bus.model.reasons import Held, Reason
 from bus.register.state import Standing
+from bus.route.rules import Rule
+from bus.route.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Let the recipient have this view; `consent` is the event that allows it, None where an article of law does."""
+    """Let the recipient have this view, framed; `consent` is the event that allows it, None where an article of law does."""
 
-    view: dict[str, Any]
+    view: bytes
     consent: str | None
 
 
@@ -39,20 +39,21 @@ class Whose:
     consent: Consent
 
 
-def decide(record: Mapping[str, Any] | None, whose: Whose, route: Route, standing: Standing, now_ms: int) -> Decision:
+def decide(seen: Seen | None, whose: Whose, rule: Rule, now_ms: int) -> Decision:
     """Release or withhold. Deny by default: only the last line releases.
 
-    `record` None means deleted at the source; `now_ms` is the time of the lane.
+    `seen` None means deleted at the source; `now_ms` is the time of the lane.
     """
-    if record is None:
+    if seen is None:
         return Withhold(Reason.DELETED)
-    refused = agreement_refusal(route, standing, now_ms) or consent_refusal(route, whose, now_ms)
+    route = rule.route
+    refused = agreement_refusal(route, rule.standing, now_ms) or consent_refusal(route, whose, now_ms)
     if refused is not None:
         return Withhold(refused)
     try:
-        if not route.admits(record):
+        if not route.admits(seen.record):
             return Withhold(Reason.OUTSIDE_FILTER)
-        view = route.view(record)
+        view = rule.cut(seen)
     except FilterError:
         return Withhold(Reason.FILTER_ERROR)
     except FieldMissing:

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bus.avro.codec import encode
-from bus.avro.frame import frame
 from bus.consent.fold import fold, fold_unreadable
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
@@ -22,6 +20,7 @@ from bus.model.record import Incoming
 from bus.route.decide import Release, Whose, Withhold, decide, erases
 from bus.route.outputs import Delivery, agency_key, view_hash
 from bus.route.rules import Rule, Rules
+from bus.route.seen import Seen
 from bus.route.state import Cursor, Draft, Holding, LaneState, Position, StoredRecord
 
 Decode = Callable[[bytes], Mapping[str, Any]]
@@ -150,7 +149,7 @@ class _Work:
         self._draft = outcome.draft
         self._rules = rules
         self._now_ms = now_ms
-        self._decoded: tuple[bytes, Mapping[str, Any]] | None = None
+        self._seen: Seen | None = None
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
@@ -176,7 +175,7 @@ class _Work:
         for change in changes:
             if isinstance(change, Unreadable):
                 self.outcome.dead.append(change)
-            elif change.value is not None and (reason := self._poison(change.value)):
+            elif change.value is not None and (reason := self._poison(change.dataset, change.value)):
                 self.outcome.dead.append(Unreadable(_as_read(change), reason))
             else:
                 key = change.key.encode()
@@ -237,9 +236,9 @@ class _Work:
     def _judge(self, rule: Rule, record_key: RecordKey, key: bytes) -> None:
         route = rule.route
         stored = self._draft.record(route.dataset, key)
-        record = None if stored is None else self._values(stored.value)
+        seen = None if stored is None else self._see(route.dataset, stored.value)
         consent = self._draft.consent(record_key.subject or "", route.agreement)
-        decision = decide(record, Whose(record_key.subject, consent), route, rule.standing, self._now_ms)
+        decision = decide(seen, Whose(record_key.subject, consent), rule, self._now_ms)
         if isinstance(decision, Release):
             self._release(rule, record_key, key, decision)
         else:
@@ -247,7 +246,7 @@ class _Work:
 
     def _release(self, rule: Rule, record_key: RecordKey, key: bytes, decision: Release) -> None:
         route = rule.route
-        value = frame(route.view_schema_id, encode(rule.view, decision.view))
+        value = decision.view
         place = agency_key(rule, record_key, self._core.lane)
         hashed = view_hash(value, self._core.keyring)
         before = self._draft.holding(route.agreement, key)
@@ -292,18 +291,20 @@ class _Work:
     def _erase(self, rule: Rule, record_key: RecordKey, held: Holding, reason: Reason) -> None:
         self.outcome.deliveries.append(Delivery(rule, held, None, record_key.subject, reason))
 
-    def _poison(self, value: bytes) -> str | None:
+    def _poison(self, dataset: str, value: bytes) -> str | None:
         try:
-            self._values(value)
+            self._see(dataset, value)
         except (RecordUnreadable, SchemaUnknown) as error:
             return type(error).__name__
         return None
 
-    def _values(self, value: bytes) -> Mapping[str, Any]:
-        """Decoded once, though judged under many agreements."""
-        if self._decoded is None or self._decoded[0] is not value:
-            self._decoded = (value, self._core.decode(value))
-        return self._decoded[1]
+    def _see(self, dataset: str, value: bytes) -> Seen:
+        """Looked at once, though judged under many agreements. Raises RecordUnreadable, SchemaUnknown."""
+        if self._seen is None or self._seen.value is not value:
+            sight = self._rules.sights.get(dataset)
+            seen = None if sight is None else sight.see(value)
+            self._seen = Seen(value, self._core.decode(value)) if seen is None else seen
+        return self._seen
 
     def _key(self, dataset: str, key: bytes) -> RecordKey:
         return RecordKey.decode(key, has_subject=self._rules.has_subject.get(dataset, True))

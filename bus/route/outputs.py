@@ -1,9 +1,10 @@
 """What a lane writes: records for agencies, disclosure blocks, lane state, dead letters. Values in, records out."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bus.agreements.route import Route
 from bus.avro.own import Message, OwnMessages
 from bus.clock import iso
 from bus.consent.messages import standing_message
@@ -11,6 +12,7 @@ from bus.model.key import RecordKey, lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Headers, Incoming, Outgoing
+from bus.route.entries import block_body, entry_body, entry_head, holding_body
 from bus.route.rules import Rule
 from bus.route.state import Cursor, Draft, Holding, Position
 from bus.topics import Topics
@@ -71,15 +73,10 @@ class Writer:
         self, draft: Draft, deliveries: Sequence[Delivery], withheld: Sequence[Message], dead: Sequence[Outgoing]
     ) -> list[Outgoing]:
         """Everything of one transaction. The position is always among it, a block where there is something to say."""
-        event_ids = [
-            self._keyring.event_id(
-                delivery.rule.route.recipient, str(self._lane), str(draft.position.block), str(number)
-            )
-            for number, delivery in enumerate(deliveries)
-        ]
+        entries: list[bytes] = []
         return [
-            *(self._delivery(*pair, draft.position) for pair in zip(deliveries, event_ids, strict=True)),
-            *self._blocks(draft.position, deliveries, event_ids, withheld),
+            *self._deliveries(draft.position, deliveries, entries),
+            *self._blocks(draft.position, entries, withheld),
             *dead,
             *self._state(draft),
         ]
@@ -93,38 +90,26 @@ class Writer:
         )
         return Outgoing(self._topics.deadletters, self._lane, record.key, record.value, headers)
 
-    def _delivery(self, delivery: Delivery, event_id: str, position: Position) -> Outgoing:
-        held = delivery.holding
-        return Outgoing(
-            held.topic, held.partition, held.key, delivery.value, self._headers(delivery, event_id, position)
-        )
-
-    def _headers(self, delivery: Delivery, event_id: str, position: Position) -> Headers:
-        route = delivery.rule.route
-        moment = position.lane_time_ms // route.time_grain_ms * route.time_grain_ms
-        words = {
-            "ce_specversion": "1.0",
-            "ce_id": event_id,
-            "ce_source": f"/agreements/{route.agreement}",
-            "ce_type": f"{route.dataset}.{'erased' if delivery.value is None else 'released'}",
-            "ce_time": iso(moment),
-            "ce_agreementid": route.agreement,
-            "ce_agreementrevision": delivery.holding.revision,
-            "ce_purpose": route.purpose,
-            "ce_legalbasis": route.legal_basis,
-        }
-        if delivery.value is not None:
-            words["content-type"] = "application/avro"
-        if delivery.holding.consent is not None:
-            words["ce_consentref"] = self._keyring.event_id(route.recipient, "consent", delivery.holding.consent)
-        if delivery.reason is not None:
-            words["ce_erasurereason"] = delivery.reason.value
-        return tuple((name, text.encode()) for name, text in words.items())
-
-    def _blocks(
-        self, position: Position, deliveries: Sequence[Delivery], event_ids: Sequence[str], withheld: Sequence[Message]
+    def _deliveries(
+        self, position: Position, deliveries: Sequence[Delivery], entries: list[bytes]
     ) -> Iterator[Outgoing]:
-        entries = [self._entry(*pair) for pair in zip(deliveries, event_ids, strict=True)]
+        """A record for each delivery; its entry in the block is added to `entries`."""
+        labels: dict[tuple[Rule, str, Reason | None], Label] = {}
+        hashes: dict[str | None, str | None] = {None: None}
+        for number, delivery in enumerate(deliveries):
+            held, subject, reason = delivery.holding, delivery.subject, delivery.reason
+            kind = (delivery.rule, held.revision, reason)
+            label = labels.get(kind) or labels.setdefault(kind, Label.of(self._keyring, self._lane, position, *kind))
+            if subject not in hashes:
+                hashes[subject] = self._keyring.subject_hash(subject)
+            event_id = label.event_id(str(number))
+            entries.append(entry_body(label.entry_head, held, hashes[subject], event_id, reason))
+            headers = (*label.headers, ("ce_id", event_id.encode()))
+            if held.consent is not None:
+                headers = (*headers, ("ce_consentref", label.consent_ref(held.consent).encode()))
+            yield Outgoing(held.topic, held.partition, held.key, delivery.value, headers)
+
+    def _blocks(self, position: Position, entries: Sequence[bytes], withheld: Sequence[Message]) -> Iterator[Outgoing]:
         if not entries and not withheld:
             return
         for part, start in enumerate(range(0, max(1, len(entries)), BLOCK_ENTRIES)):
@@ -136,38 +121,19 @@ class Writer:
                 "consents_offset": position.consents_offset,
                 "register_offset": position.register_offset,
                 "inputs": dict(position.inputs),
-                "entries": entries[start : start + BLOCK_ENTRIES],
                 "withheld": list(withheld) if part == 0 else [],
             }
-            value = self._messages.encode("disclosure_block", block)
+            value = self._messages.framed("disclosure_block", block_body(block, entries[start : start + BLOCK_ENTRIES]))
             yield Outgoing(self._topics.disclosures, self._lane, None, value)
 
-    def _entry(self, delivery: Delivery, event_id: str) -> Message:
-        route, held = delivery.rule.route, delivery.holding
-        return {
-            "kind": "ERASE" if delivery.value is None else "RELEASE",
-            "agreement": route.agreement,
-            "number": route.number,
-            "revision": held.revision,
-            "recipient": route.recipient,
-            "basis": route.legal_basis,
-            "consent": held.consent,
-            "subject": None if delivery.subject is None else self._keyring.subject_hash(delivery.subject),
-            "topic": held.topic,
-            "partition": held.partition,
-            "event_id": event_id,
-            "reason": None if delivery.reason is None else delivery.reason.value,
-        }
-
     def _state(self, draft: Draft) -> Iterator[Outgoing]:
+        topic, lane, framed = self._topics.lane_state, self._lane, self._messages.framed
         for (subject, agreement), consent in draft.consents.items():
             yield self._put(f"consent/{subject}/{agreement}".encode(), "lane_consent", standing_message(consent))
         for (agreement, key), holding in draft.holdings.items():
-            state_key = f"holding/{agreement}/".encode() + key
-            if holding is None:
-                yield Outgoing(self._topics.lane_state, self._lane, state_key, None)
-            else:
-                yield self._put(state_key, "lane_holding", holding_message(holding))
+            state_key = b"holding/" + agreement.encode() + b"/" + key
+            value = None if holding is None else framed("lane_holding", holding_body(holding))
+            yield Outgoing(topic, lane, state_key, value)
         for agreement, cursor in draft.cursors.items():
             yield self._put(f"cursor/{agreement}".encode(), "lane_cursor", cursor_message(cursor))
         yield self._put(b"position", "lane_position", position_message(draft.position))
@@ -176,18 +142,49 @@ class Writer:
         return Outgoing(self._topics.lane_state, self._lane, key, self._messages.encode(name, message))
 
 
-def holding_message(holding: Holding) -> Message:
-    """A holding as `lane-state` keeps it."""
-    return {
-        "revision": holding.revision,
-        "topic": holding.topic,
-        "partition": holding.partition,
-        "key": holding.key,
-        "consent": holding.consent,
-        "view_hash": holding.view_hash,
-        "released_at": holding.released_at_ms,
-        "due": holding.due_ms,
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What deliveries of one transaction have in common that are of one rule, revision and reason."""
+
+    headers: Headers
+    entry_head: bytes
+    event_id: Callable[[str], str]
+    """The id of a delivery by its number in the transaction."""
+
+    consent_ref: Callable[[str], str]
+    """How the consent event that allows a delivery stands in its headers."""
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the lane's things, and the three that make up the kind
+        cls, keyring: KeyRing, lane: int, position: Position, rule: Rule, revision: str, reason: Reason | None
+    ) -> "Label":
+        """The label of a kind of delivery."""
+        recipient = rule.route.recipient
+        return cls(
+            _headers(rule.route, revision, reason, position.lane_time_ms),
+            entry_head(rule, revision),
+            keyring.event_ids(recipient, str(lane), str(position.block)),
+            keyring.event_ids(recipient, "consent"),
+        )
+
+
+def _headers(route: Route, revision: str, reason: Reason | None, at_ms: int) -> Headers:
+    """The headers but for those that differ from delivery to delivery."""
+    words = {
+        "ce_specversion": "1.0",
+        "ce_source": f"/agreements/{route.agreement}",
+        "ce_type": f"{route.dataset}.{'released' if reason is None else 'erased'}",
+        "ce_time": iso(at_ms // route.time_grain_ms * route.time_grain_ms),
+        "ce_agreementid": route.agreement,
+        "ce_agreementrevision": revision,
+        "ce_purpose": route.purpose,
+        "ce_legalbasis": route.legal_basis,
     }
+    if reason is None:
+        words["content-type"] = "application/avro"
+    else:
+        words["ce_erasurereason"] = reason.value
+    return tuple((name, text.encode()) for name, text in words.items())
 
 
 def cursor_message(cursor: Cursor) -> Message:

@@ -1,18 +1,20 @@
 """The rules of a moment: the register's agreements, compiled. Immutable; pinned for a transaction."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bus.agreements.compile import compile_route
 from bus.agreements.document import AgreementDocument
 from bus.agreements.route import Route
-from bus.avro.codec import Parsed, parse
+from bus.avro.codec import Parsed, encode, parse
+from bus.avro.frame import frame
 from bus.avro.datasets import Dataset, dataset_of
 from bus.errors import BusError
 from bus.model.keyring import KeyRing
 from bus.register.state import AgreementEntry, RegisterState, Standing
+from bus.route.seen import Seen, Sight
 from bus.telemetry import Event, emit
 
 
@@ -26,6 +28,17 @@ class Rule:
     partitions: int
     pseudonym: Callable[[str], str]
     """How a value stands where this recipient must not see it."""
+
+    head: bytes = field(init=False)
+    """The frame of a view."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", frame(self.route.view_schema_id, b""))
+
+    def cut(self, seen: Seen) -> bytes:
+        """What the recipient gets of a record, framed. Raises FieldMissing."""
+        value = None if self.route.cuts is None else seen.cut(self.head, self.route.cuts)
+        return self.head + encode(self.view, self.route.view(seen.record)) if value is None else value
 
     def phase(self, now_ms: int) -> str:
         """Where `now` lies against the agreement's validity."""
@@ -52,6 +65,8 @@ class Rules:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     of_dataset: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     has_subject: Mapping[str, bool] = field(default_factory=dict)
+    sights: Mapping[str, Sight] = field(default_factory=dict)
+    """By dataset: how records of its schema are seen; others are decoded whole."""
 
 
 class RuleBook:
@@ -61,8 +76,9 @@ class RuleBook:
         self._keyring = keyring
         self._lanes = lanes
         self._pseudonymous_partitions = pseudonymous_partitions
-        self._compiled: dict[str, tuple[AgreementEntry, Rule]] = {}
+        self._compiled: dict[str, tuple[tuple[AgreementEntry, int], Rule]] = {}
         self._datasets: dict[str, tuple[int, Dataset]] = {}
+        self._sights: dict[str, tuple[tuple[int, frozenset[str]], Sight]] = {}
 
     def compile(self, state: RegisterState) -> Rules:
         """The rules of a state. An agreement that cannot be compiled lets nothing through, and is reported."""
@@ -81,7 +97,16 @@ class RuleBook:
             rules,
             {name: tuple(listed) for name, listed in of_dataset.items()},
             {name: dataset.subject is not None for name, dataset in datasets.items()},
+            {name: self._sight(name, listed) for name, listed in of_dataset.items()},
         )
+
+    def _sight(self, name: str, rules: Iterable[Rule]) -> Sight:
+        schema_id, dataset = self._datasets[name]
+        key = (schema_id, frozenset[str]().union(*(rule.route.reads for rule in rules)))
+        known = self._sights.get(name)
+        if known is None or known[0] != key:
+            known = self._sights[name] = (key, Sight.of(dataset, *key))
+        return known[1]
 
     def _dataset(self, name: str, state: RegisterState) -> Dataset:
         entry = state.datasets[name]
@@ -91,9 +116,11 @@ class RuleBook:
         return known[1]
 
     def _rule(self, entry: AgreementEntry, datasets: Mapping[str, Dataset], *, suspended: bool) -> Rule:
+        # the numbers of the fields that are cut out are those of the dataset's schema: a new one compiles anew
+        key = (entry, self._datasets[entry.document["dataset"]][0])
         known = self._compiled.get(entry.agreement)
-        if known is None or known[0] != entry:
-            known = self._compiled[entry.agreement] = (entry, self._compile(entry, datasets))
+        if known is None or known[0] != key:
+            known = self._compiled[entry.agreement] = (key, self._compile(entry, datasets))
         rule = known[1]
         if suspended and rule.standing is Standing.ACTIVE:
             return replace(rule, standing=Standing.SUSPENDED)

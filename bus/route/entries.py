@@ -1,0 +1,82 @@
+"""The two messages that each delivery causes, put together by hand: fastavro's bytes at a fraction of its time.
+
+The fields stand in the order of `schemas/bus/lane_holding.avsc` and `disclosure_block.avsc`; a test compares the bytes
+with fastavro's.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bus.avro.wire import data, known_text, maybe_number, maybe_text, number, text
+from bus.model.reasons import Reason
+from bus.route.rules import Rule
+from bus.route.state import Holding
+
+RELEASE, ERASE = b"\0", b"\2"
+"""The enum `Kind`."""
+
+
+def holding_body(holding: Holding) -> bytes:
+    """A holding as `lane-state` keeps it."""
+    return b"".join(
+        (
+            known_text(holding.revision),
+            known_text(holding.topic),
+            number(holding.partition),
+            data(holding.key),
+            maybe_text(holding.consent),
+            data(holding.view_hash),
+            number(holding.released_at_ms),
+            maybe_number(holding.due_ms),
+        )
+    )
+
+
+def entry_head(rule: Rule, revision: str) -> bytes:
+    """What all entries under a revision of an agreement have in common, from `agreement` to `basis`."""
+    route = rule.route
+    return (
+        text(route.agreement)
+        + number(route.number)
+        + text(revision)
+        + text(route.recipient)
+        + text(route.legal_basis)
+    )
+
+
+def entry_body(head: bytes, holding: Holding, subject_hash: str | None, event_id: str, reason: Reason | None) -> bytes:
+    """An entry of a disclosure block: a release, or, with a reason, an erasure."""
+    return b"".join(
+        (
+            RELEASE if reason is None else ERASE,
+            head,
+            maybe_text(holding.consent),
+            maybe_text(subject_hash),
+            known_text(holding.topic),
+            number(holding.partition),
+            text(event_id),
+            maybe_text(None if reason is None else reason.value),
+        )
+    )
+
+
+def block_body(block: Mapping[str, Any], entries: Sequence[bytes]) -> bytes:
+    """A disclosure block; `block` holds every other field under its name in the schema."""
+    inputs = [text(dataset) + number(offset) for dataset, offset in block["inputs"].items()]
+    withheld = [text(one["agreement"]) + text(one["reason"]) + number(one["count"]) for one in block["withheld"]]
+    return b"".join(
+        (
+            *(number(block[name]) for name in ("lane", "block", "part", "at", "consents_offset", "register_offset")),
+            *_items(inputs),
+            *_items(entries),
+            *_items(withheld),
+        )
+    )
+
+
+def _items(items: Sequence[bytes]) -> Iterator[bytes]:
+    """An array or a map: one block of items, where there are any, and the end."""
+    if items:
+        yield number(len(items))
+        yield from items
+    yield b"\0"
