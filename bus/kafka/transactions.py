@@ -7,7 +7,6 @@ delayed end marker could hit the next transaction of the same producer.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaProducer
@@ -99,16 +98,18 @@ class TransactionalWriter:
                 raise RecordRefused(topic=place.topic, partition=place.partition, reason=type(outcome).__name__)
 
     def _batches(self, records: Iterable[Outgoing]) -> dict[Place, list[BatchBuilder]]:
-        batches: dict[Place, list[BatchBuilder]] = defaultdict(list)
+        batches: dict[tuple[str, int], list[BatchBuilder]] = {}
         for record in records:
-            of_place = batches[Place(record.topic, record.partition)]
-            if not of_place or not _append(of_place[-1], record):
+            of_place = batches.get((record.topic, record.partition))
+            if of_place is None:
+                of_place = batches[(record.topic, record.partition)] = [self._producer.create_batch()]
+            if not _append(of_place[-1], record):
                 of_place.append(self._producer.create_batch())
                 _append(of_place[-1], record)
         for of_place in batches.values():
             for batch in of_place:
                 batch.close()  # an open batch could be topped up by someone else
-        return batches
+        return {Place(*place): listed for place, listed in batches.items()}
 
     async def _abort(self) -> None:
         try:

@@ -1,12 +1,14 @@
-"""What goes over Kafka, before and after: bytes with their place. Knows nothing of any client library."""
+"""What goes over Kafka, before and after: bytes with their place. Knows nothing of any client library.
 
-from dataclasses import dataclass
+There is one of these for every record: a named tuple is made in a third of the time of a frozen dataclass.
+"""
+
+from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A record as read: `timestamp_ms` is Kafka's; `value` None is a tombstone."""
 
     topic: str
@@ -25,8 +27,7 @@ class Incoming:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A record to be written; `value` None writes a tombstone."""
 
     topic: str

@@ -1,6 +1,6 @@
 """The decision about one record under one agreement. Everything else in the router obeys it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bus.agreements.route import Route
 from bus.consent.covers import refusal
@@ -13,16 +13,14 @@ from bus.route.rules import Rule
 from bus.route.seen import Seen
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Let the recipient have this view, framed; `consent` is the event that allows it, None where an article of law does."""
+class Release(NamedTuple):
+    """Give the recipient this framed view; `consent` is the event that allows it, None where an article of law does."""
 
     view: bytes
     consent: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Withhold:
+class Withhold(NamedTuple):
     """Let the recipient have nothing; what becomes of a copy already held follows from the reason."""
 
     reason: Reason
@@ -31,8 +29,7 @@ class Withhold:
 Decision = Release | Withhold
 
 
-@dataclass(frozen=True, slots=True)
-class Whose:
+class Whose(NamedTuple):
     """Whom a record is about, None in a dataset without subjects, and how they stand to the agreement."""
 
     subject: str | None

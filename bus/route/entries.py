@@ -36,11 +36,7 @@ def entry_head(rule: Rule, revision: str) -> bytes:
     """What all entries under a revision of an agreement have in common, from `agreement` to `basis`."""
     route = rule.route
     return (
-        text(route.agreement)
-        + number(route.number)
-        + text(revision)
-        + text(route.recipient)
-        + text(route.legal_basis)
+        text(route.agreement) + number(route.number) + text(revision) + text(route.recipient) + text(route.legal_basis)
     )
 
 

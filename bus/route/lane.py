@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bus.consent.fold import fold, fold_unreadable
+from bus.consent.fold import NEVER, fold, fold_unreadable
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
 from bus.model.consent import ConsentEvent
@@ -181,7 +181,7 @@ class _Work:
                 key = change.key.encode()
                 stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
                 self._draft.records[(change.dataset, key)] = stored
-                self._judge_everywhere(change.dataset, change.key, key)
+                self._judge_everywhere(change.dataset, change.key, key, stored)
 
     def take_gone(self, gone: Sequence[tuple[str, bytes]]) -> None:
         """Judge copies whose record is no longer there as the deletion would have been judged."""
@@ -222,9 +222,10 @@ class _Work:
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _judge_everywhere(self, dataset: str, record_key: RecordKey, key: bytes) -> None:
+    def _judge_everywhere(self, dataset: str, record_key: RecordKey, key: bytes, stored: StoredRecord | None) -> None:
+        seen = None if stored is None else self._see(dataset, stored.value)
         for rule in self._rules.of_dataset.get(dataset, ()):
-            self._judge(rule, record_key, key)
+            self._judge_seen(rule, record_key, key, seen)
 
     def _judge_person(self, subject: str, agreement: str) -> None:
         rule = self._rules.rules.get(agreement)
@@ -234,10 +235,13 @@ class _Work:
             self._judge(rule, self._key(rule.route.dataset, key), key)
 
     def _judge(self, rule: Rule, record_key: RecordKey, key: bytes) -> None:
+        stored = self._draft.record(rule.route.dataset, key)
+        seen = None if stored is None else self._see(rule.route.dataset, stored.value)
+        self._judge_seen(rule, record_key, key, seen)
+
+    def _judge_seen(self, rule: Rule, record_key: RecordKey, key: bytes, seen: Seen | None) -> None:
         route = rule.route
-        stored = self._draft.record(route.dataset, key)
-        seen = None if stored is None else self._see(route.dataset, stored.value)
-        consent = self._draft.consent(record_key.subject or "", route.agreement)
+        consent = self._draft.consent(record_key.subject or "", route.agreement) if route.needs_consent else NEVER
         decision = decide(seen, Whose(record_key.subject, consent), rule, self._now_ms)
         if isinstance(decision, Release):
             self._release(rule, record_key, key, decision)
@@ -264,8 +268,8 @@ class _Work:
             self._erase(rule, record_key, before, Reason.RECORD_MOVED)
         elif before is not None and before.view_hash == hashed:
             if (before.revision, before.consent) != (holding.revision, holding.consent):
-                self._draft.holdings[(route.agreement, key)] = replace(
-                    before, revision=holding.revision, consent=holding.consent
+                self._draft.holdings[(route.agreement, key)] = before._replace(
+                    revision=holding.revision, consent=holding.consent
                 )
             return  # the recipient has these very bytes already
         self._draft.holdings[(route.agreement, key)] = holding

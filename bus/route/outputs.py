@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bus.agreements.route import Route
 from bus.avro.own import Message, OwnMessages
@@ -21,8 +22,7 @@ BLOCK_ENTRIES = 1000
 """Releases and erasures in one disclosure record; more are split, so that a block stays below 500 kB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One record for one recipient: a view, or, with `value` None, an erasure for a reason."""
 
     rule: Rule
@@ -32,8 +32,7 @@ class Delivery:
     reason: Reason | None
 
 
-@dataclass(frozen=True, slots=True)
-class AgencyKey:
+class AgencyKey(NamedTuple):
     """Key and partition of a record in an agency topic."""
 
     key: bytes
@@ -44,6 +43,8 @@ def agency_key(rule: Rule, record_key: RecordKey, lane: int) -> AgencyKey:
     """The record's key as the view may show it: what the view does not release stands there as a pseudonym."""
     route = rule.route
     subject, record_id = record_key.subject, record_key.record_id
+    if route.record_id_shown and (subject is None or route.subject_shown):
+        return AgencyKey(record_key.encode(), lane)
     if not route.record_id_shown:
         record_id = rule.pseudonym(record_id)
     if subject is None:
@@ -95,12 +96,12 @@ class Writer:
     ) -> Iterator[Outgoing]:
         """A record for each delivery; its entry in the block is added to `entries`."""
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
-        hashes: dict[str | None, str | None] = {None: None}
+        hashes: dict[str | None, str | None] = {None: None}  # a change that goes to four has one subject
         for number, delivery in enumerate(deliveries):
             held, subject, reason = delivery.holding, delivery.subject, delivery.reason
             kind = (delivery.rule, held.revision, reason)
-            label = labels.get(kind) or labels.setdefault(kind, Label.of(self._keyring, self._lane, position, *kind))
-            if subject not in hashes:
+            label = labels.get(kind) or labels.setdefault(kind, self._label(position, *kind))
+            if subject is not None and subject not in hashes:
                 hashes[subject] = self._keyring.subject_hash(subject)
             event_id = label.event_id(str(number))
             entries.append(entry_body(label.entry_head, held, hashes[subject], event_id, reason))
@@ -108,6 +109,15 @@ class Writer:
             if held.consent is not None:
                 headers = (*headers, ("ce_consentref", label.consent_ref(held.consent).encode()))
             yield Outgoing(held.topic, held.partition, held.key, delivery.value, headers)
+
+    def _label(self, position: Position, rule: Rule, revision: str, reason: Reason | None) -> "Label":
+        recipient, number = rule.route.recipient, str(position.block)
+        return Label(
+            _headers(rule.route, revision, reason, position.lane_time_ms),
+            entry_head(rule, revision),
+            self._keyring.event_ids(recipient, str(self._lane), number),
+            self._keyring.event_ids(recipient, "consent"),
+        )
 
     def _blocks(self, position: Position, entries: Sequence[bytes], withheld: Sequence[Message]) -> Iterator[Outgoing]:
         if not entries and not withheld:
@@ -153,19 +163,6 @@ class Label:
 
     consent_ref: Callable[[str], str]
     """How the consent event that allows a delivery stands in its headers."""
-
-    @classmethod
-    def of(  # noqa: PLR0913 - the lane's things, and the three that make up the kind
-        cls, keyring: KeyRing, lane: int, position: Position, rule: Rule, revision: str, reason: Reason | None
-    ) -> "Label":
-        """The label of a kind of delivery."""
-        recipient = rule.route.recipient
-        return cls(
-            _headers(rule.route, revision, reason, position.lane_time_ms),
-            entry_head(rule, revision),
-            keyring.event_ids(recipient, str(lane), str(position.block)),
-            keyring.event_ids(recipient, "consent"),
-        )
 
 
 def _headers(route: Route, revision: str, reason: Reason | None, at_ms: int) -> Headers:

@@ -9,8 +9,8 @@ from bus.agreements.compile import compile_route
 from bus.agreements.document import AgreementDocument
 from bus.agreements.route import Route
 from bus.avro.codec import Parsed, encode, parse
-from bus.avro.frame import frame
 from bus.avro.datasets import Dataset, dataset_of
+from bus.avro.frame import frame
 from bus.errors import BusError
 from bus.model.keyring import KeyRing
 from bus.register.state import AgreementEntry, RegisterState, Standing

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bus.consent.fold import NEVER
 from bus.model.consent import Consent
@@ -25,8 +26,7 @@ class Position:
     inputs: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(NamedTuple):
     """A recipient holds a record: where and as what it was released, and what allowed it."""
 
     revision: str
@@ -48,8 +48,7 @@ class Cursor:
     done: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """The newest version of a record, framed; and whose it is."""
 
     value: bytes
