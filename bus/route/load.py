@@ -92,9 +92,6 @@ class Loader:
         return True
 
 
-_OPERATIONS = {operation.value: operation for operation in Operation}
-
-
 def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool]) -> Change | Unreadable:
     """The change in a record of a changes topic; Unreadable for one without a proper key."""
     dataset = record.topic.removeprefix(topics.changes_prefix)
@@ -103,7 +100,7 @@ def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool])
     except ValueError:
         return Unreadable(record, "key-unreadable")
     word = (record.header("ce_type") or "").rpartition(".")[2]
-    operation = _OPERATIONS.get(word, Operation.UPDATED)
+    operation = Operation(word) if word in list(Operation) else Operation.UPDATED
     return Change(dataset, key, operation, record.value, record.offset, record.timestamp_ms, record)
 
 
