@@ -408,6 +408,22 @@ class SchemaBreaksAgreements(BusError):
     exit_code = 2
 
 
+class NeverRan(BusError):
+    """An order was meant for a connector that has never run: there is nobody to take it."""
+
+    message = "connector {connector} has never run here"
+    remedy = "Start it with `bus connector run {connector}`; it begins with a snapshot of everything."
+    exit_code = 2
+
+
+class OrderRefused(BusError):
+    """A connector refused an order."""
+
+    message = "connector {connector} refused to {order}: {reason}"
+    remedy = "Give an order that it can take; `bus connector status` shows what it publishes."
+    exit_code = 2
+
+
 class ConnectorSettingMissing(BusError):
     """The settings of a connector lack something its source needs."""
 

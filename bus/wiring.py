@@ -17,12 +17,16 @@ from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset, load_datasets
 from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
+from bus.connect.folder import forget as forget_folder
+from bus.connect.process import make_source
 from bus.errors import NotFound, SchemaBreaksAgreements, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
-from bus.kafka.rights import connector_user
+from bus.kafka.rights import connector_transactional_id, connector_user
+from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.version import require_kafka_4
 from bus.model.country import Country, OtherCountryThere, Place
 from bus.model.keyring import KeyRing, RootKey
+from bus.model.record import Outgoing
 from bus.platform.home import Home, write_whole
 from bus.platform.kafka import NAME as KAFKA
 from bus.platform.kafka import LocalKafka
@@ -310,6 +314,30 @@ async def preview_agreement(
             await foresee(question, sources, found, clock.now_ms(), tell)
         known = state.agreements.get(document.id)
         return None if known is None else AgreementDocument.model_validate(known.document)
+
+
+async def remove_connector(settings: Settings, name: str, reason: str) -> None:
+    """Take a connector down for good: end whoever runs it, leave its source clean, forget where it stood.
+
+    What it published stays on the bus, under its agreements. Raises SourceUnreachable while the source cannot be left
+    clean: then nothing but the running process has ended, and it may be tried again.
+    """
+    home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
+    source, _ = make_source(name, settings)
+    async with registrar_of(settings) as registrar:
+        access = kafka_access(settings, KafkaSettings(), home, ADMIN)
+        writer = TransactionalWriter(access, connector_transactional_id(topics, name))
+        await writer.start()  # fences the process that runs it
+        try:
+            forget = getattr(source, "forget", None)
+            if forget is not None:
+                await forget()
+            await writer.commit([Outgoing(topics.positions, 0, name.encode(), None)])
+        finally:
+            await source.close()
+            await writer.stop()
+        await registrar.remove_connector(name, reason)
+    forget_folder(settings.home_path, name)
 
 
 def _registry_token(settings: Settings, home: Home) -> str | None:

@@ -3,14 +3,18 @@
 import asyncio
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from bus.cli import joining
+from bus.cli import joining, ordering
 from bus.cli.contract import dataset_contract
 from bus.settings import Settings
+
+if TYPE_CHECKING:
+    from bus.connect.status import ConnectorStatus
 
 
 @click.group()
@@ -18,14 +22,7 @@ def connector() -> None:
     """Connectors publish what happens in a registry; each is a folder with a manifest and a source."""
 
 
-for joining_command in (
-    joining.new,
-    joining.discover,
-    joining.spec_,
-    joining.check,
-    joining.register,
-    dataset_contract,
-):
+for joining_command in (joining.new, joining.discover, joining.spec_, joining.check, joining.register, *ordering.ALL, dataset_contract):
     connector.add_command(joining_command)
 
 
@@ -63,10 +60,16 @@ def status(*, as_json: bool) -> None:
                 continue
             snapshot = "-" if at.snapshot is None else ", ".join(at.snapshot.waiting or at.snapshot.sweeping)
             counts = (f"{at.published:,}", f"{at.dead:,}", f"{at.refused:,}")
-            table.add_row(one.name, *counts, snapshot, one.trouble or ("yes" if one.caught_up else "no"))
+            table.add_row(one.name, *counts, snapshot, one.trouble or _caught_up(one))
         Console().print(table)
     if not all(one.caught_up for one in found):
         raise SystemExit(1)
+
+
+def _caught_up(one: "ConnectorStatus") -> str:
+    if one.standing is not None and one.standing.paused:
+        return "paused"
+    return "yes" if one.caught_up else "no"
 
 
 @connector.command()

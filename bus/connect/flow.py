@@ -23,7 +23,7 @@ from bus.connect.source import (
     SourceEvent,
     Unreadable,
 )
-from bus.connect.standing import Cursor, Standing
+from bus.connect.standing import Cursor, Outcome, Standing
 from bus.connect.window import Window
 from bus.model.change import Operation
 from bus.model.key import RecordKey
@@ -90,16 +90,20 @@ class Flow:
 
     # --- snapshots ---
 
-    def begin(self, position: Position, datasets: tuple[str, ...], reason: str) -> None:
+    def begin(self, position: Position, datasets: tuple[str, ...], reason: str, *, part: object | None = None) -> None:
         """Begin a new epoch at a position of the stream; with datasets, a snapshot of them.
 
-        A snapshot that was running begins again with it: its rows carry the old epoch and would be swept.
+        A snapshot that was running begins again with it: its rows carry the old epoch and would be swept. `part` is
+        where the source begins to read a range of keys; what a range did not meet is not gone. While another snapshot
+        runs, a range becomes the whole.
         """
         running = self.standing.snapshot
         whole = (*datasets, *((*running.waiting, *running.sweeping) if running else ()))
         unique = tuple(dict.fromkeys(whole))
         epoch = self.standing.epoch + 1
-        cursor = Cursor(unique, sweeping=unique if epoch > 1 else ()) if unique else None
+        whole_read = part is None or running is not None
+        sweeping = unique if epoch > 1 and whole_read else ()
+        cursor = Cursor(unique, None if whole_read else part, sweeping=sweeping) if unique else None
         self.standing = replace(self.standing, epoch=epoch, stream=position, snapshot=cursor)
         self._envelope = replace(self._envelope, epoch=epoch)
         self._window = None
@@ -165,6 +169,17 @@ class Flow:
         self.standing = replace(self.standing, snapshot=None if done else cursor)
         if done:
             emit(Event.SNAPSHOT_FINISHED, connector=self.standing.connector, epoch=self.standing.epoch)
+
+    # --- orders ---
+
+    def obeyed(self, offset: int, outcome: Outcome, *, paused: bool | None = None) -> None:
+        """An order that lay at `offset` was taken; `paused` where it changes that."""
+        standing = self.standing.with_order(outcome, offset)
+        self.standing = standing if paused is None else replace(standing, paused=paused)
+
+    def settle(self, orders_end: int) -> None:
+        """Note that every order below is read, and that those are done whose snapshot is over."""
+        self.standing = replace(self.standing, obeyed=orders_end).settled()
 
     # --- the stream ---
 

@@ -11,7 +11,8 @@ from bus.clock import monotonic
 from bus.connect.folder import load_folder, remembered, remembered_names
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.runner import Reach, Runner
+from bus.connect.recall import Reach
+from bus.connect.runner import Runner
 from bus.connect.source import Source
 from bus.errors import ConnectorSettingMissing, NotFound
 from bus.kafka.rights import connector_user

@@ -18,21 +18,19 @@ from bus.avro.datasets import dataset_of
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic, now_ms
 from bus.connect.flow import Flow
-from bus.connect.known import Known, digest
+from bus.connect.known import Known
 from bus.connect.manifest import Manifest
 from bus.connect.mapping import Mapper
-from bus.connect.publish import Contract, Envelope, epoch_of
+from bus.connect.orders import Order, OrderKind, Orders, order_place, unknown
+from bus.connect.publish import Contract, Envelope
+from bus.connect.recall import Reach, read_known, read_stale, read_standing
 from bus.connect.source import Source, SourceEvent
-from bus.connect.standing import Standing, from_message, to_message
+from bus.connect.standing import OrderState, Outcome, Standing, to_message
 from bus.errors import BusError, DatasetUnregistered, PositionLost, SourceUnreachable
-from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place, Reader
 from bus.kafka.rights import connector_transactional_id
 from bus.kafka.transactions import TransactionalWriter
-from bus.model.key import RecordKey
-from bus.model.record import Incoming, Outgoing
+from bus.model.record import Outgoing
 from bus.telemetry import Event, emit
-from bus.topics import Topics
 
 CHANGES_AT_ONCE = 1000
 """In one transaction; larger source transactions are cut, for a position may point inside them."""
@@ -44,17 +42,11 @@ WAITING_BATCHES = 4
 IDLE_COMMIT_SECONDS = 1.0
 """A position that moved without changes is written at most so often."""
 
+REST_SECONDS = 5.0
+"""A connector that stands still looks so often whether it is still the one."""
+
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How a connector reaches the bus."""
-
-    access: KafkaAccess
-    registry_url: str
-    topics: Topics
 
 
 class Runner:
@@ -98,7 +90,10 @@ class Runner:
             standing = await read_standing(reach, own, self._manifest.name) or Standing(self._manifest.name)
             flow = await self._flow(contracts, standing)
             stack.push_async_callback(self._source.close)
-            parts = _Parts(self._source, self._manifest, reach, own, writer, flow)
+            orders = Orders(self._manifest.name, own)
+            place = order_place(reach.topics, self._manifest.name)
+            await stack.enter_async_context(orders.following(reach.access, place, standing.obeyed))
+            parts = _Parts(self._source, self._manifest, reach, own, writer, flow, orders)
             await _Session(parts, self._stop, self.ready).serve()
 
     async def _flow(self, contracts: Mapping[str, Contract], standing: Standing) -> Flow:
@@ -122,6 +117,7 @@ class _Parts:
     own: OwnMessages
     writer: TransactionalWriter
     flow: Flow
+    orders: Orders
 
 
 class _Session:
@@ -139,13 +135,16 @@ class _Session:
         self._ready = ready
         self._committed = parts.flow.standing
         self._committed_at = 0.0
+        self._orders = parts.orders
 
     async def serve(self) -> None:
         """Until asked to stop; a source that does not answer is tried again for as long as it takes."""
         while not self._stop.is_set():
             try:
+                if self._flow.standing.paused and not await self._rest():
+                    continue
                 await self._open()
-                if not self._stop.is_set():
+                if not self._stop.is_set() and not await self._obey():
                     await self._follow()
             except SourceUnreachable as error:
                 emit(Event.SOURCE_WAITING, connector=self._name, reason=error.details.get("reason"))
@@ -172,12 +171,77 @@ class _Session:
         emit(Event.CONNECTOR_STARTED, connector=name, epoch=flow.standing.epoch, published=flow.standing.published)
         self._ready.set()
 
+    async def _rest(self) -> bool:
+        """Stand still, with no connection to the source, until an order comes; whether it was one to go on."""
+        await self._source.close()
+        await self._commit(anyway=True)  # fails where another process has taken over
+        self._ready.set()
+        await until(self._stop, REST_SECONDS, self._orders.arrived)
+        while (first := self._orders.first()) and first[1].kind in (OrderKind.PAUSE, OrderKind.RESUME):
+            self._turn(*first)
+        return not self._flow.standing.paused or first is not None
+
+    def _turn(self, offset: int, order: Order) -> None:
+        """Pause or resume."""
+        done = Outcome(order.order_id, order.kind.value, OrderState.DONE)
+        self._flow.obeyed(offset, done, paused=order.kind is OrderKind.PAUSE)
+        self._tell(done)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._orders.done()
+        words = {"order": outcome.kind, "state": outcome.state.value, "reason": outcome.reason}
+        emit(Event.ORDER_OBEYED, connector=self._name, **words)
+
+    async def _obey(self) -> bool:
+        """Take the oldest order, if one waits; the source is open. Returns whether it must be opened anew."""
+        if (first := self._orders.first()) is None:
+            if self._flow.standing.paused:
+                await self._commit()
+            return self._flow.standing.paused
+        offset, order = first
+        if order.kind in (OrderKind.PAUSE, OrderKind.RESUME):
+            self._turn(offset, order)
+        else:
+            state, reason = OrderState.UNDER_WAY, await self._read_anew(order)
+            if reason:
+                state = OrderState.REFUSED
+            outcome = Outcome(order.order_id, order.kind.value, state, reason)
+            self._flow.obeyed(offset, outcome)
+            self._tell(outcome)
+        self._flow.interrupt()
+        await self._commit(anyway=True)
+        return True
+
+    async def _read_anew(self, order: Order) -> str:
+        """Begin what a snapshot or a reset asks for; returns why not, empty where it began."""
+        position = self._flow.standing.stream
+        assert position is not None
+        if not self._datasets:
+            return "a source of full exports is read anew by its next full export"
+        if strange := unknown(order, self._datasets):
+            return f"it does not publish {', '.join(strange)}"
+        if order.kind is OrderKind.RESET:
+            await self._source.close()
+            self._flow.begin(await self._source.open(None), self._datasets, "a reset was ordered")
+            return ""
+        part, ranged = None, order.from_key is not None or order.to_key is not None
+        datasets = order.datasets or self._datasets
+        if ranged:
+            if len(datasets) != 1 or not hasattr(self._source, "part"):
+                return "a range of keys needs one dataset, and a source that can read a range"
+            try:
+                part = await self._source.part(datasets[0], order.from_key, order.to_key)
+            except ValueError as error:
+                return str(error)
+        self._flow.begin(position, datasets, "a snapshot was ordered", part=part)
+        return ""
+
     async def _follow(self) -> None:
-        """Take the stream, batch after batch."""
+        """Take the stream, batch after batch, until an order comes."""
         flow = self._flow
         assert flow.standing.stream is not None
         async with _read_ahead(self._source.changes(flow.standing.stream)) as queue:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not self._orders.arrived.is_set():
                 for event in await self._next(queue):
                     flow.take(event, now_ms())
                     while flow.sweeping:
@@ -189,9 +253,11 @@ class _Session:
 
     async def _next(self, queue: "asyncio.Queue[_Read]") -> Sequence[SourceEvent]:
         """What is at hand, up to CHANGES_AT_ONCE; nothing when asked to stop."""
-        getting, stopping = asyncio.ensure_future(queue.get()), asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait({getting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        getting = asyncio.ensure_future(queue.get())
+        ending = {asyncio.ensure_future(one.wait()) for one in (self._stop, self._orders.arrived)}
+        await asyncio.wait({getting, *ending}, return_when=asyncio.FIRST_COMPLETED)
+        for one in ending:
+            one.cancel()
         if not getting.done():
             getting.cancel()
             return ()
@@ -223,9 +289,12 @@ class _Session:
 
     async def _commit(self, *, anyway: bool = False) -> None:
         """Records and standing, as one transaction; an idle move of the position only now and then."""
+        first = self._orders.first()
+        self._flow.settle(self._orders.end if first is None else first[0])
         records, standing = self._flow.drain(), self._flow.standing
         moved = standing != self._committed
-        quiet = not records and standing.snapshot == self._committed.snapshot
+        before = self._committed
+        quiet = not records and (standing.snapshot, standing.orders) == (before.snapshot, before.orders)
         if not moved and not anyway:
             return
         if quiet and not anyway and monotonic() - self._committed_at < IDLE_COMMIT_SECONDS:
@@ -234,15 +303,16 @@ class _Session:
         position = Outgoing(self._reach.topics.positions, 0, standing.connector.encode(), value)
         await self._writer.commit([*records, position])
         self._committed, self._committed_at = standing, monotonic()
-        if standing.stream is not None:
+        if standing.stream is not None and not standing.paused:
             await self._source.confirm(standing.stream)
 
 
-async def until(stop: asyncio.Event, timeout_seconds: float) -> None:
-    """A pause that ends early when asked to stop."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_seconds):
-            await stop.wait()
+async def until(stop: asyncio.Event, timeout_seconds: float, *others: asyncio.Event) -> None:
+    """A pause that ends early when asked to stop, or when one of the other events is set."""
+    waiting = {asyncio.ensure_future(one.wait()) for one in (stop, *others)}
+    await asyncio.wait(waiting, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
 
 
 _Read = Sequence[SourceEvent] | BaseException
@@ -301,65 +371,3 @@ async def contracts_of(client: SchemaRegistryClient, manifest: Manifest, source:
         mapper = Mapper(dataset, rule, manifest.name, partial(source.derive, name))
         contracts[name] = Contract.of(mapper, found.schema_id)
     return contracts
-
-
-async def read_standing(reach: Reach, own: OwnMessages, connector: str) -> Standing | None:
-    """The committed standing of a connector; None when it has never run."""
-    found = (await read_standings(reach, own)).get(connector)
-    return found and found[0]
-
-
-async def read_standings(reach: Reach, own: OwnMessages) -> dict[str, tuple[Standing, int]]:
-    """The committed standing of every connector, and when it was written (ms)."""
-    newest: dict[bytes, bytes] = {}
-    async for record in _committed(reach.access, [Place(reach.topics.positions, 0)]):
-        if record.key is not None and record.value is not None:
-            newest[record.key] = record.value
-    messages = {key.decode(): await own.decode(value) for key, value in newest.items()}
-    return {name: (from_message(message), message["at"]) for name, message in messages.items()}
-
-
-async def read_known(reach: Reach, dataset: str, contract: Contract, known: Known) -> None:
-    """Recover what the connector has published of a dataset, whose records are then keyed and compared by it."""
-    live: dict[bytes, bytes] = {}
-    async for record in _committed(reach.access, _places(reach.topics, dataset)):
-        if record.key is not None and record.value is not None:
-            live[record.key] = digest(record.value)
-        elif record.key is not None:
-            live.pop(record.key, None)
-    for key, seen in live.items():  # only now: a record that moved between lanes is met in any order
-        known.recover(dataset, _key(key, contract), seen)
-
-
-async def read_stale(reach: Reach, dataset: str, contract: Contract, epoch: int) -> list[RecordKey]:
-    """The live records of a dataset that were last published before `epoch` began."""
-    old: dict[bytes, None] = {}
-    async for record in _committed(reach.access, _places(reach.topics, dataset)):
-        if record.key is None:
-            continue
-        if record.value is not None and epoch_of(record.header("ce_id")) < epoch:
-            old[record.key] = None
-        else:
-            old.pop(record.key, None)
-    return [_key(key, contract) for key in old]
-
-
-def _key(key: bytes, contract: Contract) -> RecordKey:
-    return RecordKey.decode(key, has_subject=contract.mapper.dataset.subject is not None)
-
-
-def _places(topics: Topics, dataset: str) -> list[Place]:
-    return [Place(topics.changes(dataset), lane) for lane in range(topics.lanes)]
-
-
-async def _committed(access: KafkaAccess, places: list[Place]) -> AsyncIterator[Incoming]:
-    """Everything committed in these partitions, up to their ends as of now."""
-    reader = Reader(access, committed=True)
-    await reader.start()
-    try:
-        reader.assign(await reader.beginnings(places))
-        async for records in reader.to_ends(await reader.ends(places)):
-            for record in records:
-                yield record
-    finally:
-        await reader.stop()

@@ -1,7 +1,8 @@
 """Where a connector stands: the value of its record in `positions`, committed with the changes that it speaks of."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from bus.connect.source import Position
@@ -17,9 +18,33 @@ class Cursor:
     sweeping: tuple[str, ...] = ()
 
 
+class OrderState(StrEnum):
+    """What became of an order."""
+
+    UNDER_WAY = "under-way"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An order and what became of it; `reason` says why it was refused."""
+
+    order_id: str
+    kind: str
+    state: OrderState
+    reason: str = ""
+
+
+ORDERS_KEPT = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The whole memory of a connector. `stream` None: it has never read its source."""
+    """The whole memory of a connector. `stream` None: it has never read its source.
+
+    `obeyed` is the offset of the next order in `commands`; `orders` are the last ones, oldest first.
+    """
 
     connector: str
     epoch: int = 0
@@ -29,6 +54,22 @@ class Standing:
     published: int = 0
     dead: int = 0
     refused: int = 0
+    paused: bool = False
+    obeyed: int | None = None
+    orders: tuple[Outcome, ...] = ()
+
+    def with_order(self, outcome: Outcome, offset: int) -> "Standing":
+        """After an order was taken that lay at `offset`."""
+        return replace(self, obeyed=offset + 1, orders=(*self.orders, outcome)[-ORDERS_KEPT:])
+
+    def settled(self) -> "Standing":
+        """With the orders done whose snapshot is over."""
+        if self.snapshot is not None or all(one.state is not OrderState.UNDER_WAY for one in self.orders):
+            return self
+        done = (
+            replace(one, state=OrderState.DONE) if one.state is OrderState.UNDER_WAY else one for one in self.orders
+        )
+        return replace(self, orders=tuple(done))
 
 
 def to_message(standing: Standing, at_ms: int) -> dict[str, Any]:
@@ -45,6 +86,12 @@ def to_message(standing: Standing, at_ms: int) -> dict[str, Any]:
             "chunks": cursor.chunks,
             "sweeping": list(cursor.sweeping),
         },
+        "paused": standing.paused,
+        "obeyed": standing.obeyed,
+        "orders": [
+            {"order_id": one.order_id, "kind": one.kind, "state": one.state.value, "reason": one.reason}
+            for one in standing.orders
+        ],
         "swept": standing.swept,
         "published": standing.published,
         "dead": standing.dead,
@@ -66,6 +113,12 @@ def from_message(message: dict[str, Any]) -> Standing:
         published=message["published"],
         dead=message["dead"],
         refused=message["refused"],
+        paused=message.get("paused", False),  # an older record knows nothing of orders
+        obeyed=message.get("obeyed"),
+        orders=tuple(
+            Outcome(one["order_id"], one["kind"], OrderState(one["state"]), one["reason"])
+            for one in message.get("orders", ())
+        ),
     )
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic
+from bus.connect.orders import Order, give
 from bus.connect.process import make_source, names_here, reach_of, settings_file
-from bus.connect.runner import read_standings
+from bus.connect.recall import read_standings
 from bus.connect.source import Position, Source
-from bus.connect.standing import Standing
-from bus.errors import BusError, NotCaughtUp
+from bus.connect.standing import OrderState, Outcome, Standing
+from bus.errors import BusError, NeverRan, NotCaughtUp, OrderRefused
 from bus.kafka.rights import OPERATOR
 from bus.settings import Settings
 
@@ -72,6 +73,30 @@ async def until_caught_up(settings: Settings, connectors: Iterable[str], *, time
 
 def _reached(standing: Standing, source: Source, head: Position) -> bool:
     return standing.snapshot is None and standing.stream is not None and source.passed(standing.stream, head)
+
+
+async def order(settings: Settings, name: str, given: Order, *, timeout_seconds: float) -> Outcome | None:
+    """Give an order and wait until the connector has taken it; None where it does not in that time: it will.
+
+    Raises NeverRan, and OrderRefused with the connector's reason.
+    """
+    reach = reach_of(OPERATOR, settings)
+    async with SchemaRegistryClient(reach.registry_url) as client:
+        own = OwnMessages(client)
+        await own.prepare()
+        if name not in await read_standings(reach, own):
+            raise NeverRan(connector=name)
+        await give(reach.access, reach.topics, own, name, given)
+        deadline = monotonic() + timeout_seconds
+        while monotonic() < deadline:
+            standing, _ = (await read_standings(reach, own))[name]
+            for outcome in standing.orders:
+                if outcome.order_id == given.order_id and outcome.state is OrderState.REFUSED:
+                    raise OrderRefused(connector=name, order=outcome.kind, reason=outcome.reason)
+                if outcome.order_id == given.order_id:
+                    return outcome
+            await asyncio.sleep(POLL_SECONDS)
+    return None
 
 
 async def _standings(settings: Settings) -> dict[str, tuple[Standing, int]]:

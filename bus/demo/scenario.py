@@ -7,7 +7,7 @@ from itertools import islice
 
 from bus.clock import monotonic
 from bus.connect.process import source_class
-from bus.connect.runner import Reach, read_standings
+from bus.connect.recall import Reach, read_standings
 from bus.demo.checker import check
 from bus.demo.parts import Parts, open_parts
 from bus.demo.quiet import until_quiet

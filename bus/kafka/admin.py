@@ -17,6 +17,7 @@ from confluent_kafka.admin import (
     ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 
@@ -102,6 +103,14 @@ class Admin:
         )
         await _all(self._client.alter_user_scram_credentials([credential]))
 
+    async def remove_user(self, name: str) -> None:
+        """Take a user's rights away, then its password; one that is not there is no error."""
+        await _all(self._client.delete_acls([_everything_of(name)], request_timeout=ANSWER_SECONDS))
+        known = await asyncio.to_thread(self._client.describe_user_scram_credentials().result)
+        if name in known:
+            gone = UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_256)
+            await _all(self._client.alter_user_scram_credentials([gone]))
+
     async def ensure_rights(self, rights: Iterable[Right]) -> None:
         """Give rights; those that are there already stay."""
         bindings = [_binding(right) for right in dict.fromkeys(rights)]  # the client refuses one that is named twice
@@ -110,22 +119,25 @@ class Admin:
 
     async def rights_of(self, user: str) -> set[Right]:
         """What a user may do now."""
-        everything = AclBindingFilter(
-            ResourceType.ANY,
-            None,
-            ResourcePatternType.ANY,
-            f"User:{user}",
-            None,
-            AclOperation.ANY,
-            AclPermissionType.ALLOW,
-        )
-        found = await asyncio.to_thread(self._client.describe_acls(everything).result)
+        found = await asyncio.to_thread(self._client.describe_acls(_everything_of(user)).result)
         return {_right(binding) for binding in found}
 
 
 async def _all(futures: dict[Any, Any]) -> None:
     for future in futures.values():
         await asyncio.to_thread(future.result)
+
+
+def _everything_of(user: str) -> AclBindingFilter:
+    return AclBindingFilter(
+        ResourceType.ANY,
+        None,
+        ResourcePatternType.ANY,
+        f"User:{user}",
+        None,
+        AclOperation.ANY,
+        AclPermissionType.ALLOW,
+    )
 
 
 def _binding(right: Right) -> AclBinding:

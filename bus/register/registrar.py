@@ -70,6 +70,11 @@ class Grounds:
             await self.admin.ensure_user(user, self._home.secret(f"users/{user}"))
             await self.admin.ensure_rights(user_rights)
 
+    async def dismiss(self, user: str) -> None:
+        """Take a user's rights and password away; nothing on a broker that knows no identities."""
+        if self._access.has_identity:
+            await self.admin.remove_user(user)
+
 
 class Registrar:
     """Writes facts, as an administrator. `start` before anything else."""
@@ -165,6 +170,13 @@ class Registrar:
                 await self._write(FactKind.CONNECTOR, connector.name, "enrolled", body, "the connector joined the bus")
                 changed += 1
         return changed
+
+    async def remove_connector(self, name: str, reason: str) -> None:
+        """A connector leaves: its Kafka user, rights and settings go; what it published stays under its agreements."""
+        await self._grounds.dismiss(rights.connector_user(name))
+        settings_file(self.home, name).unlink(missing_ok=True)
+        if name in (await self.state()).connectors:
+            await self._write(FactKind.CONNECTOR, name, "removed", {}, reason)
 
     async def enrol_keys(self, keys: Iterable[SigningKey]) -> int:
         """Keys that are not known yet, each signed by the first key of its agency, that by the operator."""

@@ -156,6 +156,9 @@ def _dataset(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
 
 def _connector(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     del offset
+    if fact.action == "removed":
+        rest = {name: body for name, body in state.connectors.items() if name != fact.subject_id}
+        return replace(state, connectors=MappingProxyType(rest))
     return replace(state, connectors=_with(state.connectors, fact.subject_id, MappingProxyType(fact.body)))
 
 

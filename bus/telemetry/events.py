@@ -45,6 +45,8 @@ class Event(StrEnum):
     POSITION_LOST = "position-lost", "error", "The source's history has a gap; a full snapshot and a sweep mend it."
     ROW_DEAD = "row-dead", "warning", "A row does not fit its dataset's contract; it lies in deadletters, untouched."
     SECRET_REFUSED = "secret-refused", "warning", "Rows marked as state secrets were refused; nothing of them is kept."
+    ORDER_OBEYED = "order-obeyed", "info", "A connector took an operator's order; what became of it."
+    ORDER_UNREADABLE = "order-unreadable", "warning", "An order to a connector could not be read; it is passed over."
     FILE_READ = "file-read", "info", "An exported file was read whole; how it was found to be written."
     SWEEP_HELD = "sweep-held", "error", "A full export lacks too much or has nameless lines: it erases nothing."
     FILE_IGNORED = "file-ignored", "warning", "An exported file was not read, and why."

@@ -13,6 +13,7 @@ from bus.avro.client import value_subject
 from bus.cli import cli
 from bus.connect.process import make_source, reach_of
 from bus.connect.runner import Runner
+from bus.errors import BusError
 from bus.kafka.rights import connector_user
 from bus.settings import Settings
 
@@ -107,3 +108,33 @@ async def test_what_breaks_an_active_agreement_is_refused(small_bus: Any, settin
     assert (await small_bus.registrar.state()).offset == before
     newest = await small_bus.client.latest(value_subject("changes.population.person"))
     assert newest.schema == small_bus.datasets["population.person"].schema
+
+
+async def test_orders_and_the_end_of_a_connector(
+    folder: Path, small_bus: Any, settings: Settings, database: str
+) -> None:
+    """By command a connector is paused, resumed and removed; its process ends, and its source is left clean."""
+    assert (await bus("register", folder, "--accept-guesses", "--yes")).exit_code == 0
+    assert "has never run" in str((await bus("pause", "shop")).exception)
+    source, manifest = make_source("shop", settings)
+    small_bus.registrar.home.secret("users/operator")
+    running = asyncio.create_task(Runner(source, manifest, reach_of(connector_user("shop"), settings)).run())
+    topic = small_bus.topics.changes("shop.member")
+    await small_bus.until(lambda: len(small_bus.read(topic)) == 2, "two members")
+    assert "has done it" in (await bus("pause", "shop")).output
+    assert "paused" in (await bus("status")).output
+    assert "has done it" in (await bus("resume", "shop")).output
+    assert "refused to snapshot" in str((await bus("snapshot", "shop", "--dataset", "shop.cat")).exception)
+    assert "snapshot: shop" in (await bus("snapshot", "shop", "--from-key", "2")).output
+    await small_bus.until(lambda: len(small_bus.read(topic)) == 3, "the second member again")
+    answer = await bus("remove", "shop", "--reason", "a test", "--yes")
+    assert answer.exit_code == 0, answer.exception
+    with pytest.raises(BusError):
+        await asyncio.wait_for(running, 30)
+    assert "shop" not in (await small_bus.registrar.state()).connectors
+    assert not (settings.home_path / "connectors" / "shop.json").exists()
+    with psycopg.connect(database, autocommit=True) as connection:
+        left = "select slot_name from pg_replication_slots where database = current_database()"
+        assert connection.execute(left).fetchall() == []
+        assert connection.execute("select pubname from pg_publication").fetchall() == []
+    assert len(small_bus.read(topic)) == 3

@@ -102,8 +102,27 @@ class PostgresSource:
                 await asyncio.sleep(VISIBLE_PAUSE_SECONDS)  # committed in the log, not yet visible: it will be
             mark = await self._mark(connection)
         key = [name for name, _ in self._tables[dataset].key]
-        last = [_key_text(rows[-1][name]) for name in key] if len(rows) == limit else None
+        last: Any = [_key_text(rows[-1][name]) for name in key] if len(rows) == limit else None
+        if last is not None and isinstance(after_key, dict):
+            last = {"after": last, "until": after_key.get("until")}
         return Chunk(dataset, tuple(rows), last, _position(mark, 0, ()))
+
+    async def part(self, dataset: str, first: Sequence[str] | None, last: Sequence[str] | None) -> Any:
+        """The `after_key` with which `chunk` reads the rows from `first` to `last`, both included, None for no bound.
+
+        Raises ValueError for keys that are none of this table's.
+        """
+        key = self._tables[dataset].key
+        with self._reachable():
+            connection = await self._connected()
+            for bound in (first, last):
+                if bound is not None and len(bound) != len(key):
+                    raise ValueError(f"a key of {dataset} has the columns {', '.join(name for name, _ in key)}")
+                try:
+                    await connection.execute(sql.SQL("select {}").format(_casts(key)), bound or (None,) * len(key))
+                except psycopg.DataError:
+                    raise ValueError(f"that is no key of {dataset}") from None
+        return {"from": first and list(first), "until": last and list(last)}
 
     async def confirm(self, position: Position) -> None:
         """The server keeps every transaction whose commit lies at this place or after it."""
@@ -159,10 +178,7 @@ class PostgresSource:
         self, connection: Connection, table: Table, after_key: Any, limit: int
     ) -> tuple[Snapshot, list[Row]]:
         names = [sql.Identifier(name) for name, _ in table.key]
-        where: sql.Composable = sql.SQL("")
-        if after_key is not None:
-            casts = [sql.SQL("%s::{}").format(sql.SQL(kind)) for _, kind in table.key]
-            where = sql.SQL("where ({}) > ({})").format(sql.SQL(", ").join(names), sql.SQL(", ").join(casts))
+        where, values = _where(table, after_key)
         query = sql.SQL("select * from {} {} order by {} limit {}").format(
             table.identifier, where, sql.SQL(", ").join(names), sql.Literal(limit)
         )
@@ -170,7 +186,7 @@ class PostgresSource:
             await connection.execute("set transaction isolation level repeatable read, read only")
             found = await (await connection.execute("select pg_current_snapshot()::text")).fetchone()
             assert found is not None
-            cursor = await connection.execute(query, after_key)
+            cursor = await connection.execute(query, values)
             return Snapshot.parse(str(found[0])), _rows(cursor)
 
     async def _mark(self, connection: Connection) -> int:
@@ -256,6 +272,22 @@ class _Reading:
     def _seen(self, lsn: int) -> Seen:
         self.position = _position(lsn, 0, self._numbers)
         return Seen(self.position)
+
+
+def _casts(key: Sequence[tuple[str, str]]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.SQL("%s::{}").format(sql.SQL(kind)) for _, kind in key)
+
+
+def _where(table: Table, after_key: Any) -> tuple[sql.Composable, list[Any]]:
+    """The rows after a key; those of a part lie between its bounds."""
+    bounds = after_key if isinstance(after_key, dict) else {"after": after_key}
+    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in table.key)
+    tests, values = [], []
+    for word, sign in (("after", ">"), ("from", ">="), ("until", "<=")):
+        if bounds.get(word) is not None:
+            tests.append(sql.SQL("({}) {} ({})").format(names, sql.SQL(sign), _casts(table.key)))
+            values += bounds[word]
+    return (sql.SQL("where {}").format(sql.SQL(" and ").join(tests)) if tests else sql.SQL("")), values
 
 
 def _position(lsn: int, row: int, recent: Sequence[int]) -> Position:

@@ -27,7 +27,8 @@ from bus.avro.registry.app import application
 from bus.avro.registry.kafka_log import KafkaLog
 from bus.avro.registry.store import SchemaStore
 from bus.clock import monotonic
-from bus.connect.runner import Reach, Runner, read_standing
+from bus.connect.recall import Reach, read_standing
+from bus.connect.runner import Runner
 from bus.connect.source import Source
 from bus.connect.standing import Standing
 from bus.kafka.access import KafkaAccess

@@ -1,0 +1,87 @@
+"""What a connector recalls at its start, from what it has committed: where it stands, and what it has published."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from bus.avro.own import OwnMessages
+from bus.connect.known import Known, digest
+from bus.connect.publish import Contract, epoch_of
+from bus.connect.standing import Standing, from_message
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import Place, Reader
+from bus.model.key import RecordKey
+from bus.model.record import Incoming
+from bus.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a connector reaches the bus."""
+
+    access: KafkaAccess
+    registry_url: str
+    topics: Topics
+
+
+async def read_standing(reach: Reach, own: OwnMessages, connector: str) -> Standing | None:
+    """The committed standing of a connector; None when it has never run."""
+    found = (await read_standings(reach, own)).get(connector)
+    return found and found[0]
+
+
+async def read_standings(reach: Reach, own: OwnMessages) -> dict[str, tuple[Standing, int]]:
+    """The committed standing of every connector, and when it was written (ms)."""
+    newest: dict[bytes, bytes] = {}
+    async for record in _committed(reach.access, [Place(reach.topics.positions, 0)]):
+        if record.key is not None and record.value is not None:
+            newest[record.key] = record.value
+        elif record.key is not None:
+            newest.pop(record.key, None)  # a connector that was removed
+    messages = {key.decode(): await own.decode(value) for key, value in newest.items()}
+    return {name: (from_message(message), message["at"]) for name, message in messages.items()}
+
+
+async def read_known(reach: Reach, dataset: str, contract: Contract, known: Known) -> None:
+    """Recover what the connector has published of a dataset, whose records are then keyed and compared by it."""
+    live: dict[bytes, bytes] = {}
+    async for record in _committed(reach.access, _places(reach.topics, dataset)):
+        if record.key is not None and record.value is not None:
+            live[record.key] = digest(record.value)
+        elif record.key is not None:
+            live.pop(record.key, None)
+    for key, seen in live.items():  # only now: a record that moved between lanes is met in any order
+        known.recover(dataset, _key(key, contract), seen)
+
+
+async def read_stale(reach: Reach, dataset: str, contract: Contract, epoch: int) -> list[RecordKey]:
+    """The live records of a dataset that were last published before `epoch` began."""
+    old: dict[bytes, None] = {}
+    async for record in _committed(reach.access, _places(reach.topics, dataset)):
+        if record.key is None:
+            continue
+        if record.value is not None and epoch_of(record.header("ce_id")) < epoch:
+            old[record.key] = None
+        else:
+            old.pop(record.key, None)
+    return [_key(key, contract) for key in old]
+
+
+def _key(key: bytes, contract: Contract) -> RecordKey:
+    return RecordKey.decode(key, has_subject=contract.mapper.dataset.subject is not None)
+
+
+def _places(topics: Topics, dataset: str) -> list[Place]:
+    return [Place(topics.changes(dataset), lane) for lane in range(topics.lanes)]
+
+
+async def _committed(access: KafkaAccess, places: list[Place]) -> AsyncIterator[Incoming]:
+    """Everything committed in these partitions, up to their ends as of now."""
+    reader = Reader(access, committed=True)
+    await reader.start()
+    try:
+        reader.assign(await reader.beginnings(places))
+        async for records in reader.to_ends(await reader.ends(places)):
+            for record in records:
+                yield record
+    finally:
+        await reader.stop()
