@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bus.cli import joining, ordering
+from bus.cli import joining, ordering, trying
 from bus.cli.contract import dataset_contract
 from bus.settings import Settings
 
@@ -22,8 +22,8 @@ def connector() -> None:
     """Connectors publish what happens in a registry; each is a folder with a manifest and a source."""
 
 
-for joining_command in (joining.new, joining.discover, joining.spec_, joining.check, joining.register, *ordering.ALL, dataset_contract):
-    connector.add_command(joining_command)
+for further in (*joining.ALL, trying.test, *ordering.ALL, dataset_contract):
+    connector.add_command(further)
 
 
 @connector.command("list")

@@ -149,8 +149,11 @@ async def _registered(settings: Settings, entry: ConnectorEntry, datasets: list[
     return [dataset.name for dataset in datasets]
 
 
-def _datasets(manifest: Manifest, folder: Path | None, accept: bool) -> list[Dataset]:  # noqa: FBT001 - an option
-    """The manifest's datasets. Raises DatasetSchemaWrong, NotFound, GuessesOpen."""
+ALL = (new, discover, spec_, check, register)
+
+
+def schemas_of(manifest: Manifest, folder: Path | None) -> dict[str, Dataset]:
+    """The manifest's datasets from a folder of schemas, or of the country where there is none. Raises NotFound."""
     if folder is None:
         from bus.wiring import country_plugin  # noqa: PLC0415 - it imports every stage: not for --help
 
@@ -158,10 +161,16 @@ def _datasets(manifest: Manifest, folder: Path | None, accept: bool) -> list[Dat
     known = load_datasets(folder)
     if missing := [name for name in manifest.datasets if name not in known]:
         raise NotFound(kind="schema", name=missing[0], known=", ".join(known) or "none")
+    return {name: known[name] for name in manifest.datasets}
+
+
+def _datasets(manifest: Manifest, folder: Path | None, accept: bool) -> list[Dataset]:  # noqa: FBT001 - an option
+    """The manifest's datasets. Raises DatasetSchemaWrong, NotFound, GuessesOpen."""
+    known = schemas_of(manifest, folder)
     for name in manifest.datasets:
         if (found := guesses(known[name].schema)) and not accept:
             raise GuessesOpen(dataset=name, guesses="; ".join(found))
-        if found:
+        if found and folder is not None:
             path = folder / f"{name.replace('.', '/', 1)}.avsc"
             text = json.dumps(confirmed(known[name].schema), ensure_ascii=False, indent=2)
             path.write_text(f"{text}\n", encoding="utf-8")

@@ -8,7 +8,13 @@ import pytest
 from tests.repo import settings_table
 from tests.repo.tree import ROOT, named, tracked
 
-TOLD_BY_THEIR_FOLDER = {"bus/agreements/filters", "bus/agreements/words", "bus/avro/registry", "bus/connect/postgres"}
+TOLD_BY_THEIR_FOLDER = {
+    "bus/agreements/filters",
+    "bus/agreements/words",
+    "bus/avro/registry",
+    "bus/connect/acceptance",
+    "bus/connect/postgres",
+}
 """Inner folders: the README of the package above speaks for them."""
 
 NOT_SETTINGS = {"BUS_READY_FILE"}

@@ -111,6 +111,13 @@ async def slot_state(connection: Connection, slot: str) -> SlotState | None:
     return None if found is None else SlotState(int(found[0] or 0), bool(found[1]), found[2])
 
 
+async def log_end(connection: Connection) -> int:
+    """Where the server's log ends now."""
+    found = await _one(connection, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
+    assert found is not None
+    return int(found[0])
+
+
 async def make_slot(connection: Connection, slot: str) -> int:
     """A new slot, in the place of one of that name; returns the log position from which it has everything."""
     await drop_slot(connection, slot)

@@ -165,7 +165,9 @@ class PostgresSource:
     async def _check_slot(self, connection: Connection, after: Position) -> None:
         state = await catalog.slot_state(connection, self._slot)
         reason = None
-        if state is None:
+        if after["lsn"] > await catalog.log_end(connection):
+            reason = "the server's log ends before it: another database, or one that was restored"
+        elif state is None:
             reason = "its replication slot is gone"
         elif state.lost:
             reason = "the server dropped the log that its replication slot needs"

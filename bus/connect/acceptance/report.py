@@ -1,0 +1,119 @@
+"""Runs the tests and tells what came of them: lines for a terminal, a page for a security officer."""
+
+import html
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from bus.clock import iso, now_ms
+from bus.connect.acceptance.case import Case, Result, Test, Verdict, failed, passed
+from bus.connect.acceptance.tests import TESTS
+from bus.connect.spec import secrets, without_secrets
+from bus.errors import BusError, SourceUnreachable
+
+SHORTEST_PERSONAL = 6
+"""Shorter values turn up in texts by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A test: its name, the sentence that must hold, and its result."""
+
+    name: str
+    sentence: str
+    result: Result
+
+
+async def run(case: Case, tests: Sequence[Test] = TESTS) -> list[Line]:
+    """Run every test, then judge what was logged meanwhile; the source is left as it was found."""
+    with capture_logs() as logged:
+        lines = [_line(test, await _tried(case, test)) for test in tests]
+        values = await _personal(case)
+        await _leave(case)
+    lines.append(_line(nothing_personal_is_logged, nothing_personal_is_logged(case, logged, values)))
+    return lines
+
+
+def nothing_personal_is_logged(case: Case, logged: Iterable[Any], values: frozenset[str]) -> Result:
+    """No value that identifies a person, and no password or token, stands in what was logged during the tests."""
+    entries = [unicodedata.normalize("NFC", str(entry)) for entry in logged]
+    text = "\n".join(entries)
+    if any(one in text for one in secrets(case.place.settings)):
+        return failed("a secret of the settings was logged")
+    if found := sum(one in text for one in values):
+        return failed(f"{found} values of rows were logged")
+    return passed(f"{len(values)} values were looked for in {len(entries)} log entries")
+
+
+def exit_code(lines: Iterable[Line]) -> int:
+    """0 when nothing failed."""
+    return int(any(line.result.verdict is Verdict.FAILED for line in lines))
+
+
+def as_page(name: str, lines: Sequence[Line]) -> str:
+    """One HTML page that needs nothing beside it."""
+    counts = ", ".join(f"{sum(one.result.verdict is verdict for one in lines)} {verdict.value}" for verdict in Verdict)
+    rows = "\n".join(
+        f'<tr class="{line.result.verdict.name.lower()}"><td>{line.result.verdict.value}</td>'
+        f"<td><b>{html.escape(line.name)}</b><br>{html.escape(line.sentence)}</td>"
+        f"<td>{html.escape(line.result.detail)}</td></tr>"
+        for line in lines
+    )
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Acceptance of the connector {html.escape(name)}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }}
+table {{ border-collapse: collapse; width: 100%; }}
+td, th {{ border-bottom: 1px solid #ccc; padding: .5rem; text-align: left; vertical-align: top; }}
+.passed td:first-child {{ color: #0a6b2d; }} .failed td:first-child {{ color: #b00020; font-weight: bold; }}
+.not_shown td:first-child {{ color: #6b5a00; }}
+</style></head><body>
+<h1>Acceptance of the connector {html.escape(name)}</h1>
+<p>{counts}. Made at {iso(now_ms())}. The page names columns and counts; it holds no value of any record.</p>
+<table><tr><th>Verdict</th><th>What must hold</th><th>What was found</th></tr>
+{rows}
+</table></body></html>
+"""
+
+
+async def _tried(case: Case, test: Test) -> Result:
+    try:
+        return await test(case)
+    except BusError as error:
+        return failed(without_secrets(str(error), case.place.settings))
+    except Exception as error:  # noqa: BLE001 - an integrator's source may raise anything, and quote values
+        return failed(f"it fails with {type(error).__name__}")
+
+
+async def _personal(case: Case) -> frozenset[str]:
+    """The values of the rows that identify somebody."""
+    found: set[str] = set()
+    try:
+        async with case.source() as source:
+            await source.open(None)
+            for name, dataset in case.datasets.items():
+                rules = case.found.manifest.datasets[name].rules()
+                columns = {rules[one.name].column for one in dataset.fields if one.identifies and one.name in rules}
+                for row in await case.read(source, name):
+                    found |= {unicodedata.normalize("NFC", str(row.get(column))) for column in columns if column}
+    except BusError:
+        return frozenset()
+    return frozenset(one for one in found if len(one) >= SHORTEST_PERSONAL)
+
+
+async def _leave(case: Case) -> None:
+    """Take away what the trial made at the source."""
+    try:
+        async with case.source() as source:
+            if hasattr(source, "forget"):
+                await source.forget()
+    except SourceUnreachable:
+        return  # nothing was made there then
+
+
+def _line(test: Any, result: Result) -> Line:
+    name = test.__name__.replace("_", " ")
+    return Line(name, " ".join((test.__doc__ or "").split()), result)
