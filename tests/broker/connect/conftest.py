@@ -121,7 +121,7 @@ class FoundedBus:
         seen = Counter(record.header("ce_id") for record in await self.changes(dataset))
         assert [one for one, count in seen.items() if count > 1] == []
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
         """Poll a condition, with a deadline, until it holds."""
         deadline = monotonic() + seconds
         while not await holds():

@@ -1,6 +1,5 @@
 """Orders to a connector: obeyed once, whatever happens, and what became of them stands in its position."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -41,7 +40,7 @@ async def until(bus: Any, order_id: str, *states: OrderState) -> Outcome:
         found = await outcome(bus, order_id)
         return found is not None and found.state in states
 
-    await bus.until(reached)
+    await bus.until(reached, 90)
     found = await outcome(bus, order_id)
     assert found is not None
     return found
@@ -132,4 +131,4 @@ async def test_kill_9_around_an_order_obeys_it_once(bus: Any, population: Any, s
     at = await bus.standing("population")
     assert (at.epoch, at.published) == (2, 12_000)
     await bus.assert_unique(PERSON)
-    await asyncio.wait_for(bus.caught_up(source, "population"), 30)
+    await bus.caught_up(source, "population")
