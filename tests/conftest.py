@@ -6,6 +6,7 @@ A broker is looked for in this order: BUS_KAFKA; a container, where an engine an
 import asyncio
 import os
 import secrets
+import signal
 import socket
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,11 @@ hypothesis_settings.register_profile("bus", deadline=None)
 hypothesis_settings.load_profile("bus")
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end a session as Ctrl-C does: fixtures end their brokers and databases, and nothing is orphaned."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
