@@ -340,6 +340,23 @@ async def remove_connector(settings: Settings, name: str, reason: str) -> None:
     forget_folder(settings.home_path, name)
 
 
+async def step_route(settings: Settings, name: str, action: str, reason: str) -> int:
+    """Pause, resume or backfill an agreement, or every agreement of a dataset; returns the offset of the newest fact.
+
+    Raises NotFound.
+    """
+    async with registrar_of(settings) as registrar:
+        state = await registrar.state()
+        if name not in state.agreements and name not in state.datasets:
+            known = ", ".join(sorted([*state.agreements, *state.datasets])) or "none"
+            raise NotFound(kind="agreement or dataset", name=name, known=known)
+        of_dataset = [one.agreement for one in state.agreements.values() if one.document["dataset"] == name]
+        names = of_dataset if action == "backfill-asked" and name in state.datasets else [name]
+        if not names:
+            raise NotFound(kind="agreement of dataset", name=name, known=", ".join(sorted(state.agreements)) or "none")
+        return [await registrar.step_route(one, action, reason) for one in names][-1]
+
+
 def _registry_token(settings: Settings, home: Home) -> str | None:
     own = SchemaRegistrySettings().token
     if own is not None:

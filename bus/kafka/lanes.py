@@ -5,15 +5,20 @@ member that lost its lanes without a call is kept from harm by the fence of the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError
+from aiokafka.structs import OffsetAndMetadata
 
 from bus.kafka.access import KafkaAccess
+from bus.kafka.log import Place
 
 LanesChanged = Callable[[frozenset[int]], Awaitable[None]]
 
 POLL_MS = 500
+COMMIT_SECONDS = 5.0
 
 
 class LaneMember(ConsumerRebalanceListener):
@@ -57,6 +62,21 @@ class LaneMember(ConsumerRebalanceListener):
     async def stop(self) -> None:
         """Leave the group's connection; a static member keeps its place until the session is over."""
         await self._consumer.stop()
+
+    async def commit(self, offsets: Mapping[Place, int]) -> None:
+        """Tell the group where its lanes stand, so that ordinary lag tools can see it; nothing while it rebalances.
+
+        These offsets are told and never asked: a lane starts from its own position. They may name topics that the
+        member does not read, which only the inner parts of the client let it say. Raises the client's KafkaError.
+        """
+        subscription = self._consumer._subscription.subscription  # noqa: SLF001 - see above
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - see above
+        if coordinator is None or subscription is None or subscription.assignment is None or not offsets:
+            return
+        told = {TopicPartition(*place): OffsetAndMetadata(offset, "") for place, offset in offsets.items()}
+        with contextlib.suppress(CommitFailedError, TimeoutError):  # the group is on the move: the next second will do
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await coordinator.commit_offsets(subscription.assignment, told)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Called by the client before the group is joined again."""

@@ -45,5 +45,6 @@ class Reason(StrEnum):
     AGREEMENT_OVER = "agreement-over", "The agreement's validity is over.", Held.AS_AGREED
     AGREEMENT_ENDED = "agreement-ended", "The agreement was ended.", Held.AS_AGREED
     AGREEMENT_SUSPENDED = "agreement-suspended", "The agreement is suspended.", Held.KEEP_STALE
+    ROUTE_PAUSED = "route-paused", "An operator holds the flow up; it goes on where it stopped.", Held.KEEP_STALE
     RETENTION_OVER = "retention-over", "The copy is older than the agreement lets it be kept.", Held.AS_AGREED
     RECORD_MOVED = "record-moved", "The record now belongs to another person.", Held.ERASE

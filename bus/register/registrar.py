@@ -258,6 +258,13 @@ class Registrar:
         ]
         return [Ground(spec.name, schema_id) for spec, schema_id in zip(specs, ids, strict=True)]
 
+    async def step_route(self, name: str, action: str, reason: str) -> int:
+        """Hold a flow up or let it go on (`paused`, `resumed`), or have it judged again (`backfill-asked`).
+
+        `name` is an agreement's or a dataset's. Returns the offset of the fact.
+        """
+        return await self._write(FactKind.ROUTE, name, action, {}, reason)
+
     def _agency_spec(self, document: AgreementDocument) -> TopicSpec:
         topic = self.topics.agency(document.recipient, document.id, FIRST_MAJOR)
         return self.topics.agency_spec(topic, pseudonymous=document.pseudonymous)

@@ -30,6 +30,8 @@ class Standing(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     ENDED = "ended"
+    PAUSED = "paused"
+    """Active, and held up by an operator. No step of an agreement leads here: see `RegisterState.standing_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,19 @@ class RegisterState:
 
     refused_count: int = 0
     everything_suspended: bool = False
+    paused: frozenset[str] = frozenset()
+    """Agreements and datasets whose flows an operator holds up."""
+    backfills: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Agreement → the newest fact that asks for all its records to be judged again."""
+
+    def standing_of(self, entry: AgreementEntry) -> Standing:
+        """Where an agreement stands for the router: suspended with everything, paused, or as its own steps say."""
+        if entry.standing is not Standing.ACTIVE:
+            return entry.standing
+        if self.everything_suspended:
+            return Standing.SUSPENDED
+        held_up = not self.paused.isdisjoint((entry.agreement, entry.document["dataset"]))
+        return Standing.PAUSED if held_up else Standing.ACTIVE
 
     @property
     def bus(self) -> str:
@@ -121,6 +136,8 @@ class RegisterState:
         kind, _, name = (key or b"").decode("utf-8", "replace").partition("/")
         if kind == FactKind.AGREEMENT and name in self.agreements:
             return replace(_held(self, name, offset), offset=offset + 1)
+        if kind == FactKind.ROUTE and name:
+            return replace(self, paused=self.paused | {name}, offset=offset + 1)
         return replace(self, everything_suspended=True, offset=offset + 1)
 
     def next_number(self) -> int:
@@ -265,6 +282,20 @@ def _key(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     return replace(state, keys=MappingProxyType(with_key_fact(state.keys, fact, state.bus, offset)))
 
 
+def _route(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
+    """An operator's hold on a flow, or wish to have it judged again. It needs no signature: it can only withhold, give
+    back what it withheld, or send what the rules allow anyway.
+    """
+    name = fact.subject_id
+    if fact.action == "paused":
+        return replace(state, paused=state.paused | {name})
+    if fact.action == "resumed":
+        return replace(state, paused=state.paused - {name})
+    if fact.action == "backfill-asked":
+        return replace(state, backfills=_with(state.backfills, name, offset))
+    raise ValueError(f"a route cannot be {fact.action}")
+
+
 def _nothing_yet(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     del fact, offset
     return state
@@ -276,7 +307,7 @@ _APPLY = {
     FactKind.DATASET: _dataset,
     FactKind.CONNECTOR: _connector,
     FactKind.AGREEMENT: _agreement,
-    FactKind.ROUTE: _nothing_yet,
+    FactKind.ROUTE: _route,
     FactKind.KEY: _key,
 }
 

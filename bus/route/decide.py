@@ -44,7 +44,9 @@ def decide(seen: Seen | None, whose: Whose, rule: Rule, now_ms: int) -> Decision
     if seen is None:
         return Withhold(Reason.DELETED)
     route = rule.route
-    refused = agreement_refusal(route, rule.standing, now_ms) or consent_refusal(route, whose, now_ms)
+    paused = Reason.ROUTE_PAUSED if rule.standing is Standing.PAUSED else None
+    # A hold-up comes last: a withdrawal erases, whatever an operator holds up.
+    refused = agreement_refusal(route, rule.standing, now_ms) or consent_refusal(route, whose, now_ms) or paused
     if refused is not None:
         return Withhold(refused)
     try:

@@ -12,16 +12,18 @@ from typing import Any
 from bus.consent.fold import NEVER, fold, fold_unreadable
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
+from bus.model.command import Ending
 from bus.model.consent import ConsentEvent
 from bus.model.key import RecordKey
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
+from bus.route.commands import Command, Completion, ending
 from bus.route.decide import Release, Whose, Withhold, decide, erases
 from bus.route.outputs import Delivery, agency_key, view_hash
 from bus.route.rules import Rule, Rules
 from bus.route.seen import Seen
-from bus.route.state import Cursor, Draft, Holding, LaneState, Position, StoredRecord
+from bus.route.state import Cursor, DeadVersion, Draft, Holding, LaneState, Position, StoredRecord
 
 Decode = Callable[[bytes], Mapping[str, Any]]
 """A framed record to its values. Raises RecordUnreadable or SchemaUnknown: poison."""
@@ -42,6 +44,8 @@ class Unreadable:
 
     record: Incoming
     reason: str
+    of: tuple[str, bytes] | None = None
+    """(dataset, key) of the record that it was to be a version of; None where the key cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Inputs:
     changes: Sequence[Change | Unreadable] = ()
     consents_offset: int = 0
     input_offsets: Mapping[str, int] = field(default_factory=dict)
+    commands: Sequence[Command] = ()
+    commands_offset: int = 0
     later_consents: frozenset[tuple[str, str]] | None = None
     """(subject, agreement) of consent events that are known and did not fit; None when none wait.
 
@@ -73,14 +79,16 @@ class Outcome:
     deliveries: list[Delivery] = field(default_factory=list)
     withheld: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     dead: list[Unreadable] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
 
     def worth_writing(self, before: Position) -> bool:
         """False when nothing was read, judged or due: then there is no transaction."""
         after = self.draft.position
-        moved = (after.consents_offset, after.register_offset, after.inputs) != (
+        moved = (after.consents_offset, after.register_offset, after.inputs, after.commands_offset) != (
             before.consents_offset,
             before.register_offset,
             before.inputs,
+            before.commands_offset,
         )
         return moved or bool(self.deliveries or self.draft.cursors or self.draft.due_taken or self.dead)
 
@@ -102,12 +110,14 @@ class LaneCore:
             consents_offset=max(inputs.consents_offset, state.position.consents_offset),
             register_offset=max(rules.offset, state.position.register_offset),
             inputs={**state.position.inputs, **inputs.input_offsets},
+            commands_offset=max(inputs.commands_offset, state.position.commands_offset),
         )
         work = _Work(self, Outcome(Draft(state, position)), rules, lane_time)
         work.take_consents(inputs.consents, inputs.later_consents or frozenset())
         if inputs.later_consents is None:
             work.take_changes(inputs.changes)
             work.take_gone(inputs.gone)
+            work.take_commands(inputs.commands)
             work.take_due(inputs.existing_limit)
             work.catch_up(max(inputs.existing_limit // 5, inputs.existing_limit - len(inputs.changes)))
         return work.outcome
@@ -131,13 +141,14 @@ class LaneCore:
             for key in state.holdings.get(name, {}).keys() - state.records.get(rule.route.dataset, {}).keys()
         ]
 
-    def behind(self, state: LaneState, rules: Rules, now_ms: int) -> bool:
-        """Whether records that exist still wait to be judged under a rule's present standing."""
-        return any(
-            cursor is None or not cursor.done or cursor.standing != rule.standing_text(now_ms)
+    def behind(self, state: LaneState, rules: Rules, now_ms: int) -> list[str]:
+        """The agreements under whose present standing records that exist still wait to be judged."""
+        return [
+            name
             for name, rule in rules.rules.items()
             for cursor in [state.cursors.get(name)]
-        )
+            if cursor is None or not cursor.done or cursor.standing != rule.standing_text(now_ms)
+        ]
 
 
 class _Work:
@@ -174,14 +185,43 @@ class _Work:
         """Take over each change and judge it under every agreement of its dataset."""
         for change in changes:
             if isinstance(change, Unreadable):
-                self.outcome.dead.append(change)
+                self._bury(change)
             elif change.value is not None and (reason := self._poison(change.dataset, change.value)):
-                self.outcome.dead.append(Unreadable(_as_read(change), reason))
+                self._bury(Unreadable(_as_read(change), reason, (change.dataset, change.key.encode())))
             else:
-                key = change.key.encode()
-                stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
-                self._draft.records[(change.dataset, key)] = stored
-                self._judge_everywhere(change.dataset, change.key, key, stored)
+                self._take(change)
+
+    def take_commands(self, commands: Sequence[Command]) -> None:
+        """Obey what operators ordered; after the changes, so that a newer version of a record wins."""
+        for command in commands:
+            self.outcome.completions.append(Completion(command, self._obey(command)))
+
+    def _take(self, change: Change) -> None:
+        key = change.key.encode()
+        if self._draft.dead_version(change.dataset, key) is not None:
+            self._draft.dead[(change.dataset, key)] = None
+        stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
+        self._draft.records[(change.dataset, key)] = stored
+        self._judge_everywhere(change.dataset, change.key, key, stored)
+
+    def _bury(self, letter: Unreadable) -> None:
+        self.outcome.dead.append(letter)
+        if letter.of is not None:
+            self._draft.dead[letter.of] = DeadVersion(letter.record.offset)
+
+    def _obey(self, command: Command) -> Ending:
+        change = command.change
+        if change is None:
+            return ending(command, None)
+        record = (change.dataset, change.key.encode())
+        result = ending(command, self._draft.dead_version(*record))
+        if result is Ending.RELEASED and change.value is not None and self._poison(change.dataset, change.value):
+            return Ending.STILL_UNREADABLE
+        if result is Ending.RELEASED:
+            self._take(change)
+        elif result is Ending.DISCARDED:
+            self._draft.dead[record] = DeadVersion(change.offset, discarded=True)
+        return result
 
     def take_gone(self, gone: Sequence[tuple[str, bytes]]) -> None:
         """Judge copies whose record is no longer there as the deletion would have been judged."""

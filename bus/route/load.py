@@ -12,7 +12,7 @@ from bus.model.change import Change, Operation
 from bus.model.key import RecordKey
 from bus.model.record import Incoming
 from bus.route.lane import Unreadable
-from bus.route.state import Cursor, Holding, LaneState, Position, StoredRecord
+from bus.route.state import Cursor, DeadVersion, Holding, LaneState, Position, StoredRecord
 from bus.topics import Topics
 
 Readable = Callable[[bytes], Awaitable[object]]
@@ -73,22 +73,28 @@ class Loader:
                         await asyncio.sleep(0)
                     if record.offset >= ends[Place(record.topic, record.partition)]:
                         continue
-                    if not await self._record(state, change_of(record, self._topics, has_subject), readable):
+                    if not await self._record(state, record, change_of(record, self._topics, has_subject), readable):
                         poison.add((record.topic, record.key))
         finally:
             await reader.stop()
         return poison
 
-    async def _record(self, state: LaneState, change: Change | Unreadable, readable: Readable) -> bool:
+    async def _record(
+        self, state: LaneState, record: Incoming, change: Change | Unreadable, readable: Readable
+    ) -> bool:
         if isinstance(change, Unreadable):
             return False
+        key = change.key.encode()
+        dead = state.dead.get((change.dataset, key))
+        if dead is not None and dead.offset == record.offset:
+            return False  # it may be readable by now, and yet nobody has released it
         if change.value is not None:
             try:
                 await readable(change.value)
             except (RecordUnreadable, SchemaUnknown):
                 return False
         stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
-        state.put_record(change.dataset, change.key.encode(), stored)
+        state.put_record(change.dataset, key, stored)
         return True
 
 
@@ -112,6 +118,7 @@ def position_of(message: Message) -> Position:
         message["consents_offset"],
         message["register_offset"],
         message["inputs"],
+        message.get("commands_offset", 0),  # positions of an earlier release lack it
     )
 
 
@@ -125,6 +132,9 @@ def _put(state: LaneState, key: bytes, message: Message) -> None:
         state.put_holding(name.decode(), record_key, _holding(message))
     elif kind == b"cursor":
         state.cursors[rest.decode()] = Cursor(message["standing"], message["after"], message["done"])
+    elif kind == b"dead":
+        dataset, _, record_key = rest.partition(b"/")
+        state.put_dead((dataset.decode(), record_key), DeadVersion(message["offset"], message["discarded"]))
 
 
 def _holding(message: Message) -> Holding:

@@ -13,6 +13,7 @@ from bus.model.key import RecordKey, lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Headers, Incoming, Outgoing
+from bus.route.commands import Completion
 from bus.route.entries import block_body, entry_body, entry_head, holding_body
 from bus.route.rules import Rule
 from bus.route.state import Cursor, Draft, Holding, Position
@@ -91,6 +92,16 @@ class Writer:
         )
         return Outgoing(self._topics.deadletters, self._lane, record.key, record.value, headers)
 
+    def completion(self, done: Completion, position: Position) -> Outgoing:
+        """What became of an order, for `status`."""
+        message = completion_message(done, self._lane, position)
+        return Outgoing(
+            self._topics.status,
+            0,
+            f"command/{done.command.command_id}".encode(),
+            self._messages.encode("completion", message),
+        )
+
     def _deliveries(
         self, position: Position, deliveries: Sequence[Delivery], entries: list[bytes]
     ) -> Iterator[Outgoing]:
@@ -146,6 +157,12 @@ class Writer:
             yield Outgoing(topic, lane, state_key, value)
         for agreement, cursor in draft.cursors.items():
             yield self._put(f"cursor/{agreement}".encode(), "lane_cursor", cursor_message(cursor))
+        for (dataset, key), dead in draft.dead.items():
+            state_key = f"dead/{dataset}/".encode() + key
+            if dead is None:
+                yield Outgoing(self._topics.lane_state, self._lane, state_key, None)
+            else:
+                yield self._put(state_key, "lane_dead", {"offset": dead.offset, "discarded": dead.discarded})
         yield self._put(b"position", "lane_position", position_message(draft.position))
 
     def _put(self, key: bytes, name: str, message: Message) -> Outgoing:
@@ -197,4 +214,22 @@ def position_message(position: Position) -> Message:
         "consents_offset": position.consents_offset,
         "register_offset": position.register_offset,
         "inputs": dict(position.inputs),
+        "commands_offset": position.commands_offset,
+    }
+
+
+def completion_message(done: Completion, lane: int, position: Position) -> Message:
+    """A completed order as `status` keeps it."""
+    command = done.command
+    return {
+        "command_id": command.command_id,
+        "kind": command.kind.value,
+        "lane": lane,
+        "offset": command.letter,
+        "outcome": done.ending.value,
+        "by": command.by,
+        "reason": command.reason,
+        "asked_at": command.at_ms,
+        "at": position.lane_time_ms,
+        "block": position.block,
     }

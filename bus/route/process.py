@@ -9,13 +9,14 @@ from bus.avro.own import OwnMessages
 from bus.errors import BusError, CommitUncertain, Fenced
 from bus.kafka.access import KafkaAccess
 from bus.kafka.lanes import LaneMember
-from bus.kafka.log import Place, Reader
+from bus.kafka.log import LogWriter, Place, Reader
 from bus.kafka.pump import Pump
 from bus.kafka.rights import ROUTER, router_group
 from bus.model.keyring import KeyRing, RootKey
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.register.log import Register
+from bus.route.report import Reporter
 from bus.route.rules import RuleBook
 from bus.route.runner import Lane, Parts, Schemas
 from bus.settings import KafkaSettings, RouteSettings, Settings
@@ -60,6 +61,10 @@ class Router:
         """End every lane in order."""
         await self.gave_up(frozenset(self._tasks))
 
+    def lanes(self) -> list[Lane]:
+        """The lanes that this process serves now."""
+        return list(self._lanes.values())
+
     def wake(self) -> None:
         """Tell every lane that there may be news."""
         for lane in self._lanes.values():
@@ -82,7 +87,7 @@ class Router:
                     pause = FIRST_PAUSE_SECONDS
                 _report(lane, error, pause)
                 await asyncio.sleep(pause)
-                self._lanes[lane] = Lane(lane, self._parts)
+                self._lanes[lane] = Lane(lane, self._parts, restarts=serving.report.restarts + 1)
                 pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
         self._lanes.pop(lane, None)
 
@@ -116,6 +121,9 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         )
         closing.push_async_callback(member.stop)
         await member.start()
+        reporter = Reporter(LogWriter(access), topics, parts.messages, instance=instance, commit=member.commit)
+        closing.push_async_callback(reporter.stop)
+        await reporter.start(router.lanes)
         closing.push_async_callback(router.stop)
         await _until_told(router, member, parts, home, instance)
 

@@ -29,6 +29,9 @@ class Rule:
     pseudonym: Callable[[str], str]
     """How a value stands where this recipient must not see it."""
 
+    backfill: int = 0
+    """The fact that asked for every record to be judged again; 0 when none did."""
+
     head: bytes = field(init=False)
     """The frame of a view."""
 
@@ -49,7 +52,8 @@ class Rule:
 
     def standing_text(self, now_ms: int) -> str:
         """Names everything in the rule that can change what is released: when it changes, all records are judged."""
-        return f"{self.route.number}.{self.route.revision}.{self.standing}.{self.phase(now_ms)}"
+        asked = f".{self.backfill}" if self.backfill else ""
+        return f"{self.route.number}.{self.route.revision}.{self.standing}.{self.phase(now_ms)}{asked}"
 
     def next_phase_ms(self, now_ms: int) -> int | None:
         """When the phase changes next, or None."""
@@ -86,7 +90,7 @@ class RuleBook:
         rules: dict[str, Rule] = {}
         for entry in state.agreements.values():
             try:
-                rules[entry.agreement] = self._rule(entry, datasets, suspended=state.everything_suspended)
+                rules[entry.agreement] = self._rule(entry, datasets, state)
             except (BusError, KeyError, ValueError) as error:
                 emit(Event.FACT_IGNORED, agreement=entry.agreement, reason=type(error).__name__)
         of_dataset: dict[str, list[Rule]] = defaultdict(list)
@@ -115,16 +119,17 @@ class RuleBook:
             known = self._datasets[name] = (entry.schema_id, dataset_of(dict(entry.schema), place=name))
         return known[1]
 
-    def _rule(self, entry: AgreementEntry, datasets: Mapping[str, Dataset], *, suspended: bool) -> Rule:
+    def _rule(self, entry: AgreementEntry, datasets: Mapping[str, Dataset], state: RegisterState) -> Rule:
         # the numbers of the fields that are cut out are those of the dataset's schema: a new one compiles anew
         key = (entry, self._datasets[entry.document["dataset"]][0])
         known = self._compiled.get(entry.agreement)
         if known is None or known[0] != key:
             known = self._compiled[entry.agreement] = (key, self._compile(entry, datasets))
         rule = known[1]
-        if suspended and rule.standing is Standing.ACTIVE:
-            return replace(rule, standing=Standing.SUSPENDED)
-        return rule
+        standing, backfill = state.standing_of(entry), state.backfills.get(entry.agreement, 0)
+        if (rule.standing, rule.backfill) == (standing, backfill):
+            return rule
+        return replace(rule, standing=standing, backfill=backfill)
 
     def _compile(self, entry: AgreementEntry, datasets: Mapping[str, Dataset]) -> Rule:
         document = AgreementDocument.model_validate(entry.document)

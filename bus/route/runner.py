@@ -1,9 +1,9 @@
 """The shell of a lane: fence, read back, serve. It moves bytes; what they mean is decided in the core."""
 
 import asyncio
-from collections import Counter
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bus import clock
@@ -19,14 +19,17 @@ from bus.kafka.pump import Pump
 from bus.kafka.rights import router_group
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.change import Change
+from bus.model.command import Ending
 from bus.model.consent import ConsentEvent
 from bus.model.keyring import KeyRing
-from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
 from bus.register.log import Register
+from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
 from bus.route.load import Loader, change_of
+from bus.route.orders import Orders
 from bus.route.outputs import Writer
+from bus.route.report import LaneReport, Progress
 from bus.route.rules import RuleBook, Rules
 from bus.route.state import LaneState
 from bus.settings import RouteSettings
@@ -89,18 +92,6 @@ class Parts:
     fetch."""
 
 
-@dataclass(slots=True)
-class LaneReport:
-    """How a lane fares, for status and logs."""
-
-    lane: int
-    transactions: int = 0
-    released: int = 0
-    erased: int = 0
-    dead_letters: int = 0
-    withheld: Counter[tuple[str, Reason]] = field(default_factory=Counter)
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
     """Records taken for one transaction, as read; `later_consents` as in `Inputs`."""
@@ -114,8 +105,8 @@ class Taken:
 class Lane:
     """One lane, served by this process from `start` until `stop` is set."""
 
-    def __init__(self, lane: int, parts: Parts) -> None:
-        self.report = LaneReport(lane)
+    def __init__(self, lane: int, parts: Parts, *, restarts: int = 0) -> None:
+        self.report = LaneReport(lane, started_ms=clock.now_ms(), restarts=restarts)
         self.serving = asyncio.Event()
         self._lane = lane
         self._parts = parts
@@ -132,11 +123,29 @@ class Lane:
         self._ends_at_start: dict[Place, int] = {}
         self._rules = Rules()
         self._compiled_from = -1
+        self._changes: Pump | None = None
+        self._resting = False
+        self._orders = Orders(parts.access, parts.topics, parts.messages)
 
     def stop(self) -> None:
         """Ask the lane to finish its transaction and end."""
         self._stop = True
         self._wake.set()
+
+    def progress(self) -> Progress | None:
+        """Where the lane stands now, for operators; None before it serves."""
+        if self._changes is None or not self.serving.is_set():
+            return None
+        inputs = dict(self._state.position.inputs)
+        if self._resting and not len(self._changes):  # then what was fetched beyond the position holds no record
+            inputs |= {dataset: self._changes.reached(place) for dataset, place in self._input_places().items()}
+        first = next(self._changes.waiting(), None)
+        return Progress(
+            position=self._state.position,
+            inputs=inputs,
+            oldest_waiting_ms=None if first is None else first.timestamp_ms,
+            catching_up=tuple(self._core.behind(self._state, self._rules, self._state.position.lane_time_ms)),
+        )
 
     def wake(self) -> None:
         """Let the lane look for news now."""
@@ -151,6 +160,7 @@ class Lane:
             await self._read_back()
             await consents.start({self._consents_place: self._state.position.consents_offset})
             await changes.start(self._change_places())
+            self._changes = changes
             emit(Event.LANE_STARTED, lane=self._lane, block=self._state.position.block)
             self.serving.set()
             await self._serve(consents, changes)
@@ -177,12 +187,14 @@ class Lane:
             if not outcome.worth_writing(self._state.position):
                 await self._rest()
                 continue
+            began = clock.monotonic()
             try:
                 await self._transactions.commit(self._records(outcome))
             except RecordRefused:
                 await self._try_smaller(taken, consents, changes)
                 continue
             self._applied(outcome)
+            self.report.measure(began, taken.changes)
             self._batch_limit = self._parts.settings.batch_records
 
     def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
@@ -233,11 +245,13 @@ class Lane:
             self._compiled_from = state.offset
 
     def _change_places(self) -> dict[Place, int]:
-        inputs = self._state.position.inputs
-        return {
-            Place(self._parts.topics.changes(dataset), self._lane): inputs.get(dataset, 0)
-            for dataset in self._rules.has_subject
-        }
+        """What is read besides consents: the changes of each dataset, and operators' commands."""
+        position = self._state.position
+        changes = {place: position.inputs.get(dataset, 0) for dataset, place in self._input_places().items()}
+        return changes | {Place(self._parts.topics.commands, self._lane): position.commands_offset}
+
+    def _input_places(self) -> dict[str, Place]:
+        return {dataset: Place(self._parts.topics.changes(dataset), self._lane) for dataset in self._rules.has_subject}
 
     async def _take(self, consents: Pump, changes: Pump) -> "Taken":
         """Changes first and then consents up to their end as of now, so that no change is judged by older consents."""
@@ -253,26 +267,44 @@ class Lane:
         return Taken(events, changes_taken, offset, later if len(consents) else None)
 
     async def _inputs(self, taken: "Taken") -> Inputs:
-        prefix = self._parts.topics.changes_prefix
+        prefix, orders = self._parts.topics.changes_prefix, self._parts.topics.commands
+        changes = [record for record in taken.changes if record.topic != orders]
+        commands = [record for record in taken.changes if record.topic == orders]
         return Inputs(
             consents=[event for record in taken.consents if (event := await self._consent_of(record)) is not None],
-            changes=[await self._change_of(record) for record in taken.changes],
+            changes=[await self._change_of(record) for record in changes],
             consents_offset=taken.consents_offset,
-            input_offsets={record.topic.removeprefix(prefix): record.offset + 1 for record in taken.changes},
+            input_offsets={record.topic.removeprefix(prefix): record.offset + 1 for record in changes},
+            commands=[command for record in commands if (command := await self._command_of(record)) is not None],
+            commands_offset=commands[-1].offset + 1 if commands else 0,
             later_consents=taken.later_consents,
             existing_limit=self._batch_limit,
         )
 
     async def _change_of(self, record: Incoming) -> Change | Unreadable:
-        if (record.topic, record.offset) in self._refused:
-            return Unreadable(record, "refused-by-broker")
         change = change_of(record, self._parts.topics, self._rules.has_subject)
-        if isinstance(change, Change) and change.value is not None:
+        if isinstance(change, Unreadable):
+            return change
+        of = (change.dataset, change.key.encode())
+        if (record.topic, record.offset) in self._refused:
+            return Unreadable(record, "refused-by-broker", of)
+        if change.value is not None:
             try:
                 await self._parts.schemas.know(change.value)
             except (RecordUnreadable, SchemaUnknown) as error:
-                return Unreadable(record, type(error).__name__)
+                return Unreadable(record, type(error).__name__, of)
         return change
+
+    async def _command_of(self, record: Incoming) -> Command | None:
+        command = await self._orders.command(record, self._rules.has_subject)
+        if command is None:
+            return None
+        if (record.topic, record.offset) in self._refused:
+            return replace(command, trouble=Ending.REFUSED)
+        if command.change is not None and command.change.value is not None:
+            with contextlib.suppress(RecordUnreadable, SchemaUnknown):  # the core finds it unreadable by itself
+                await self._parts.schemas.know(command.change.value)
+        return command
 
     async def _consent_of(self, record: Incoming) -> ConsentEvent | UnreadableConsent | None:
         pair = _pair(record)
@@ -293,16 +325,14 @@ class Lane:
             {"agreement": agreement, "reason": reason.value, "count": count}
             for (agreement, reason), count in outcome.withheld.items()
         ]
-        dead = [self._writer_of_records.dead_letter(letter.record, letter.reason) for letter in outcome.dead]
-        return self._writer_of_records.records(outcome.draft, outcome.deliveries, withheld, dead)
+        writer = self._writer_of_records
+        dead = [writer.dead_letter(letter.record, letter.reason) for letter in outcome.dead]
+        done = [writer.completion(one, outcome.draft.position) for one in outcome.completions]
+        return writer.records(outcome.draft, outcome.deliveries, withheld, [*dead, *done])
 
     def _applied(self, outcome: Outcome) -> None:
         self._state.apply(outcome.draft)
-        self.report.transactions += 1
-        self.report.released += sum(delivery.value is not None for delivery in outcome.deliveries)
-        self.report.erased += sum(delivery.value is None for delivery in outcome.deliveries)
-        self.report.withheld.update(outcome.withheld)
-        self.report.dead_letters += len(outcome.dead)
+        self.report.count(outcome)
         for letter in outcome.dead:
             self._poison.add((letter.record.topic, letter.record.key))
             emit(
@@ -312,15 +342,20 @@ class Lane:
                 offset=letter.record.offset,
                 reason=letter.reason,
             )
+        for done in outcome.completions:
+            emit(Event.COMMAND_DONE, lane=self._lane, command=done.command.command_id, outcome=done.ending.value)
 
     async def _rest(self) -> None:
         """Until something arrives or falls due."""
         due = self._core.wake_at_ms(self._state, self._rules)
         seconds = IDLE_SECONDS if due is None else min(IDLE_SECONDS, max(0.0, (due - clock.now_ms()) / 1000))
+        self._resting = True
         try:
             await asyncio.wait_for(self._wake.wait(), seconds)
         except TimeoutError:
             return
+        finally:
+            self._resting = False
 
 
 def _pair(record: Incoming) -> tuple[str, str] | None:

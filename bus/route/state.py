@@ -24,6 +24,7 @@ class Position:
     consents_offset: int = 0
     register_offset: int = 0
     inputs: Mapping[str, int] = field(default_factory=dict)
+    commands_offset: int = 0
 
 
 class Holding(NamedTuple):
@@ -55,6 +56,18 @@ class StoredRecord(NamedTuple):
     subject: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class DeadVersion:
+    """The newest version of a record could not be taken and lies in `deadletters`; `offset` is its own, among changes.
+
+    Gone as soon as a newer version is taken, or this one is released. A discarded one is remembered, so that it stays
+    out even when it has become readable.
+    """
+
+    offset: int
+    discarded: bool = False
+
+
 Pair = tuple[str, str]
 """(subject, agreement) of a consent, (agreement, record key) of a holding, (dataset, key) of a record: see the use."""
 
@@ -73,6 +86,7 @@ class LaneState:
         self.holdings: dict[str, dict[bytes, Holding]] = defaultdict(dict)
         self.held_of_subject: dict[Pair, set[bytes]] = defaultdict(set)
         self.cursors: dict[str, Cursor] = {}
+        self.dead: dict[tuple[str, bytes], DeadVersion] = {}
         self.due: list[DueKey] = []
         self._sorted: dict[str, list[bytes]] = {}
 
@@ -111,6 +125,13 @@ class LaneState:
         if holding.due_ms is not None:
             heapq.heappush(self.due, (holding.due_ms, "holding", agreement, key))
 
+    def put_dead(self, record: tuple[str, bytes], version: DeadVersion | None) -> None:
+        """That the newest version of a record, (dataset, key), is a dead letter, or, with None, no longer is."""
+        if version is None:
+            self.dead.pop(record, None)
+        else:
+            self.dead[record] = version
+
     def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
         """The next keys of a dataset in byte order."""
         if dataset not in self._sorted:
@@ -135,6 +156,8 @@ class LaneState:
         for (agreement, key), holding in draft.holdings.items():
             self.put_holding(agreement, key, holding)
         self.cursors |= draft.cursors
+        for dead, version in draft.dead.items():
+            self.put_dead(dead, version)
 
 
 class Draft:
@@ -147,6 +170,7 @@ class Draft:
         self.consents: dict[Pair, Consent] = {}
         self.holdings: dict[tuple[str, bytes], Holding | None] = {}
         self.cursors: dict[str, Cursor] = {}
+        self.dead: dict[tuple[str, bytes], DeadVersion | None] = {}
         self.due_taken = 0
 
     def record(self, dataset: str, key: bytes) -> StoredRecord | None:
@@ -183,6 +207,11 @@ class Draft:
     def cursor(self, agreement: str) -> Cursor | None:
         """How far the agreement's catch-up has come."""
         return self.cursors.get(agreement) or self.state.cursors.get(agreement)
+
+    def dead_version(self, dataset: str, key: bytes) -> DeadVersion | None:
+        """The dead letter that is a record's newest version, or None."""
+        record = (dataset, key)
+        return self.dead[record] if record in self.dead else self.state.dead.get(record)
 
     def take_due(self, now_ms: int, limit: int) -> Iterator[DueKey]:
         """What has fallen due, at most `limit`, earliest first."""

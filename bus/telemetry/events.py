@@ -31,6 +31,13 @@ class Event(StrEnum):
     FACT_REFUSED = "fact-refused", "warning", "A fact was told by somebody who may not; it changes nothing."
     CONSENT_UNREADABLE = "consent-unreadable", "warning", "A consent event could not be read; it counts as withdrawal."
     RECORD_DEAD = "record-dead", "warning", "A record could not be read; it lies in deadletters, untouched."
+    COMMAND_DONE = (
+        "command-done",
+        "info",
+        "An operator's order about a dead letter was carried out, and what became of it.",
+    )
+    COMMAND_UNREADABLE = "command-unreadable", "warning", "An order could not be read; it is passed over."
+    REPORT_FAILED = "report-failed", "warning", "How the lanes fare could not be told; it is tried again."
 
     # --- connectors ---
     CONNECTOR_STARTED = (

@@ -23,6 +23,7 @@ from tests.unit.route.lanes import rule as agreement_rule
 SUBJECTS, RECORDS, NAMES = ("p1", "p2", "-"), ("1", "2"), ("An", "Bình", "Chi")
 PEOPLE = SUBJECTS[:2]
 AGREEMENTS = ("law", "kept", "asked", "asked-too")
+STANDINGS = (Standing.ACTIVE, Standing.ACTIVE, Standing.SUSPENDED, Standing.ENDED, Standing.PAUSED)
 ASKED = st.sampled_from(("asked", "asked", "asked-too", "law"))
 FILTERS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "all": bool,
@@ -89,6 +90,8 @@ class Model:
             return at_end
         if terms.needs_consent and not self.consented(agreement, key.partition("/")[0]):
             return "erase"
+        if terms.standing is Standing.PAUSED:
+            return "keep"
         return "release" if FILTERS[terms.filter](record) else at_end
 
     def consented(self, agreement: str, subject: str) -> bool:
@@ -217,7 +220,7 @@ class LaneAgainstModel(RuleBasedStateMachine):
         terms.accepted = frozenset({terms.revision}) if wider else terms.accepted | {terms.revision}
         self.register_changed()
 
-    @rule(agreement=st.sampled_from(AGREEMENTS), standing=st.sampled_from(list(Standing)))
+    @rule(agreement=st.sampled_from(AGREEMENTS), standing=st.sampled_from(STANDINGS))
     def stands(self, agreement: str, standing: Standing) -> None:
         self.model.terms[agreement].standing = standing
         self.register_changed()

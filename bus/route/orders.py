@@ -1,0 +1,76 @@
+"""Commands as the shell of a lane meets them: decoded, with the dead letter that each of them names."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bus.avro.own import Message, OwnMessages
+from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import Place, Reader
+from bus.model.change import Change
+from bus.model.command import CommandKind, Ending
+from bus.model.record import Incoming
+from bus.route.commands import Command
+from bus.route.load import change_of
+from bus.telemetry import Event, emit
+from bus.topics import Topics
+
+
+class Orders:
+    """Turns records of `commands` into commands. Orders are rare: each looks its dead letter up on a new connection."""
+
+    def __init__(self, access: KafkaAccess, topics: Topics, messages: OwnMessages) -> None:
+        self._access = access
+        self._topics = topics
+        self._messages = messages
+
+    async def command(self, record: Incoming, has_subject: Mapping[str, bool]) -> Command | None:
+        """The order in a record; None for one that cannot be read, which is reported and passed over."""
+        try:
+            message = await self._messages.decode(record.value or b"")
+            order = _order(message)
+        except (RecordUnreadable, SchemaUnknown, KeyError, ValueError) as error:
+            emit(Event.COMMAND_UNREADABLE, lane=record.partition, offset=record.offset, reason=type(error).__name__)
+            return None
+        letter = await self._letter(Place(self._topics.deadletters, record.partition), order.letter)
+        if letter is None:
+            return replace(order, trouble=Ending.NOT_FOUND)
+        return replace(order, change=self._change(letter, has_subject))
+
+    async def _letter(self, place: Place, offset: int) -> Incoming | None:
+        """The record at an offset of `deadletters`, or None where none lies."""
+        reader = Reader(self._access, committed=True)
+        await reader.start()
+        try:
+            oldest, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
+            if not oldest <= offset < end:
+                return None
+            reader.assign({place: offset})
+            async for records in reader.to_ends({place: offset + 1}):
+                return next((record for record in records if record.offset == offset), None)
+            return None  # a transaction's marker lies there
+        finally:
+            await reader.stop()
+
+    def _change(self, letter: Incoming, has_subject: Mapping[str, bool]) -> Change | None:
+        """The change that the letter was to be; None for what a connector set aside, or what has no readable key."""
+        topic, _, offset = ["", "", *(letter.header("dead-origin") or "").split("/")][-3:]
+        dataset = topic.removeprefix(self._topics.changes_prefix)
+        if not topic.startswith(self._topics.changes_prefix) or dataset not in has_subject or not offset.isdigit():
+            return None
+        headers = tuple(one for one in letter.headers if not one[0].startswith("dead-"))
+        origin = Incoming(topic, letter.partition, int(offset), letter.timestamp_ms, letter.key, letter.value, headers)
+        change = change_of(origin, self._topics, has_subject)
+        return change if isinstance(change, Change) else None
+
+
+def _order(message: Message) -> Command:
+    """The order itself, before its letter is looked up. Raises KeyError, ValueError for what is none."""
+    return Command(
+        command_id=message["command_id"],
+        kind=CommandKind(message["kind"]),
+        letter=message["offset"],
+        by=message["by"],
+        reason=message["reason"],
+        at_ms=message["at"],
+    )

@@ -1,0 +1,178 @@
+"""What a router tells of its lanes: reports in `status`, and the group's offsets for ordinary lag tools.
+
+Told from outside the transactions, about once a second: it costs them nothing, and says only what is committed.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bus import clock
+from bus.avro.own import Message, OwnMessages
+from bus.errors import BusError
+from bus.kafka.log import KafkaError, LogWriter, Place
+from bus.model.reasons import Reason
+from bus.model.record import Incoming, Outgoing
+from bus.route.lane import Outcome
+from bus.route.state import Position
+from bus.telemetry import Event, emit
+from bus.topics import Topics
+
+PERIOD_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10.0
+"""A lane of which there is nothing new to tell is told of again after this long."""
+
+
+@dataclass(slots=True)
+class LaneReport:
+    """What a lane has done since this process serves it. `latency_ms`: from a change's publishing to its commit."""
+
+    lane: int
+    started_ms: int = 0
+    restarts: int = 0
+    transactions: int = 0
+    released: int = 0
+    erased: int = 0
+    dead_letters: int = 0
+    withheld: Counter[tuple[str, Reason]] = field(default_factory=Counter)
+    transaction_ms: float | None = None
+    latency_ms: int | None = None
+
+    def count(self, outcome: Outcome) -> None:
+        """Add a transaction that was committed."""
+        self.transactions += 1
+        self.released += sum(delivery.value is not None for delivery in outcome.deliveries)
+        self.erased += sum(delivery.value is None for delivery in outcome.deliveries)
+        self.withheld.update(outcome.withheld)
+        self.dead_letters += len(outcome.dead)
+
+    def measure(self, began: float, changes: Sequence[Incoming]) -> None:
+        """How long the commit took that began then, by the monotonic clock, and how old its oldest change was."""
+        self.transaction_ms = (clock.monotonic() - began) * 1000
+        if changes:
+            self.latency_ms = max(0, clock.now_ms() - min(record.timestamp_ms for record in changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a lane stands; `inputs` counts transaction markers as passed when nothing waits behind them."""
+
+    position: Position
+    inputs: Mapping[str, int]
+    oldest_waiting_ms: int | None
+    catching_up: tuple[str, ...]
+
+
+class Reported(Protocol):
+    """A lane, as far as reports go."""
+
+    report: LaneReport
+
+    def progress(self) -> Progress | None:
+        """Where it stands; None before it serves."""
+        ...
+
+
+class Reporter:
+    """Tells of the lanes of one process until stopped."""
+
+    def __init__(
+        self,
+        writer: LogWriter,
+        topics: Topics,
+        messages: OwnMessages,
+        *,
+        instance: str,
+        commit: Callable[[Mapping[Place, int]], Awaitable[None]],
+    ) -> None:
+        self._writer = writer
+        self._topics = topics
+        self._messages = messages
+        self._instance = instance
+        self._commit = commit
+        self._told: dict[int, tuple[Message, int]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, lanes: Callable[[], Sequence[Reported]]) -> None:
+        """Connect, and tell of these lanes from now on."""
+        await self._writer.start()
+        self._task = asyncio.create_task(self._run(lanes), name="report")
+
+    async def stop(self) -> None:
+        """Say of every lane that it was given up, and close the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self._tell(())
+        except (KafkaError, BusError) as error:
+            emit(Event.REPORT_FAILED, reason=type(error).__name__)
+        await self._writer.stop()
+
+    async def _run(self, lanes: Callable[[], Sequence[Reported]]) -> None:
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            try:
+                await self._tell(lanes())
+            except (KafkaError, BusError) as error:
+                emit(Event.REPORT_FAILED, reason=type(error).__name__)
+
+    async def _tell(self, lanes: Sequence[Reported]) -> None:
+        now_ms = clock.now_ms()
+        standing = [(lane.report, progress) for lane in lanes if (progress := lane.progress()) is not None]
+        messages = {report.lane: report_message(report, progress, self._instance) for report, progress in standing}
+        gone = {lane: told | {"stopped": True} for lane, (told, _) in self._told.items() if lane not in messages}
+        news = {lane: message for lane, message in messages.items() if self._is_news(lane, message, now_ms)}
+        await self._writer.append_all(
+            Outgoing(
+                self._topics.status,
+                0,
+                f"lane/{lane}".encode(),
+                self._messages.encode("lane_report", message | {"at": now_ms}),
+            )
+            for lane, message in (news | gone).items()
+        )
+        self._told = {lane: told for lane, told in self._told.items() if lane not in gone}
+        self._told |= {lane: (message, now_ms) for lane, message in news.items()}
+        await self._commit(self._offsets(standing))
+
+    def _is_news(self, lane: int, message: Message, now_ms: int) -> bool:
+        told, at_ms = self._told.get(lane, ({}, 0))
+        return told != message or now_ms - at_ms >= HEARTBEAT_SECONDS * 1000
+
+    def _offsets(self, standing: Sequence[tuple[LaneReport, Progress]]) -> dict[Place, int]:
+        offsets: dict[Place, int] = {}
+        for report, progress in standing:
+            offsets[Place(self._topics.consents, report.lane)] = progress.position.consents_offset
+            for dataset, offset in progress.inputs.items():
+                offsets[Place(self._topics.changes(dataset), report.lane)] = offset
+        return offsets
+
+
+def report_message(report: LaneReport, progress: Progress, instance: str) -> Message:
+    """A lane's report as `status` keeps it; `at` is put in when it is written."""
+    position = progress.position
+    return {
+        "lane": report.lane,
+        "instance": instance,
+        "started_at": report.started_ms,
+        "lane_time": position.lane_time_ms,
+        "block": position.block,
+        "consents_offset": position.consents_offset,
+        "register_offset": position.register_offset,
+        "commands_offset": position.commands_offset,
+        "inputs": dict(progress.inputs),
+        "oldest_waiting": progress.oldest_waiting_ms,
+        "catching_up": list(progress.catching_up),
+        "transaction_ms": report.transaction_ms,
+        "latency_ms": report.latency_ms,
+        "transactions": report.transactions,
+        "released": report.released,
+        "erased": report.erased,
+        "withheld": report.withheld.total(),
+        "dead_letters": report.dead_letters,
+        "restarts": report.restarts,
+        "stopped": False,
+    }
