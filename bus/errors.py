@@ -347,6 +347,32 @@ class ConsentPending(BusError):
     retryable = True
 
 
+# --- operators --------------------------------------------------------------------------------------------------------
+
+
+class NotEffective(BusError):
+    """Lanes have not passed a fact in time."""
+
+    message = "fact {offset} has not taken effect after {seconds} s in lanes {lanes}"
+    remedy = "It stands in the register and will; `bus lanes` shows who serves those lanes."
+    retryable = True
+
+
+class LetterClosed(BusError):
+    """A dead letter is done with."""
+
+    message = "dead letter {letter} was closed: {outcome}"
+    remedy = "`bus deadletter list --closed` tells when and by whom."
+
+
+class OrderPending(BusError):
+    """An order was written and not carried out in time."""
+
+    message = "order {command} has not been carried out after {seconds} s"
+    remedy = "It stands in `commands` and will be, once; `bus lanes` shows who serves lane {lane}."
+    retryable = True
+
+
 # --- recipients -------------------------------------------------------------------------------------------------------
 
 

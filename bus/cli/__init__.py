@@ -19,6 +19,10 @@ COMMANDS = {
     "consent": ("bus.cli.consent:consent", "Give, withdraw and show a citizen's consents."),
     "country": ("bus.cli.country:country", "The pretend country: make it, run its day, keep it busy."),
     "key": ("bus.cli.key:key", "Keys of people and offices, with which they sign the steps of agreements."),
+    "deadletter": ("bus.cli.deadletter:deadletter", "Records that could not be read: list, show, release, discard."),
+    "flows": ("bus.cli.flows:flows", "What flows under each agreement, live."),
+    "lanes": ("bus.cli.lanes:lanes", "Where each lane of the router stands, live."),
+    "route": ("bus.cli.route:route", "Hold flows up, let them go on, have them judged again, check them."),
     "register": ("bus.cli.register:register", "The register of facts: show it, load agencies and agreements."),
     "serve": ("bus.cli.serve:serve", "Run one stage of the bus as a process."),
 }

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from bus.clock import monotonic
 from bus.errors import KafkaUnreachable, TopicDrifted
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import Pattern, Resource, Right
@@ -28,6 +29,13 @@ from bus.topics import TopicSpec
 
 ANSWER_SECONDS = 20
 SCRAM_ITERATIONS = 4096
+COORDINATOR_SECONDS = 5.0
+
+_NO_COORDINATOR = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 
 _RESOURCES = {
     Resource.TOPIC: ResourceType.TOPIC,
@@ -121,6 +129,35 @@ class Admin:
         """What a user may do now."""
         found = await asyncio.to_thread(self._client.describe_acls(_everything_of(user)).result)
         return {_right(binding) for binding in found}
+
+    async def owners(self, group: str, topic: str) -> dict[int, str]:
+        """Which member of a group has which partition of a topic: `instance@host`. Raises KafkaUnreachable."""
+        found = await self._group(group)
+        if found is None:
+            return {}
+        return {
+            place.partition: f"{member.group_instance_id or member.client_id}@{member.host.lstrip('/')}"
+            for member in found.members
+            for place in (member.assignment.topic_partitions if member.assignment else [])
+            if place.topic == topic
+        }
+
+    async def _group(self, group: str) -> Any:
+        """The description of a group; None before its first member. A coordinator that is being made is waited for."""
+        deadline = monotonic() + COORDINATOR_SECONDS
+        while True:
+            (future,) = self._client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS).values()
+            try:
+                return await asyncio.to_thread(future.result)
+            except KafkaException as error:
+                refusal = error.args[0]
+                if refusal.code() == KafkaError.GROUP_ID_NOT_FOUND:
+                    return None
+                if refusal.code() not in _NO_COORDINATOR:
+                    raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=refusal.name()) from error
+                if monotonic() > deadline:
+                    return None
+            await asyncio.sleep(0.1)
 
 
 async def _all(futures: dict[Any, Any]) -> None:

@@ -74,6 +74,13 @@ class Reader:
         found = await self._consumer.beginning_offsets([TopicPartition(*place) for place in places])
         return {Place(place.topic, place.partition): offset for place, offset in found.items()}
 
+    async def since(self, places: Iterable[Place], at_ms: int) -> dict[Place, int]:
+        """The offset of the first record of a moment or later; the end where there is none."""
+        listed = list(places)
+        found = await self._consumer.offsets_for_times({TopicPartition(*place): at_ms for place in listed})
+        ends = await self.ends(listed)
+        return {place: there.offset if (there := found[TopicPartition(*place)]) else ends[place] for place in listed}
+
     async def position(self, place: Place) -> int:
         """The offset that the next poll reads from; also passes what a reader never sees, such as markers."""
         offset: int = await self._consumer.position(TopicPartition(*place))

@@ -37,6 +37,7 @@ ROUTER = "route"
 SCHEMA_REGISTRY = "schema-registry"
 CITIZEN = "citizen"
 OPERATOR = "operator"
+CUSTODIAN = "custodian"
 
 
 def connector_user(connector: str) -> str:
@@ -123,7 +124,19 @@ def operator_rights(topics: Topics) -> list[Right]:
     return [
         *(right for topic in seen for right in _read(OPERATOR, topic)),
         *_write(OPERATOR, topics.commands),
+        # How long they are, which tells of a lane's lag, and not what is in them.
+        Right(OPERATOR, "DESCRIBE", Resource.TOPIC, Pattern.PREFIXED, topics.changes_prefix),
+        Right(OPERATOR, "DESCRIBE", Resource.TOPIC, Pattern.LITERAL, topics.consents),
         Right(OPERATOR, "DESCRIBE", Resource.GROUP, Pattern.LITERAL, router_group(topics)),
+    ]
+
+
+def custodian_rights(topics: Topics) -> list[Right]:
+    """Who looks after dead letters reads them, personal as they may be, and orders what is to become of them."""
+    seen = (topics.deadletters, topics.register, topics.status)
+    return [
+        *(right for topic in seen for right in _read(CUSTODIAN, topic)),
+        *_write(CUSTODIAN, topics.commands),
     ]
 
 

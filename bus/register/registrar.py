@@ -61,6 +61,7 @@ class Grounds:
             (rights.SCHEMA_REGISTRY, rights.schema_registry_rights(self.topics)),
             (rights.CITIZEN, rights.citizen_rights(self.topics)),
             (rights.OPERATOR, rights.operator_rights(self.topics)),
+            (rights.CUSTODIAN, rights.custodian_rights(self.topics)),
         ):
             await self.admit(user, user_rights)
 

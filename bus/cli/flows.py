@@ -1,0 +1,80 @@
+"""`bus flows`."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from bus import clock
+from bus.kafka.rights import OPERATOR
+from bus.settings import Settings
+from bus.watch.flows import Flow, flows_of, total
+from bus.watch.reach import looking
+
+PERIOD_SECONDS = 1.0
+REASONS_SHOWN = 3
+
+
+@click.command()
+@click.option("--last", "minutes", type=click.IntRange(1), default=60, show_default=True, help="Count so many minutes.")
+@click.option("--all", "everything", is_flag=True, help="Count the whole log instead, which may be long.")
+@click.option("--once", is_flag=True, help="Show the flows as they stand now, and end.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list, as they stand now.")
+def flows(*, minutes: int, everything: bool, once: bool, as_json: bool) -> None:
+    """Show what flows under each agreement: released, erased, withheld and why; live until Ctrl-C.
+
+    Counted from the log of disclosures. The rate is that of the last minute; the latency is from a decision to its
+    entry in the log. How long a change took from its registry on is told by `bus lanes`.
+    """
+    since_ms = None if everything else clock.now_ms() - minutes * 60_000
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_watch(since_ms, once=once, as_json=as_json))
+
+
+async def _watch(since_ms: int | None, *, once: bool, as_json: bool) -> None:
+    async with looking(Settings(), OPERATOR) as look, flows_of(look, since_ms) as reader:
+        found = await reader.newest()
+        if as_json:
+            click.echo(json.dumps([one.as_json(clock.now_ms()) for one in found], indent=2))
+        elif once:
+            Console().print(table(found, clock.now_ms()))
+        if as_json or once:
+            return
+        with Live(table(found, clock.now_ms()), console=Console(), auto_refresh=False) as live:
+            while True:
+                await asyncio.sleep(PERIOD_SECONDS)
+                live.update(table(await reader.newest(), clock.now_ms()), refresh=True)
+
+
+def table(found: Sequence[Flow], now_ms: int) -> Table:
+    """Flows for human eyes."""
+    drawn = Table(box=None, header_style="bold", show_footer=True)
+    released, erased, withheld = (f"{count:,}" for count in total(found))
+    drawn.add_column("agreement", footer="all")
+    drawn.add_column("recipient")
+    drawn.add_column("standing")
+    drawn.add_column("released", justify="right", footer=released)
+    drawn.add_column("erased", justify="right", footer=erased)
+    drawn.add_column("withheld", justify="right", footer=withheld)
+    drawn.add_column("most because of")
+    drawn.add_column("a second", justify="right")
+    drawn.add_column("p50 / p99", justify="right")
+    for flow in found:
+        latency = flow.latency_ms()
+        drawn.add_row(
+            flow.agreement,
+            flow.recipient or "",
+            f"[{'green' if flow.standing == 'active' else 'yellow'}]{flow.standing}[/]",
+            f"{flow.released:,}",
+            f"{flow.erased:,}",
+            f"{flow.withheld.total():,}",
+            ", ".join(f"{reason} {count:,}" for reason, count in flow.withheld.most_common(REASONS_SHOWN)),
+            f"{flow.rate(now_ms):,.2f}",
+            "-" if latency is None else f"{latency[0]:.0f} / {latency[1]:.0f} ms",
+        )
+    return drawn

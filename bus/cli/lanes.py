@@ -1,0 +1,97 @@
+"""`bus lanes`."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterable
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from bus.kafka.rights import OPERATOR
+from bus.settings import Settings
+from bus.watch.lanes import LaneHealth, LaneView, survey_lanes
+from bus.watch.reach import looking
+from bus.watch.status import status_of
+
+PERIOD_SECONDS = 1.0
+
+_COLOURS = {
+    LaneHealth.SERVING: "green",
+    LaneHealth.CATCHING_UP: "cyan",
+    LaneHealth.SILENT: "red",
+    LaneHealth.STOPPED: "yellow",
+    LaneHealth.UNSERVED: "red",
+}
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Show the lanes as they stand now, and end.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list, as they stand now.")
+def lanes(*, once: bool, as_json: bool) -> None:
+    """Show where each lane stands, how far behind it is, and who serves it; live until Ctrl-C.
+
+    `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
+    waited. With --once or --json it ends with 1 when a lane is served by nobody.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        found = asyncio.run(_watch(once=once or as_json, as_json=as_json))
+        if any(one.health in {LaneHealth.UNSERVED, LaneHealth.STOPPED} for one in found):
+            raise SystemExit(1)
+
+
+async def _watch(*, once: bool, as_json: bool) -> list[LaneView]:
+    async with looking(Settings(), OPERATOR) as look, status_of(look) as status:
+        found = await survey_lanes(look, status)
+        if as_json:
+            click.echo(json.dumps([one.as_json() for one in found], indent=2))
+        if as_json or once:
+            if not as_json:
+                Console().print(table(found))
+            return found
+        with Live(table(found), console=Console(), auto_refresh=False) as live:
+            while True:
+                await asyncio.sleep(PERIOD_SECONDS)
+                live.update(table(await survey_lanes(look, status)), refresh=True)
+
+
+def table(found: Iterable[LaneView]) -> Table:
+    """Lanes for human eyes."""
+    drawn = Table(box=None, header_style="bold")
+    drawn.add_column("lane", justify="right")
+    drawn.add_column("served by")
+    drawn.add_column("health")
+    for heading in ("block", "waiting", "age", "commit", "latency", "released", "erased", "dead", "fails", "heard"):
+        drawn.add_column(heading, justify="right")
+    drawn.add_column("catching up")
+    for one in found:
+        drawn.add_row(str(one.lane), one.owner or "-", f"[{_COLOURS[one.health]}]{one.health}[/]", *_figures(one))
+    return drawn
+
+
+def _figures(one: LaneView) -> list[str]:
+    report = one.report
+    waiting, age = f"{one.lag_records:,}", _seconds(one.lag_seconds)
+    if report is None:
+        return ["-", waiting, age, "-", "-", "-", "-", "-", "-", "never", ""]
+    counts = [f"{report[name]:,}" for name in ("released", "erased", "dead_letters", "restarts")]
+    return [
+        f"{report['block']:,}",
+        waiting,
+        age,
+        _milliseconds(report["transaction_ms"]),
+        _milliseconds(report["latency_ms"]),
+        *counts,
+        _seconds(one.heard_seconds),
+        ", ".join(report["catching_up"]),
+    ]
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} ms"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f} s"

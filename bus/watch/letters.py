@@ -1,0 +1,185 @@
+"""Dead letters: which there are, what one of them says of itself, and orders about them.
+
+A letter is named `lane:offset`, its place in `deadletters`.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bus import clock
+from bus.avro.own import Message
+from bus.errors import LetterClosed, NotFound, OrderPending, WrongUse
+from bus.kafka.log import LogWriter, Place, Reader
+from bus.model.command import CommandKind, Ending
+from bus.model.record import Incoming, Outgoing
+from bus.watch.reach import Look
+from bus.watch.status import Status, status_of
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter without its value and its key, which may be personal. `closed` is the order that closed it."""
+
+    lane: int
+    offset: int
+    at_ms: int
+    reason: str
+    origin: str
+    size: int
+    closed: Message | None
+
+    @property
+    def name(self) -> str:
+        """How it is called in commands."""
+        return f"{self.lane}:{self.offset}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines; see the README of this folder."""
+        closed = self.closed and {
+            "outcome": self.closed["outcome"],
+            "by": self.closed["by"],
+            "reason": self.closed["reason"],
+            "at": clock.iso(self.closed["at"]),
+            "command_id": self.closed["command_id"],
+        }
+        return {
+            "letter": self.name,
+            "lane": self.lane,
+            "offset": self.offset,
+            "at": clock.iso(self.at_ms),
+            "reason": self.reason,
+            "origin": self.origin,
+            "bytes": self.size,
+            "closed": closed,
+        }
+
+
+def parse_name(text: str) -> tuple[int, int]:
+    """The inverse of `Letter.name`. Raises WrongUse."""
+    lane, colon, offset = text.partition(":")
+    if not (colon and lane.isdigit() and offset.isdigit()):
+        raise WrongUse(what=f"{text} names no dead letter", instead="Name it as `bus deadletter list` does: 3:17.")
+    return int(lane), int(offset)
+
+
+async def letters(look: Look) -> list[Letter]:
+    """Every dead letter, oldest first in each lane."""
+    async with status_of(look) as status:
+        closed = closings(status.completions)
+    reader = Reader(look.access, committed=True)
+    await reader.start()
+    try:
+        places = [Place(look.topics.deadletters, lane) for lane in range(look.topics.lanes)]
+        ends = await look.asker.ends(places)
+        reader.assign(await look.asker.beginnings(places))
+        found = [letter_of(record, closed) async for records in reader.to_ends(ends) for record in records]
+    finally:
+        await reader.stop()
+    return sorted(found, key=lambda letter: (letter.lane, letter.offset))
+
+
+def closings(completions: Mapping[str, Message]) -> dict[tuple[int, int], Message]:
+    """(lane, offset) → the first order that closed that letter."""
+    found: dict[tuple[int, int], Message] = {}
+    known = {ending.value for ending in Ending if ending.closes}
+    for one in sorted(completions.values(), key=lambda message: (message["lane"], message["block"])):
+        if one["outcome"] in known:
+            found.setdefault((one["lane"], one["offset"]), one)
+    return found
+
+
+def letter_of(record: Incoming, closed: Mapping[tuple[int, int], Message]) -> Letter:
+    """What is told of a dead letter."""
+    place = (record.partition, record.offset)
+    return Letter(
+        *place,
+        record.timestamp_ms,
+        record.header("dead-reason") or "",
+        record.header("dead-origin") or "",
+        len(record.value or b""),
+        closed.get(place),
+    )
+
+
+async def letter_at(look: Look, name: str) -> tuple[Letter, Incoming]:
+    """One dead letter and its record as it lies there. Raises WrongUse, NotFound."""
+    lane, offset = parse_name(name)
+    if lane >= look.topics.lanes:
+        raise NotFound(kind="lane", name=str(lane), known=f"0 to {look.topics.lanes - 1}")
+    place = Place(look.topics.deadletters, lane)
+    oldest, end = (await look.asker.beginnings([place]))[place], (await look.asker.ends([place]))[place]
+    record = await _read(look, place, offset) if oldest <= offset < end else None
+    if record is None:
+        raise NotFound(kind="dead letter", name=name, known="see `bus deadletter list`")
+    async with status_of(look) as status:
+        return letter_of(record, closings(status.completions)), record
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to become of a letter, who says so, and why."""
+
+    kind: CommandKind
+    by: str
+    reason: str
+
+
+async def carry_out(look: Look, name: str, order: Order, *, timeout_seconds: float) -> Message:
+    """Order what is to become of a letter and wait until its lane has obeyed; returns the completion.
+
+    Raises WrongUse, NotFound, LetterClosed; OrderPending at the deadline: the order stands and will be obeyed once.
+    """
+    letter, _ = await letter_at(look, name)
+    if letter.closed is not None:
+        raise LetterClosed(letter=name, outcome=letter.closed["outcome"])
+    command_id = str(uuid.uuid4())
+    await look.messages.prepare()
+    async with status_of(look) as status:
+        await _append(look, letter, command_id, order)
+        return await _until_done(status, command_id, letter.lane, timeout_seconds)
+
+
+async def _append(look: Look, letter: Letter, command_id: str, order: Order) -> None:
+    message = {
+        "command_id": command_id,
+        "kind": order.kind.value,
+        "lane": letter.lane,
+        "offset": letter.offset,
+        "by": order.by,
+        "reason": order.reason,
+        "at": clock.now_ms(),
+    }
+    writer = LogWriter(look.access)
+    await writer.start()
+    try:
+        value = look.messages.encode("command", message)
+        await writer.append(Outgoing(look.topics.commands, letter.lane, command_id.encode(), value))
+    finally:
+        await writer.stop()
+
+
+async def _until_done(status: Status, command_id: str, lane: int, timeout_seconds: float) -> Message:
+    deadline = clock.monotonic() + timeout_seconds
+    while command_id not in status.completions:
+        if clock.monotonic() > deadline:
+            raise OrderPending(command=command_id, seconds=timeout_seconds, lane=lane)
+        await asyncio.sleep(POLL_SECONDS)
+        await status.newest()
+    return status.completions[command_id]
+
+
+async def _read(look: Look, place: Place, offset: int) -> Incoming | None:
+    reader = Reader(look.access, committed=True)
+    await reader.start()
+    try:
+        reader.assign({place: offset})
+        async for records in reader.to_ends({place: offset + 1}):
+            return next((record for record in records if record.offset == offset), None)
+        return None
+    finally:
+        await reader.stop()

@@ -1,0 +1,212 @@
+"""What operators see and order, on a real broker, through the commands themselves and under their own users."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient
+
+from bus import clock
+from bus.avro.frame import frame
+from bus.cli import cli
+from bus.kafka.rights import router_group
+from bus.model.consent import ConsentAction
+from bus.model.key import lane_of
+from tests.broker.conftest import PERSON, SmallBus
+
+pytestmark = pytest.mark.broker
+
+BANK, TAX = "person-address-to-bank", "person-to-tax"
+AN = "001090000001"
+
+
+def people(count: int) -> list[str]:
+    return [f"0010900{number:05d}" for number in range(count)]
+
+
+@pytest.fixture
+def bus(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> SmallBus:
+    """The small bus, as the commands find it."""
+    monkeypatch.setenv("BUS_HOME", str(small_bus.settings.home))
+    monkeypatch.setenv("BUS_PREFIX", small_bus.settings.prefix)
+    monkeypatch.setenv("BUS_LANES", str(small_bus.settings.lanes))
+    monkeypatch.setenv("BUS_SCHEMA_REGISTRY", small_bus.client.url)
+    return small_bus
+
+
+async def call(*words: str) -> Result:
+    """A command of `bus`, in a thread: it has a loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, cli, list(words))
+
+
+async def told(*words: str) -> Any:
+    """What a command says with --json."""
+    answer = await call(*words, "--json")
+    assert answer.exception is None or isinstance(answer.exception, SystemExit), answer.exception
+    return json.loads(answer.stdout)
+
+
+async def until_told(holds: Callable[[Any], bool], *words: str) -> Any:
+    """Ask until the answer is as it must be."""
+    deadline = clock.monotonic() + 30
+    while True:
+        answer = await told(*words)
+        if holds(answer):
+            return answer
+        assert clock.monotonic() < deadline, answer
+        await asyncio.sleep(0.2)
+
+
+async def test_lanes_and_flows(bus: SmallBus) -> None:
+    """Lanes tell who serves them and that nothing waits, flows what went where, and lag tools see the same offsets."""
+    await bus.activate(TAX, BANK)
+    unserved = await told("lanes")
+    assert {one["health"] for one in unserved} == {"unserved"}
+    assert (await call("lanes", "--once")).exit_code == 1
+    await bus.route()
+    await bus.publish(*[await bus.person(one) for one in people(20)])
+    await bus.until(lambda: len(bus.held(TAX)) == 20, "twenty people")
+    lanes = await until_told(
+        lambda found: all(one["lag_records"] == 0 and one["health"] == "serving" for one in found), "lanes"
+    )
+    assert [one["lane"] for one in lanes] == list(range(bus.settings.lanes))
+    assert all(one["owner"].startswith("route@") and one["instance"] == "route" for one in lanes)
+    assert sum(one["released"] for one in lanes) == 20
+    positions = await bus.positions()
+    assert {one["lane"]: one["block"] for one in lanes} == {lane: found["block"] for lane, found in positions.items()}
+    table = await call("lanes", "--once")
+    assert table.exit_code == 0
+    assert "serving" in table.stdout
+    flows = {one["agreement"]: one for one in await told("flows")}
+    assert flows[TAX]["released"] == 20
+    assert flows[TAX]["standing"] == "active"
+    assert flows[BANK]["withheld"] == {"consent-missing": 20}
+    assert flows[TAX]["per_second"] > 0
+    assert "consent-missing 20" in " ".join((await call("flows", "--once", "--all")).stdout.split())
+    offsets = committed(bus)
+    for one in lanes:
+        assert offsets[bus.topics.changes(PERSON), one["lane"]] == one["inputs"][PERSON]
+
+
+def committed(bus: SmallBus) -> dict[tuple[str, int], int]:
+    """The offsets of the router's group as lag tools see them."""
+    client = AdminClient(bus.access.for_confluent())
+    asked = [ConsumerGroupTopicPartitions(router_group(bus.topics))]
+    (future,) = client.list_consumer_group_offsets(asked).values()
+    return {(place.topic, place.partition): place.offset for place in future.result().topic_partitions}
+
+
+async def test_pause_and_resume(bus: SmallBus) -> None:
+    """A paused flow releases nothing and still erases on withdrawal; resumed, it catches up with what changed."""
+    await bus.activate(TAX, BANK)
+    await bus.route()
+    first, second = people(2)
+    for one in (first, second):
+        await bus.consent(one, BANK, ConsentAction.GIVE, event_id=f"give-{one}")
+    await bus.publish(*[await bus.person(one) for one in (first, second)])
+    await bus.until(lambda: len(bus.held(BANK)) == 2, "two people at the bank")
+    paused = await call("route", "pause", PERSON, "--reason", "a test")
+    assert paused.exit_code == 0, paused.output
+    assert "effective in every lane" in paused.stdout
+    assert {one["standing"] for one in await told("flows")} == {"paused"}
+    before = bus.held(TAX)
+    await bus.publish(await bus.person(first, full_name="Trần Thị Bình"), await bus.person(people(3)[2]))
+    await bus.consent(second, BANK, ConsentAction.WITHDRAW, event_id="stop")
+    await bus.until(lambda: len(bus.held(BANK)) == 1, "the withdrawal to take effect")
+    await until_told(lambda flows: any("route-paused" in one["withheld"] for one in flows), "flows")
+    assert bus.held(TAX) == before
+    await call("route", "resume", PERSON, "--reason", "a test", "--no-wait")
+    await bus.until(lambda: len(bus.held(TAX)) == 3, "three people at the tax authority")
+    assert bus.held(TAX) != before
+    assert len(bus.held(BANK)) == 1
+
+
+async def test_backfill(bus: SmallBus) -> None:
+    """Records judged again are sent to nobody who holds them unchanged."""
+    await bus.activate(TAX)
+    await bus.route()
+    await bus.publish(*[await bus.person(one) for one in people(10)])
+    await bus.until(lambda: len(bus.held(TAX)) == 10, "ten people")
+    answer = await call("route", "backfill", TAX, "--reason", "a test")
+    assert answer.exit_code == 0, answer.output
+    await until_told(lambda lanes: not any(one["catching_up"] for one in lanes), "lanes")
+    cursors = [record for record in bus.read(bus.topics.lane_state) if (record.key or b"").startswith(b"cursor/")]
+    fact = int(answer.stdout.partition("fact ")[2].split()[0])
+    newest = {record.partition: (await bus.value(record))["standing"] for record in cursors}
+    assert {text.rpartition(".")[2] for text in newest.values()} == {str(fact)}
+    assert len(bus.read(bus.agency_topic(TAX))) == 10
+
+
+async def test_unknown_names(bus: SmallBus) -> None:
+    """What nobody knows can be neither paused nor released, and the answer names what there is."""
+    await bus.activate(TAX)
+    answer = await call("route", "pause", "no-such-agreement", "--reason", "a test")
+    assert TAX in answer.exception.how_to_mend  # type: ignore[union-attr]  # a BusError
+    answer = await call("deadletter", "release", "0:5", "--reason", "a test")
+    assert "dead letter" in str(answer.exception)
+
+
+async def poison(bus: SmallBus) -> tuple[str, int]:
+    """A record whose schema nobody has registered yet lies in deadletters; returns its name, and that schema's id."""
+    good = (await bus.person(AN)).value or b""
+    newest = await bus.client.register("changes.newest-value", {"type": "record", "name": "Newest", "fields": []})
+    await bus.publish(bus.change(PERSON, AN, frame(newest + 1, good[5:])))
+    (letter,) = await until_told(lambda found: len(found) == 1, "deadletter", "list")
+    return str(letter["letter"]), newest + 1
+
+
+async def register_the_schema(bus: SmallBus, schema_id: int) -> None:
+    """Now the schema exists under the id that the record named."""
+    schema = bus.datasets[PERSON].schema | {"doc": "registered too late"}
+    assert await bus.client.register("changes.late-value", schema) == schema_id
+
+
+async def test_release_a_dead_letter(bus: SmallBus) -> None:
+    """A letter that still cannot be read stays open; once it can, it is judged, once, though the router is killed."""
+    await bus.activate(TAX)
+    await bus.route()
+    letter, schema_id = await poison(bus)
+    shown = await call("deadletter", "show", letter)
+    assert "SchemaUnknown" in shown.stdout
+    assert AN not in shown.stdout
+    assert AN in (await call("deadletter", "show", letter, "--value")).stdout
+    answer = await call("deadletter", "release", letter, "--reason", "a test")
+    assert (answer.exit_code, "still-unreadable" in answer.stdout) == (1, True), answer.output
+    await register_the_schema(bus, schema_id)
+    bus.kill()
+    assert bus.held(TAX) == {}
+    done = await told("deadletter", "release", letter, "--reason", "its schema is there")
+    assert done["outcome"] == "released"
+    bus.kill()
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "the released record")
+    await bus.publish(await bus.person(people(1)[0]))
+    await bus.until(lambda: len(bus.held(TAX)) == 2, "what came after it")
+    assert len(bus.read(bus.agency_topic(TAX))) == 2
+    assert await told("deadletter", "list") == []
+    (closed,) = await told("deadletter", "list", "--closed")
+    assert (closed["closed"]["outcome"], closed["closed"]["reason"]) == ("released", "its schema is there")
+    again = await call("deadletter", "release", letter, "--reason", "a test")
+    assert "was closed: released" in str(again.exception)
+
+
+async def test_superseded_and_discarded(bus: SmallBus) -> None:
+    """A letter whose record came in a newer version is closed as superseded; a discarded one never flows."""
+    await bus.activate(TAX)
+    await bus.route()
+    letter, schema_id = await poison(bus)
+    await bus.publish(await bus.person(AN, full_name="Trần Thị Bình"))
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "the newer version")
+    await register_the_schema(bus, schema_id)
+    assert (await told("deadletter", "release", letter, "--reason", "a test"))["outcome"] == "superseded"
+    junk = bus.change(PERSON, people(1)[0], b"this is no Avro")
+    await bus.publish(junk)
+    (open_letter,) = await until_told(lambda found: len(found) == 1, "deadletter", "list")
+    assert open_letter["lane"] == lane_of(people(1)[0], bus.settings.lanes)
+    done = await told("deadletter", "discard", open_letter["letter"], "--reason", "a test")
+    assert done["outcome"] == "discarded"
+    assert await told("deadletter", "list") == []
+    assert len(bus.read(bus.agency_topic(TAX))) == 1
