@@ -34,7 +34,8 @@ def lanes(*, once: bool, as_json: bool) -> None:
     """Show where each lane stands, how far behind it is, and who serves it; live until Ctrl-C.
 
     `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
-    waited. With --once or --json it ends with 1 when a lane is served by nobody.
+    waited. `latency` is that of the last batch: from the publishing of its oldest change to its commit. With --once or
+    --json it ends with 1 when a lane is served by nobody. --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
         found = asyncio.run(_watch(once=once or as_json, as_json=as_json))
@@ -61,13 +62,12 @@ def table(found: Iterable[LaneView]) -> Table:
     """Lanes for human eyes."""
     drawn = Table(box=None, header_style="bold")
     drawn.add_column("lane", justify="right")
-    drawn.add_column("served by")
-    drawn.add_column("health")
-    for heading in ("block", "waiting", "age", "commit", "latency", "released", "erased", "dead", "fails", "heard"):
-        drawn.add_column(heading, justify="right")
-    drawn.add_column("catching up")
+    drawn.add_column("health", no_wrap=True)
+    drawn.add_column("served by", overflow="fold")
+    for heading in ("block", "waiting", "age", "commit", "latency", "dead", "heard"):
+        drawn.add_column(heading, justify="right", no_wrap=True)
     for one in found:
-        drawn.add_row(str(one.lane), one.owner or "-", f"[{_COLOURS[one.health]}]{one.health}[/]", *_figures(one))
+        drawn.add_row(str(one.lane), f"[{_COLOURS[one.health]}]{one.health}[/]", one.owner or "-", *_figures(one))
     return drawn
 
 
@@ -75,17 +75,15 @@ def _figures(one: LaneView) -> list[str]:
     report = one.report
     waiting, age = f"{one.lag_records:,}", _seconds(one.lag_seconds)
     if report is None:
-        return ["-", waiting, age, "-", "-", "-", "-", "-", "-", "never", ""]
-    counts = [f"{report[name]:,}" for name in ("released", "erased", "dead_letters", "restarts")]
+        return ["-", waiting, age, "-", "-", "-", "never"]
     return [
         f"{report['block']:,}",
         waiting,
         age,
         _milliseconds(report["transaction_ms"]),
         _milliseconds(report["latency_ms"]),
-        *counts,
+        f"{report['dead_letters']:,}",
         _seconds(one.heard_seconds),
-        ", ".join(report["catching_up"]),
     ]
 
 

@@ -1,13 +1,20 @@
 """`bus route`: what an operator may do to flows."""
 
 import asyncio
+import json
+import sys
 
 import click
 
+from bus.errors import NotFound
 from bus.kafka.rights import OPERATOR
 from bus.settings import Settings
 from bus.watch.effect import until_effective
 from bus.watch.reach import looking
+from bus.watch.verify import KINDS, SHOWN, Verified
+from bus.watch.verify import verify as verify_topics
+
+ADMIN = "admin"
 
 PATIENCE_SECONDS = 30.0
 
@@ -55,6 +62,39 @@ def backfill(name: str, reason: str, *, no_wait: bool) -> None:
     A recipient gets what it lacks and loses what it must not hold; a view that has not changed is not sent again.
     """
     _step(name, "backfill-asked", reason, no_wait=no_wait)
+
+
+@route.command()
+@click.argument("agreement", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of words.")
+def verify(agreement: str | None, *, as_json: bool) -> None:
+    """Check that agency topics, the log of disclosures and the lanes' books agree, for AGREEMENT or for all.
+
+    Every record sent has its entry in the log and the other way round, and what recipients hold is what the lanes
+    book, view by view. Reads the topics whole, as an administrator. Ends with 1 and the list of what does not agree.
+    """
+    found = asyncio.run(_verified(Settings(), agreement))
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        counts = f"{found.records:,} records, {found.entries:,} entries of the log, {found.holdings:,} holdings"
+        click.echo(f"{len(found.agreements)} agreements: {counts}")
+        for kind, places in sorted(found.findings.items()):
+            click.echo(f"\n{kind}: {len(places):,}. {KINDS[kind]}")
+            for place in sorted(places)[:SHOWN]:
+                click.echo(f"  {place}")
+        click.echo("They agree." if found.agree else "\nThey do not agree.")
+    if not found.agree:
+        sys.exit(1)
+
+
+async def _verified(settings: Settings, agreement: str | None) -> Verified:
+    async with looking(settings, ADMIN) as look:
+        known = look.register.state.agreements
+        if agreement is not None and agreement not in known:
+            raise NotFound(kind="agreement", name=agreement, known=", ".join(sorted(known)) or "none")
+        chosen = list(known.values()) if agreement is None else [known[agreement]]
+        return await verify_topics(look, chosen, lambda line: click.echo(line, err=True))
 
 
 def _step(name: str, action: str, reason: str, *, no_wait: bool) -> None:

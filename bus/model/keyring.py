@@ -75,6 +75,10 @@ class KeyRing:
         """How a value stands in a pseudonymous flow: stable for one recipient and epoch, joinable with no other."""
         return keyed_id(self.derive(f"pseudonym/{recipient}/{epoch}"), value)
 
+    def view_hash(self, view: bytes) -> bytes:
+        """16 bytes that tell whether two views are equal, keyed, for a view is personal."""
+        return hashlib.blake2b(view, key=self.derive("view"), digest_size=16).digest()
+
     def event_id(self, recipient: str, *parts: str) -> str:
         """The id of one delivery; differs from recipient to recipient."""
         return keyed_id(self.derive(f"event/{recipient}"), *parts)

@@ -1,6 +1,5 @@
 """What a lane writes: records for agencies, disclosure blocks, lane state, dead letters. Values in, records out."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -59,7 +58,7 @@ def agency_key(rule: Rule, record_key: RecordKey, lane: int) -> AgencyKey:
 
 def view_hash(value: bytes, keyring: KeyRing) -> bytes:
     """16 bytes that tell whether two views are equal, keyed, for a view is personal."""
-    return hashlib.blake2b(value, key=keyring.derive("view"), digest_size=16).digest()
+    return keyring.view_hash(value)
 
 
 class Writer:

@@ -90,9 +90,8 @@ class Model:
             return at_end
         if terms.needs_consent and not self.consented(agreement, key.partition("/")[0]):
             return "erase"
-        if terms.standing is Standing.PAUSED:
-            return "keep"
-        return "release" if FILTERS[terms.filter](record) else at_end
+        outcome = "release" if FILTERS[terms.filter](record) else at_end
+        return "keep" if terms.standing is Standing.PAUSED else outcome
 
     def consented(self, agreement: str, subject: str) -> bool:
         given = self.given(subject, agreement)

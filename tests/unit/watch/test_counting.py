@@ -1,0 +1,122 @@
+"""What operators are shown, from what was read: pure counting and comparing."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from bus.errors import WrongUse
+from bus.model.command import Ending
+from bus.watch.flows import Flows
+from bus.watch.lanes import LaneHealth, lane_view
+from bus.watch.letters import closings, parse_name
+from bus.watch.verify import persisting
+
+NOW = 1_000_000
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    return {
+        "at": NOW - 1000,
+        "inputs": {"population.person": 10},
+        "consents_offset": 5,
+        "register_offset": 3,
+        "oldest_waiting": None,
+        "catching_up": [],
+        "stopped": False,
+        "block": 7,
+        **changes,
+    }
+
+
+ENDS = {"population.person": 10, "consents": 5, "register": 3}
+
+
+def test_a_lane_without_lag() -> None:
+    """A lane that has passed every end serves and has no lag."""
+    seen = lane_view(0, report(), ENDS, "route@host", NOW)
+    assert (seen.health, seen.lag_records, seen.lag_seconds) == (LaneHealth.SERVING, 0, None)
+
+
+def test_a_lane_with_lag() -> None:
+    """Lag is counted by input, and its age is that of the oldest change known to wait."""
+    seen = lane_view(0, report(oldest_waiting=NOW - 9000), ENDS | {"population.person": 14, "consents": 6}, "r", NOW)
+    assert seen.lag == {"population.person": 4, "consents": 1, "register": 0}
+    assert seen.lag_seconds == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "owner", "health"),
+    [
+        ({"stopped": True}, None, LaneHealth.STOPPED),
+        ({}, None, LaneHealth.UNSERVED),
+        ({"at": NOW - 60_000}, "r", LaneHealth.SILENT),
+        ({"catching_up": ["a"]}, "r", LaneHealth.CATCHING_UP),
+    ],
+)
+def test_how_a_lane_fares(changes: dict[str, Any], owner: str | None, health: LaneHealth) -> None:
+    """A lane is told from its last report, how long ago that was, and whom the group names."""
+    assert lane_view(0, report(**changes), ENDS, owner, NOW).health is health
+
+
+def test_a_lane_that_nobody_ever_served() -> None:
+    """Everything waits for a lane of which there is no report."""
+    seen = lane_view(3, None, ENDS, None, NOW)
+    assert (seen.health, seen.lag_records) == (LaneHealth.UNSERVED, 18)
+    assert seen.as_json()["block"] is None
+
+
+def block(at: int, entries: list[tuple[str, str]], withheld: list[tuple[str, str, int]]) -> dict[str, Any]:
+    return {
+        "at": at,
+        "entries": [{"agreement": name, "kind": kind, "recipient": "bank"} for name, kind in entries],
+        "withheld": [{"agreement": name, "reason": reason, "count": count} for name, reason, count in withheld],
+    }
+
+
+def test_flows_are_counted_by_agreement() -> None:
+    """Releases, erasures and withholdings add up; the rate forgets what is older than a minute."""
+    flows = Flows()
+    flows.take(block(NOW - 90_000, [("a", "RELEASE")] * 60, []), NOW - 90_000)
+    flows.take(block(NOW, [("a", "RELEASE"), ("a", "ERASE"), ("b", "RELEASE")], [("b", "outside-filter", 4)]), NOW + 8)
+    first, second = flows.listed()
+    assert (first.released, first.erased, second.withheld) == (61, 1, Counter({"outside-filter": 4}))
+    assert first.rate(NOW) == 2 / 60
+    assert first.latency_ms() == (8, 8)
+    assert second.as_json(NOW)["recipient"] == "bank"
+
+
+def test_a_silent_flow_has_no_latency() -> None:
+    """Where nothing flowed in the last minute nothing is said of how quick it was."""
+    flows = Flows()
+    told = flows.flow("a").as_json(NOW)
+    assert (told["per_second"], told["decision_to_log_ms"], told["last_at"]) == (0, None, None)
+
+
+def completion(command_id: str, outcome: Ending, block_number: int) -> dict[str, Any]:
+    return {"command_id": command_id, "outcome": outcome.value, "lane": 1, "offset": 4, "block": block_number}
+
+
+def test_the_first_closing_order_counts() -> None:
+    """An order that left the letter open does not close it, and a later one changes nothing of what became of it."""
+    orders = [
+        completion("late", Ending.SUPERSEDED, 9),
+        completion("second", Ending.RELEASED, 5),
+        completion("first", Ending.STILL_UNREADABLE, 2),
+    ]
+    assert closings({one["command_id"]: one for one in orders})[1, 4]["command_id"] == "second"
+
+
+def test_the_name_of_a_letter() -> None:
+    """A letter is named by lane and offset, and by nothing else."""
+    assert parse_name("3:17") == (3, 17)
+    for wrong in ("3", "3:", ":17", "a:1", "-1:2"):
+        with pytest.raises(WrongUse):
+            parse_name(wrong)
+
+
+def test_a_difference_counts_when_it_persists() -> None:
+    """What one look finds and the next does not was a transaction on its way."""
+    before = {"not-logged": frozenset({"x", "y"}), "held-and-not-booked": frozenset({"z"})}
+    now = {"not-logged": frozenset({"y", "new"}), "logged-twice": frozenset({"z"})}
+    assert persisting(before, now) == {"not-logged": frozenset({"y"})}
