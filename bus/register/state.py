@@ -283,8 +283,9 @@ def _key(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
 
 
 def _route(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
-    """An operator's hold on a flow, or wish to have it judged again. It needs no signature: it can only withhold, give
-    back what it withheld, or send what the rules allow anyway.
+    """An operator's hold on a flow, or wish to have it judged again.
+
+    It needs no signature: it can only withhold, give back what it withheld, or send what the rules allow anyway.
     """
     name = fact.subject_id
     if fact.action == "paused":

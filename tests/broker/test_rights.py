@@ -117,6 +117,7 @@ async def users(identities: KafkaAccess, prefix: str) -> Users:
         rights.ROUTER: rights.router_rights(topics),
         rights.CITIZEN: rights.citizen_rights(topics),
         rights.OPERATOR: rights.operator_rights(topics),
+        rights.CUSTODIAN: rights.custodian_rights(topics),
         rights.SCHEMA_REGISTRY: rights.schema_registry_rights(topics),
     }
     access = {ADMIN: identities}
@@ -223,6 +224,20 @@ async def test_operator_and_schema_registry(users: Users) -> None:
     assert await users.writes(rights.SCHEMA_REGISTRY, [topics.schemas]) == granted([topics.schemas])
     others = (*personal, topics.register)
     assert await users.reads(rights.SCHEMA_REGISTRY, others) == refused(others)
+
+
+async def test_custodian(users: Users) -> None:
+    """Who looks after dead letters reads those and gives orders, and sees no other record of a person."""
+    topics = users.topics
+    flow, changes = topics.agency("bank", "x", 1), topics.changes("population.thing")
+    assert await users.writes(rights.CUSTODIAN, [topics.commands]) == granted([topics.commands])
+    assert await users.writes(ADMIN, [topics.deadletters]) == granted([topics.deadletters])
+    seen = (topics.deadletters, topics.register)
+    assert await users.reads(rights.CUSTODIAN, seen) == granted(seen)
+    hidden = (flow, changes, topics.consents, topics.lane_state)
+    assert await users.reads(rights.CUSTODIAN, hidden) == refused(hidden)
+    own = (topics.deadletters, topics.register, topics.status)
+    assert await users.writes(rights.CUSTODIAN, own) == refused(own)
 
 
 async def test_nobody(users: Users) -> None:
