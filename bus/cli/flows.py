@@ -54,27 +54,26 @@ async def _watch(since_ms: int | None, *, once: bool, as_json: bool) -> None:
 def table(found: Sequence[Flow], now_ms: int) -> Table:
     """Flows for human eyes."""
     drawn = Table(box=None, header_style="bold", show_footer=True)
-    released, erased, withheld = (f"{count:,}" for count in total(found))
-    drawn.add_column("agreement", footer="all")
-    drawn.add_column("recipient")
-    drawn.add_column("standing")
-    drawn.add_column("released", justify="right", footer=released)
-    drawn.add_column("erased", justify="right", footer=erased)
-    drawn.add_column("withheld", justify="right", footer=withheld)
-    drawn.add_column("most because of")
-    drawn.add_column("a second", justify="right")
-    drawn.add_column("p50 / p99", justify="right")
+    drawn.add_column("agreement", footer="all", overflow="fold")
+    for heading, footer in zip(("released", "erased", "withheld"), total(found), strict=True):
+        drawn.add_column(heading, justify="right", no_wrap=True, footer=f"{footer:,}")
+    drawn.add_column("a second", justify="right", no_wrap=True)
+    drawn.add_column("p50 / p99", justify="right", no_wrap=True)
     for flow in found:
         latency = flow.latency_ms()
         drawn.add_row(
-            flow.agreement,
-            flow.recipient or "",
-            f"[{'green' if flow.standing == 'active' else 'yellow'}]{flow.standing}[/]",
+            f"{flow.agreement}\n  [dim]{_words(flow)}[/]",
             f"{flow.released:,}",
             f"{flow.erased:,}",
             f"{flow.withheld.total():,}",
-            ", ".join(f"{reason} {count:,}" for reason, count in flow.withheld.most_common(REASONS_SHOWN)),
             f"{flow.rate(now_ms):,.2f}",
             "-" if latency is None else f"{latency[0]:.0f} / {latency[1]:.0f} ms",
         )
     return drawn
+
+
+def _words(flow: Flow) -> str:
+    """To whom, how the flow stands, and the most frequent reasons of withholding."""
+    colour = "green" if flow.standing == "active" else "yellow"
+    reasons = (f"{reason} {count:,}" for reason, count in flow.withheld.most_common(REASONS_SHOWN))
+    return ", ".join((f"to {flow.recipient or 'nobody'}", f"[{colour}]{flow.standing}[/]", *reasons))

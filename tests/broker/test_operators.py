@@ -22,7 +22,7 @@ from tests.broker.conftest import PERSON, SmallBus
 pytestmark = pytest.mark.broker
 
 BANK, TAX = "person-address-to-bank", "person-to-tax"
-AN = "001090000001"
+AN = "001090099999"
 
 
 def people(count: int) -> list[str]:
