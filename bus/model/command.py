@@ -3,6 +3,9 @@
 from enum import StrEnum
 from typing import Self
 
+LANE_ORDER = b"lane/"
+"""What the key of an order to a lane begins with; orders to others lie in the same topic."""
+
 
 class CommandKind(StrEnum):
     """What an operator orders."""

@@ -8,7 +8,7 @@ from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
 from bus.model.change import Change
-from bus.model.command import CommandKind, Ending
+from bus.model.command import LANE_ORDER, CommandKind, Ending
 from bus.model.record import Incoming
 from bus.route.commands import Command
 from bus.route.load import change_of
@@ -25,7 +25,9 @@ class Orders:
         self._messages = messages
 
     async def command(self, record: Incoming, has_subject: Mapping[str, bool]) -> Command | None:
-        """The order in a record; None for one that cannot be read, which is reported and passed over."""
+        """The order in a record; None for one to a connector, and for one that cannot be read, which is reported."""
+        if not (record.key or b"").startswith(LANE_ORDER):
+            return None
         try:
             message = await self._messages.decode(record.value or b"")
             order = _order(message)

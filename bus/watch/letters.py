@@ -13,7 +13,7 @@ from bus import clock
 from bus.avro.own import Message
 from bus.errors import LetterClosed, NotFound, OrderPending, WrongUse
 from bus.kafka.log import LogWriter, Place, Reader
-from bus.model.command import CommandKind, Ending
+from bus.model.command import LANE_ORDER, CommandKind, Ending
 from bus.model.record import Incoming, Outgoing
 from bus.watch.reach import Look
 from bus.watch.status import Status, status_of
@@ -158,7 +158,7 @@ async def _append(look: Look, letter: Letter, command_id: str, order: Order) -> 
     await writer.start()
     try:
         value = look.messages.encode("command", message)
-        await writer.append(Outgoing(look.topics.commands, letter.lane, command_id.encode(), value))
+        await writer.append(Outgoing(look.topics.commands, letter.lane, LANE_ORDER + command_id.encode(), value))
     finally:
         await writer.stop()
 
