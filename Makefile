@@ -22,7 +22,7 @@ demo: $(READY)  ## run a small country for a day, check what every agency got, a
 	@$(VENV)/bin/bus demo
 
 test: $(READY)  ## all tests, on a real Kafka and a real PostgreSQL; last: what was skipped, and why
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest -n 3 --dist loadfile
 
 check: $(READY)  ## format, lint, types, layers
 	@$(VENV)/bin/ruff format --check .

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from hypothesis import settings as hypothesis_settings
@@ -64,6 +65,14 @@ def in_own_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in a thread of its own: a session's fixture must not touch the loop of a test."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result()
+
+
+@pytest.fixture(autouse=True)
+def fresh_log() -> Iterator[None]:
+    """Logging as it is before anybody set it up: a test that configures it must not choose where others' lines go."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

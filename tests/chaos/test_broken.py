@@ -64,7 +64,7 @@ CASES = {
     "outcome-guessed": Case(commit_that_never_was, "lost"),
     "two-owners": Case(second_owner, None),
 }
-QUICK = {"position-first", "consents-late"}
+QUICK = {"consents-late"}
 
 
 @pytest.mark.parametrize("way", [one if one in QUICK else pytest.param(one, marks=pytest.mark.long) for one in CASES])

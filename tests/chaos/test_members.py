@@ -16,7 +16,7 @@ ROUNDS = 20
 
 pytestmark = pytest.mark.timeout(400)
 
-ZOMBIES = [(Phase.COMMIT,), pytest.param((Phase.SEND, Phase.COMMIT, Phase.BEGIN) * 3, marks=pytest.mark.long)]
+ZOMBIES = [pytest.param((Phase.COMMIT,), marks=pytest.mark.long), pytest.param((Phase.SEND, Phase.COMMIT, Phase.BEGIN) * 3, marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("stopped_in", ZOMBIES, ids=len)
