@@ -16,7 +16,10 @@ ROUNDS = 20
 
 pytestmark = pytest.mark.timeout(400)
 
-ZOMBIES = [pytest.param((Phase.COMMIT,), marks=pytest.mark.long), pytest.param((Phase.SEND, Phase.COMMIT, Phase.BEGIN) * 3, marks=pytest.mark.long)]
+ZOMBIES = [
+    pytest.param(phases, marks=pytest.mark.long)
+    for phases in ((Phase.COMMIT,), (Phase.SEND, Phase.COMMIT, Phase.BEGIN) * 3)
+]
 
 
 @pytest.mark.parametrize("stopped_in", ZOMBIES, ids=len)
