@@ -8,7 +8,6 @@ import click
 from bus.errors import BusError
 
 COMMANDS = {
-    "bench": ("bus.cli.bench:bench", "Measure the bus on this machine: speed, latency, withdrawals."),
     "up": ("bus.cli.up:up", "Start a bus on this machine: Kafka, PostgreSQL and every stage."),
     "down": ("bus.cli.down:down", "End everything that `bus up` started."),
     "status": ("bus.cli.status:status", "Show what runs here, where, and how it fares."),
@@ -25,6 +24,7 @@ COMMANDS = {
     "route": ("bus.cli.route:route", "Hold flows up, let them go on, have them judged again, check them."),
     "register": ("bus.cli.register:register", "The register of facts: show it, load agencies and agreements."),
     "serve": ("bus.cli.serve:serve", "Run one stage of the bus as a process."),
+    "bench": ("bus.cli.bench:bench", "Measure the bus on this machine: speed, latency, withdrawals."),
 }
 """Name → (module:attribute, one line of help): so that `bus --help` imports nothing."""
 

@@ -54,7 +54,7 @@ class LaneMember(ConsumerRebalanceListener):
         self._consumer.subscribe([self._topic], listener=self)
 
     async def run(self) -> None:
-        """Stay a member until cancelled. Raises what ends the membership, such as another process of our name."""
+        """Stay a member until cancelled. Two processes of one name throw each other out in turn; fences keep order."""
         while True:
             await self._consumer.getmany(timeout_ms=POLL_MS)
             await asyncio.sleep(0)
