@@ -4,7 +4,7 @@ No I/O, no clock, no randomness: the shell hands in what it read and writes what
 the order of importance: consents and rules first, then changes, then what falls due, then catch-up with what is left.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -358,11 +358,3 @@ def _as_read(change: Change) -> Incoming:
     if change.origin is None:
         raise ValueError("a change that came from nowhere cannot be a dead letter")
     return change.origin
-
-
-def by_agreement(withheld: Mapping[tuple[str, Reason], int]) -> dict[str, dict[str, int]]:
-    """Counts of withholdings as tables show them: agreement → reason → count."""
-    table: dict[str, dict[str, int]] = defaultdict(dict)
-    for (agreement, reason), count in withheld.items():
-        table[agreement][reason.value] = count
-    return dict(table)
