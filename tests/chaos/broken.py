@@ -17,6 +17,7 @@ from bus.kafka.lanes import LaneMember
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.route.lane import Inputs, LaneCore, Outcome
+from tests.chaos.notes import Notes, Phase
 
 Commit = Callable[[TransactionalWriter, Sequence[Outgoing]], Any]
 
@@ -28,18 +29,23 @@ def _is_state(record: Outgoing) -> bool:
     return record.topic.endswith("lane-state")
 
 
-def position_first() -> None:
+def position_first(notes: Notes) -> None:
     """The position goes out before the outputs, in a transaction of its own."""
     commit: Commit = TransactionalWriter.commit
 
     async def torn(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+        outputs = [record for record in records if not _is_state(record)]
         await commit(self, [record for record in records if _is_state(record)])
-        await commit(self, [record for record in records if not _is_state(record)])
+        number, phase = notes.trap()
+        if number and phase is Phase.MIDWAY and any(".agency." in f".{record.topic}" for record in outputs):
+            notes.spring(phase, lane=0)
+            os.kill(os.getpid(), number)
+        await commit(self, outputs)
 
     TransactionalWriter.commit = torn  # type: ignore[method-assign] # that is what breaking it means
 
 
-def future_not_awaited() -> None:
+def future_not_awaited(_notes: Notes) -> None:
     """Nobody looks whether the broker took a batch."""
 
     async def send(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
@@ -51,7 +57,7 @@ def future_not_awaited() -> None:
     TransactionalWriter._send = send  # type: ignore[method-assign]
 
 
-def consents_late() -> None:
+def consents_late(_notes: Notes) -> None:
     """The position passes consent events some transactions before they are applied."""
     draft = LaneCore.draft
     waiting: dict[int, deque[list[Any]]] = {}
@@ -64,7 +70,7 @@ def consents_late() -> None:
     LaneCore.draft = late  # type: ignore[method-assign]
 
 
-def holding_unwritten() -> None:
+def holding_unwritten(_notes: Notes) -> None:
     """What a recipient holds is known to the process alone."""
     commit: Commit = TransactionalWriter.commit
 
@@ -75,7 +81,7 @@ def holding_unwritten() -> None:
     TransactionalWriter.commit = forgetful  # type: ignore[method-assign]
 
 
-def everybody_owns_everything() -> None:
+def everybody_owns_everything(_notes: Notes) -> None:
     """Each router serves all lanes, as one does that was cut off and does not know it. The fence alone is left."""
 
     async def start(self: LaneMember) -> None:
@@ -87,9 +93,9 @@ def everybody_owns_everything() -> None:
     LaneMember.start, LaneMember.run = start, run  # type: ignore[method-assign]
 
 
-def fence_skipped() -> None:
+def fence_skipped(notes: Notes) -> None:
     """Two owners of a lane, and each writes under an id of its own: neither fences the other."""
-    everybody_owns_everything()
+    everybody_owns_everything(notes)
     make: Any = AIOKafkaProducer.__init__
 
     def unfenced(self: Any, *args: Any, **words: Any) -> None:
@@ -99,7 +105,7 @@ def fence_skipped() -> None:
     AIOKafkaProducer.__init__ = unfenced  # type: ignore[method-assign]
 
 
-def outcome_guessed() -> None:
+def outcome_guessed(_notes: Notes) -> None:
     """A commit whose outcome is unknown is taken for one that took effect."""
     commit: Commit = TransactionalWriter.commit
 
@@ -112,7 +118,7 @@ def outcome_guessed() -> None:
     TransactionalWriter.commit = guess  # type: ignore[method-assign]
 
 
-WAYS: dict[str, Callable[[], None]] = {
+WAYS: dict[str, Callable[[Notes], None]] = {
     "position-first": position_first,
     "future-not-awaited": future_not_awaited,
     "consents-late": consents_late,

@@ -103,7 +103,14 @@ class Chaos:
 
     async def flows_on(self, since: Moment, *, seconds: float = 60) -> float:
         """Wait until a change newer than that moment is released; how many seconds after it that came."""
-        await until(lambda: self.tail.arrival(since.number) is not None, "the next release", seconds=seconds)
+
+        def came() -> bool:
+            dead = [router for router in self.routers.values() if router.died]
+            if dead and len(dead) == len(self.routers):
+                raise AssertionError(f"no router is alive: {[one.last_words() for one in dead]}")
+            return self.tail.arrival(since.number) is not None
+
+        await until(came, "the next release", seconds=seconds)
         return (self.tail.arrival(since.number) or since.seconds) - since.seconds
 
     def flows(self) -> list[Flow]:

@@ -27,6 +27,8 @@ class Phase(IntEnum):
     BEGIN = 3
     SEND = 4
     COMMIT = 5
+    MIDWAY = 6
+    """Between the two halves of what should be one transaction: only a router broken on purpose is ever there."""
 
 
 SERVING = (Phase.REST, Phase.BEGIN, Phase.SEND, Phase.COMMIT)

@@ -28,8 +28,8 @@ from tests.chaos.notes import CommitFault, Notes, Phase
 LONGEST_WAIT_SECONDS = 0.004
 """A trap springs at a random moment this long after the phase began, if it lasts; else in the next one."""
 
-AT_ONCE = (Phase.BEGIN, Phase.REST)
-"""A transaction's begin is too short to wait in it; of rest, the moment after a commit is what matters."""
+AT_ONCE = (Phase.BEGIN, Phase.REST, Phase.MIDWAY)
+"""A transaction's begin is too short to wait in it; of the others, the moment after a commit is what matters."""
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -130,7 +130,7 @@ def main() -> None:
     watch_transactions(notes)
     bend_clock(notes)
     if given.broken:
-        WAYS[given.broken]()
+        WAYS[given.broken](notes)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so the dead are gone at once, and seen to be
     for _ in sys.stdin:
         if child := os.fork():

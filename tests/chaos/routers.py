@@ -63,6 +63,11 @@ class RouterUnderTest:
             )
 
     @property
+    def died(self) -> bool:
+        """Whether it was started, and has ended by itself or was killed."""
+        return self.nursery is not None and not self.alive
+
+    @property
     def alive(self) -> bool:
         """Whether the process runs, or is stopped."""
         if self.pid is None:

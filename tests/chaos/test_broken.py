@@ -24,6 +24,13 @@ async def killed_after_a_commit(chaos: Chaos, _load: Load, _way: str) -> None:
     await router.start()
 
 
+async def killed_midway(chaos: Chaos, _load: Load, _way: str) -> None:
+    """The moment between the two halves of what should be one transaction."""
+    router = chaos.router()
+    await router.killed_in(Phase.MIDWAY)
+    await router.start()
+
+
 async def record_refused(_chaos: Chaos, load: Load, _way: str) -> None:
     """One change whose view the broker refuses."""
     await load.add(1, full_name="x" * SMALLEST_REFUSED)
@@ -56,7 +63,7 @@ class Case:
 
 
 CASES = {
-    "position-first": Case(killed_after_a_commit, "lost"),
+    "position-first": Case(killed_midway, "lost"),
     "future-not-awaited": Case(record_refused, "torn"),
     "consents-late": Case(only_load, "after-withdrawal"),
     "holding-unwritten": Case(killed_after_a_commit, "kept"),

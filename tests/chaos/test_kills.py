@@ -44,6 +44,6 @@ async def test_killed_at_any_moment(chaos: Chaos, kills: int, seed: int) -> None
             await router.start()
             log.note("SIGKILL", hit, await chaos.flows_on(since, seconds=120))
     evidence, verdict = await chaos.verdict()
-    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    log.show(evidence, verdict)
     assert verdict.clean, verdict
     assert log.hit() >= set(SERVING)

@@ -32,17 +32,18 @@ async def test_a_zombie_publishes_nothing(chaos: Chaos, stopped_in: tuple[Phase,
         for phase in stopped_in:
             zombie.notes.set_trap(signal.SIGSTOP, phase)
             await until(lambda: zombie.notes.caught is not None, "the router to be caught")
-            since = load.now()
+            since, caught = load.now(), zombie.notes.caught
+            assert caught is not None
             await successor.start()
             seconds = await chaos.flows_on(since)
             await successor.serving(LANES)
             zombie.signal(signal.SIGCONT)
             await load.passed(200)
-            log.note("SIGSTOP, SIGCONT", zombie.notes.phases(), seconds)
+            log.note("SIGSTOP, SIGCONT", [caught.phase], seconds)
             await successor.stop()
             await zombie.serving(LANES)
     evidence, verdict = await chaos.verdict()
-    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    log.show(evidence, verdict)
     assert verdict.clean, verdict
     assert log.hit() >= set(stopped_in)
 
@@ -64,7 +65,7 @@ async def test_two_of_one_name(chaos: Chaos) -> None:
         await first.stop()
         log.note("one of them ended", phases, await chaos.flows_on(since))
     evidence, verdict = await chaos.verdict()
-    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    log.show(evidence, verdict)
     assert verdict.clean, verdict
 
 
@@ -85,5 +86,5 @@ async def test_members_come_and_go(chaos: Chaos) -> None:
                 await asyncio.wait_for(load.passed(100), 2)
             log.note("joined and left", phases, await chaos.flows_on(since))
     evidence, verdict = await chaos.verdict()
-    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    log.show(evidence, verdict)
     assert verdict.clean, verdict

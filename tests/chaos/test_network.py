@@ -96,7 +96,7 @@ async def test_broker_and_network(remote: Remote, rounds: int, tmp_path: Path, m
                 await slow_links(chaos, load, log, remote)
                 await kill_the_broker(chaos, load, log, remote)
         evidence, verdict = await chaos.verdict()
-    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    log.show(evidence, verdict)
     assert verdict.clean, verdict
 
 

@@ -55,7 +55,7 @@ async def test_trouble_of_every_kind(chaos: Chaos) -> None:
         await load.passed()
         log.note(f"burst of {BURST} times", phases, await chaos.flows_on(load.now()))
     evidence, verdict = await chaos.verdict(largest=SMALLEST_REFUSED)
-    print(log.table(evidence, verdict))  # noqa: T201 - the table is the result
+    log.show(evidence, verdict)
     assert verdict.clean, verdict
     assert len(evidence.dead) == 3
 
