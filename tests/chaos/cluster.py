@@ -127,7 +127,7 @@ class Cluster:
 
 
 def java_hash(text: str) -> int:
-    """Java's String.hashCode as Kafka makes it positive, by which a broker finds the partition of a transactional id."""
+    """Java's String.hashCode, positive as Kafka makes it: by it a broker finds the partition of a transactional id."""
     found = 0
     for letter in text:
         found = (31 * found + ord(letter)) & 0xFFFFFFFF
