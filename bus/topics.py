@@ -115,7 +115,19 @@ class Topics:
 
     def agency_spec(self, topic: str, *, pseudonymous: bool) -> TopicSpec:
         """An agreement's topic as it must be."""
-        return TopicSpec(topic, PSEUDONYMOUS_PARTITIONS if pseudonymous else self.lanes, COMPACTED)
+        if pseudonymous:
+            return TopicSpec(topic, PSEUDONYMOUS_PARTITIONS, COMPACTED_BY_DAY)
+        return TopicSpec(topic, self.lanes, COMPACTED)
+
+
+def _compacted(segment_ms: int) -> tuple[tuple[str, str], ...]:
+    return _config(
+        cleanup_policy="compact",
+        min_compaction_lag_ms=0,
+        max_compaction_lag_ms=DAY_MS,
+        segment_ms=segment_ms,
+        delete_retention_ms=LONGEST_ABSENCE_MS,
+    )
 
 
 def _config(**settings: str | int) -> tuple[tuple[str, str], ...]:
@@ -123,13 +135,11 @@ def _config(**settings: str | int) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name.replace("_", "."), str(value)) for name, value in both.items()))
 
 
-COMPACTED = _config(
-    cleanup_policy="compact",
-    min_compaction_lag_ms=0,
-    max_compaction_lag_ms=DAY_MS,
-    segment_ms=DAY_MS,
-    delete_retention_ms=LONGEST_ABSENCE_MS,
-)
+COMPACTED = _compacted(DAY_MS)
+COMPACTED_BY_DAY = _compacted(DAY_MS // 2)
+"""For records that tell times in steps of a day: a segment ends where a record is later than its first by more than
+this, and of two such records the later one is so by a day, which is not more than a day."""
+
 FOR_EVER = _config(cleanup_policy="delete", retention_ms=-1, retention_bytes=-1)
 LONG_AND_LARGE = _config(**{"max.message.bytes": 2 * MAX_RECORD_BYTES}, cleanup_policy="delete", retention_ms=-1)
 DAYS = _config(cleanup_policy="delete", retention_ms=7 * DAY_MS)

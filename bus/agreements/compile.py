@@ -18,6 +18,7 @@ from bus.avro.datasets import Dataset
 from bus.errors import AgreementUnfit, FilterError
 
 DAY_MS = 86_400_000
+SECOND_MS = 1000
 
 
 def compile_route(  # noqa: PLR0913 - each is a thing of its own that the document does not say
@@ -61,7 +62,7 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         valid_from_ms=midnight_ms(first, document.timezone),
         valid_until_ms=None if last is None else midnight_ms(last + timedelta(days=1), document.timezone),
         retention_ms=None if document.retention is None else duration_ms(document.retention),
-        time_grain_ms=DAY_MS if document.pseudonymous else 1,
+        time_grain_ms=DAY_MS if document.pseudonymous else SECOND_MS,
         topic=topic,
         view_schema=view_schema(document, dataset),
         view_schema_id=view_schema_id,

@@ -48,7 +48,7 @@ class Route:
     valid_until_ms: int | None
     retention_ms: int | None
     time_grain_ms: int
-    """Times in headers are rounded down to a multiple of this: 1, or a day in a pseudonymous flow."""
+    """The clock that tells the recipient times moves once in so long: a second, or a day in a pseudonymous flow."""
 
     topic: str
     view_schema: dict[str, Any]

@@ -120,4 +120,5 @@ class TransactionalWriter:
 
 def _append(batch: BatchBuilder, record: Outgoing) -> bool:
     """False when the batch is full; an empty batch takes any record, and the broker judges its size."""
-    return batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers)) is not None
+    headers = list(record.headers)
+    return batch.append(key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=headers) is not None

@@ -86,3 +86,18 @@ class KeyRing:
     def event_ids(self, recipient: str, *parts: str) -> Callable[[str], str]:
         """`event_id(recipient, *parts, last)` as a function of `last`."""
         return keyed_ids(self.derive(f"event/{recipient}"), *parts)
+
+    def trace(self, agreement: str, *parts: str) -> tuple[str, str]:
+        """The ids of a trace and of its first span (W3C Trace Context), for what `parts` name under an agreement."""
+        made = _absorbed(self.derive(f"trace/{agreement}"), parts, 24).hexdigest()
+        return made[:32], made[32:]
+
+    def phase_ms(self, number: int, grain_ms: int) -> int:
+        """By how much the clock of the agreement of that number is ahead, within the grain of the times it tells.
+
+        The milliseconds differ from agreement to agreement (numbers that are equal modulo 1000 share theirs), so that
+        no two clocks ever tell the same time; longer grains begin at a second that only the key knows.
+        """
+        drawn = int.from_bytes(_absorbed(self.derive("clock"), (), 8).digest(), "big")
+        second = int.from_bytes(_absorbed(self.derive("clock"), (str(number),), 8).digest(), "big")
+        return (second * 1000 + (drawn + 387 * number) % 1000) % grain_ms

@@ -28,10 +28,11 @@ class Incoming(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A record to be written; `value` None writes a tombstone."""
+    """A record to be written; `value` None writes a tombstone, `timestamp_ms` None takes the time of writing."""
 
     topic: str
     partition: int
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    timestamp_ms: int | None = None

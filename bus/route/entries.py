@@ -60,12 +60,14 @@ def block_body(block: Mapping[str, Any], entries: Sequence[bytes]) -> bytes:
     """A disclosure block; `block` holds every other field under its name in the schema."""
     inputs = [text(dataset) + number(offset) for dataset, offset in block["inputs"].items()]
     withheld = [text(one["agreement"]) + text(one["reason"]) + number(one["count"]) for one in block["withheld"]]
+    traces = [text(agreement) + text(trace) for agreement, trace in block["traces"].items()]
     return b"".join(
         (
             *(number(block[name]) for name in ("lane", "block", "part", "at", "consents_offset", "register_offset")),
             *_items(inputs),
             *_items(entries),
             *_items(withheld),
+            *_items(traces),
         )
     )
 

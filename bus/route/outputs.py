@@ -1,25 +1,29 @@
 """What a lane writes: records for agencies, disclosure blocks, lane state, dead letters. Values in, records out."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bus.agreements.route import Route
 from bus.avro.own import Message, OwnMessages
-from bus.clock import iso
 from bus.consent.messages import standing_message
 from bus.model.key import RecordKey, lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
-from bus.model.record import Headers, Incoming, Outgoing
+from bus.model.record import Incoming, Outgoing
 from bus.route.commands import Completion
-from bus.route.entries import block_body, entry_body, entry_head, holding_body
+from bus.route.entries import block_body, entry_body, holding_body
+from bus.route.label import Label, Moment
 from bus.route.rules import Rule
 from bus.route.state import Cursor, Draft, Holding, Position
 from bus.topics import Topics
 
 BLOCK_ENTRIES = 1000
-"""Releases and erasures in one disclosure record; more are split, so that a block stays below 500 kB."""
+"""Releases and erasures in one disclosure record at the most; more are split."""
+
+BLOCK_BYTES = 400_000
+"""Bytes of the releases and erasures in one disclosure record at the most: with the rest a block stays below 500 kB."""
+
+COUNT_BYTES = 16
+"""What a count of withholdings takes at the most, beside its two names."""
 
 
 class Delivery(NamedTuple):
@@ -75,9 +79,10 @@ class Writer:
     ) -> list[Outgoing]:
         """Everything of one transaction. The position is always among it, a block where there is something to say."""
         entries: list[bytes] = []
+        traces: dict[str, str] = {}
         return [
-            *self._deliveries(draft.position, deliveries, entries),
-            *self._blocks(draft.position, entries, withheld),
+            *self._deliveries(draft.position, deliveries, entries, traces),
+            *self._blocks(draft.position, entries, traces, withheld),
             *dead,
             *self._state(draft),
         ]
@@ -102,15 +107,19 @@ class Writer:
         )
 
     def _deliveries(
-        self, position: Position, deliveries: Sequence[Delivery], entries: list[bytes]
+        self, position: Position, deliveries: Sequence[Delivery], entries: list[bytes], traces: dict[str, str]
     ) -> Iterator[Outgoing]:
-        """A record for each delivery; its entry in the block is added to `entries`."""
+        """A record for each delivery; its entry for the block is added to `entries`, its trace to `traces`."""
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
         hashes: dict[str | None, str | None] = {None: None}  # a change that goes to four has one subject
         for number, delivery in enumerate(deliveries):
             held, subject, reason = delivery.holding, delivery.subject, delivery.reason
             kind = (delivery.rule, held.revision, reason)
-            label = labels.get(kind) or labels.setdefault(kind, self._label(position, *kind))
+            label = labels.get(kind)
+            if label is None:
+                moment = Moment(self._lane, position.block, position.lane_time_ms)
+                label = labels[kind] = Label.of(*kind, moment, self._keyring)
+                traces[delivery.rule.route.agreement] = label.trace
             if subject is not None and subject not in hashes:
                 hashes[subject] = self._keyring.subject_hash(subject)
             event_id = label.event_id(str(number))
@@ -118,21 +127,15 @@ class Writer:
             headers = (*label.headers, ("ce_id", event_id.encode()))
             if held.consent is not None:
                 headers = (*headers, ("ce_consentref", label.consent_ref(held.consent).encode()))
-            yield Outgoing(held.topic, held.partition, held.key, delivery.value, headers)
+            yield Outgoing(held.topic, held.partition, held.key, delivery.value, headers, label.time_ms)
 
-    def _label(self, position: Position, rule: Rule, revision: str, reason: Reason | None) -> "Label":
-        recipient, number = rule.route.recipient, str(position.block)
-        return Label(
-            _headers(rule.route, revision, reason, position.lane_time_ms),
-            entry_head(rule, revision),
-            self._keyring.event_ids(recipient, str(self._lane), number),
-            self._keyring.event_ids(recipient, "consent"),
-        )
-
-    def _blocks(self, position: Position, entries: Sequence[bytes], withheld: Sequence[Message]) -> Iterator[Outgoing]:
+    def _blocks(
+        self, position: Position, entries: Sequence[bytes], traces: Mapping[str, str], withheld: Sequence[Message]
+    ) -> Iterator[Outgoing]:
         if not entries and not withheld:
             return
-        for part, start in enumerate(range(0, max(1, len(entries)), BLOCK_ENTRIES)):
+        beside = sum(len(one["agreement"]) + len(one["reason"]) + COUNT_BYTES for one in withheld)
+        for part, some in enumerate(parts_of(entries, beside)):
             block = {
                 "lane": self._lane,
                 "block": position.block,
@@ -142,8 +145,9 @@ class Writer:
                 "register_offset": position.register_offset,
                 "inputs": dict(position.inputs),
                 "withheld": list(withheld) if part == 0 else [],
+                "traces": traces if part == 0 else {},
             }
-            value = self._messages.framed("disclosure_block", block_body(block, entries[start : start + BLOCK_ENTRIES]))
+            value = self._messages.framed("disclosure_block", block_body(block, some))
             yield Outgoing(self._topics.disclosures, self._lane, None, value)
 
     def _state(self, draft: Draft) -> Iterator[Outgoing]:
@@ -168,36 +172,18 @@ class Writer:
         return Outgoing(self._topics.lane_state, self._lane, key, self._messages.encode(name, message))
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What deliveries of one transaction have in common that are of one rule, revision and reason."""
+def parts_of(entries: Sequence[bytes], beside: int = 0) -> Iterator[Sequence[bytes]]:
+    """Entries in order, as many together as a block may hold; one part even where there are none.
 
-    headers: Headers
-    entry_head: bytes
-    event_id: Callable[[str], str]
-    """The id of a delivery by its number in the transaction."""
-
-    consent_ref: Callable[[str], str]
-    """How the consent event that allows a delivery stands in its headers."""
-
-
-def _headers(route: Route, revision: str, reason: Reason | None, at_ms: int) -> Headers:
-    """The headers but for those that differ from delivery to delivery."""
-    words = {
-        "ce_specversion": "1.0",
-        "ce_source": f"/agreements/{route.agreement}",
-        "ce_type": f"{route.dataset}.{'released' if reason is None else 'erased'}",
-        "ce_time": iso(at_ms // route.time_grain_ms * route.time_grain_ms),
-        "ce_agreementid": route.agreement,
-        "ce_agreementrevision": revision,
-        "ce_purpose": route.purpose,
-        "ce_legalbasis": route.legal_basis,
-    }
-    if reason is None:
-        words["content-type"] = "application/avro"
-    else:
-        words["ce_erasurereason"] = reason.value
-    return tuple((name, text.encode()) for name, text in words.items())
+    `beside` are the bytes of what the first block holds beside its entries.
+    """
+    start, room = 0, BLOCK_BYTES - beside
+    for number, entry in enumerate(entries):
+        if number > start and (len(entry) > room or number - start == BLOCK_ENTRIES):
+            yield entries[start:number]
+            start, room = number, BLOCK_BYTES
+        room -= len(entry)
+    yield entries[start:]
 
 
 def cursor_message(cursor: Cursor) -> Message:

@@ -17,7 +17,7 @@ HEADERS = frozenset(
     {
         *("content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"),
         *("ce_agreementid", "ce_agreementrevision", "ce_purpose", "ce_legalbasis", "ce_consentref"),
-        "ce_erasurereason",
+        *("ce_erasurereason", "traceparent"),
     }
 )
 """What the headers of a released record may tell."""

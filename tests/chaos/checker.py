@@ -26,6 +26,7 @@ HEADERS = frozenset(
         "ce_legalbasis",
         "ce_consentref",
         "ce_erasurereason",
+        "traceparent",
     }
 )
 """What a recipient may find in headers."""

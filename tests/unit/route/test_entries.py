@@ -34,6 +34,7 @@ BLOCKS = st.fixed_dictionaries(
         **dict.fromkeys(PLACES, SMALL),
         "inputs": st.dictionaries(TEXTS, LONGS, max_size=3),
         "withheld": st.lists(COUNTS, max_size=3),
+        "traces": st.dictionaries(TEXTS, TEXTS, max_size=3),
     }
 )
 

@@ -1,0 +1,86 @@
+"""What all records of one transaction that go to one recipient under one revision say beside key and value.
+
+Two recipients of one change must find no value in common there: ids, references to consents and traces are keyed for
+each recipient, and times are told by a clock of each agreement's own. A label is made once a transaction, not once a
+record.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from bus.agreements.route import Route
+from bus.clock import iso
+from bus.model.keyring import KeyRing
+from bus.model.reasons import Reason
+from bus.model.record import Headers
+from bus.route.entries import entry_head
+from bus.route.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What deliveries of one transaction have in common that are of one rule, revision and reason."""
+
+    headers: Headers
+    time_ms: int
+    """The time of the records, as Kafka tells it: that of `ce_time`."""
+
+    trace: str
+    """The id of the trace that begins at the recipient."""
+
+    entry_head: bytes
+    event_id: Callable[[str], str]
+    """The id of a delivery by its number in the transaction."""
+
+    consent_ref: Callable[[str], str]
+    """How the consent event that allows a delivery stands in its headers."""
+
+    @classmethod
+    def of(cls, rule: Rule, revision: str, reason: Reason | None, at: "Moment", keyring: KeyRing) -> Self:
+        """For releases, or, with a reason, erasures, in a transaction."""
+        route, lane, block = rule.route, str(at.lane), str(at.block)
+        trace, span = keyring.trace(route.agreement, lane, block)
+        time_ms = told_ms(at.time_ms, route.time_grain_ms, keyring.phase_ms(route.number, route.time_grain_ms))
+        words = _words(route, revision, reason) | {"ce_time": iso(time_ms), "traceparent": f"00-{trace}-{span}-01"}
+        return cls(
+            headers=tuple((name, text.encode()) for name, text in words.items()),
+            time_ms=time_ms,
+            trace=trace,
+            entry_head=entry_head(rule, revision),
+            event_id=keyring.event_ids(route.recipient, lane, block),
+            consent_ref=keyring.event_ids(route.recipient, "consent"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A transaction of a lane, and the lane's time."""
+
+    lane: int
+    block: int
+    time_ms: int
+
+
+def told_ms(at_ms: int, grain_ms: int, phase_ms: int) -> int:
+    """A moment as an agreement's own clock tells it.
+
+    The clock moves once in `grain_ms`, at a point that is `phase_ms` ahead of everybody's: what it tells is never in
+    the future (a broker refuses such records), never more than a grain late, and never goes back.
+    """
+    return (at_ms + phase_ms) // grain_ms * grain_ms - phase_ms
+
+
+def _words(route: Route, revision: str, reason: Reason | None) -> dict[str, str]:
+    words = {
+        "ce_specversion": "1.0",
+        "ce_source": f"/agreements/{route.agreement}",
+        "ce_type": f"{route.dataset}.{'released' if reason is None else 'erased'}",
+        "ce_agreementid": route.agreement,
+        "ce_agreementrevision": revision,
+        "ce_purpose": route.purpose,
+        "ce_legalbasis": route.legal_basis,
+    }
+    if reason is None:
+        return words | {"content-type": "application/avro"}
+    return words | {"ce_erasurereason": reason.value}
