@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bus.cli import joining, ordering, trying
+from bus.cli import joining, ordering, showing, trying
 from bus.cli.contract import dataset_contract
 from bus.settings import Settings
 
@@ -22,7 +22,7 @@ def connector() -> None:
     """Connectors publish what happens in a registry; each is a folder with a manifest and a source."""
 
 
-for further in (*joining.ALL, trying.test, *ordering.ALL, dataset_contract):
+for further in (*joining.ALL, trying.test, *ordering.ALL, *showing.ALL, dataset_contract):
     connector.add_command(further)
 
 
