@@ -1,5 +1,6 @@
 """Avro's primitives as bytes, for the few messages that are written so often that they are put together by hand."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 _SMALL = 64
@@ -42,6 +43,16 @@ known_text = lru_cache(maxsize=4096)(text)
 def maybe_text(value: str | None) -> bytes:
     """A `["null", "string"]`."""
     return b"\0" if value is None else b"\2" + text(value)
+
+
+def maybe_data(value: bytes | None) -> bytes:
+    """A `["null", "bytes"]`."""
+    return b"\0" if value is None else b"\2" + data(value)
+
+
+def items(listed: Sequence[bytes]) -> bytes:
+    """An array or a map: one block of items, where there are any, and the end."""
+    return b"".join((number(len(listed)), *listed, b"\0")) if listed else b"\0"
 
 
 def maybe_number(value: int | None) -> bytes:

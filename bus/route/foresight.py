@@ -27,10 +27,10 @@ from bus.register.registrar import FIRST_MAJOR
 from bus.register.state import AgreementEntry, RegisterState, Standing, covered
 from bus.route.lane import Inputs, LaneCore
 from bus.route.load import Loader
+from bus.route.memory import MemoryState
 from bus.route.outputs import Delivery, agency_key
 from bus.route.rules import Rule, RuleBook, Rules
 from bus.route.runner import Schemas
-from bus.route.state import LaneState
 from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
 
 AT_ONCE = 2000
@@ -124,23 +124,23 @@ async def foresee(question: Question, sources: Sources, found: Foresight, now_ms
         found.lanes_done += 1
 
 
-async def _read(lane: int, question: Question, sources: Sources, schemas: Schemas) -> LaneState:
+async def _read(lane: int, question: Question, sources: Sources, schemas: Schemas) -> MemoryState:
     loader = Loader(sources.access, sources.topics, lane)
     state = await loader.state(sources.messages)
-    await loader.records(state, {question.route.dataset: question.has_subject}, schemas.readable)
+    await loader.records(state, {question.route.dataset: question.has_subject}, schemas)
     return state
 
 
 class _Lane:
     """One lane's part of the answer."""
 
-    def __init__(self, core: LaneCore, question: Question, state: LaneState, found: Foresight) -> None:
+    def __init__(self, core: LaneCore, question: Question, state: MemoryState, found: Foresight) -> None:
         self._core = core
         self._question = question
         self._state = state
         self._found = found
         name = question.route.agreement
-        self._held = {(one.topic, one.key) for one in state.holdings[name].values()}
+        self._held = {(one.topic, one.key) for one in state.held_under(question.route.dataset, name)}
 
     async def judge(self, now_ms: int, tell: Tell) -> None:
         """Let the core catch up from the first record, and count what it drafts."""
@@ -193,7 +193,7 @@ class _Lane:
     def _count(self, delivery: Delivery, records: Mapping[bytes, bytes]) -> None:
         found, holding = self._found, delivery.holding
         stored = self._state.records[self._question.route.dataset].get(records.get(holding.key, b""))
-        record = None if stored is None else self._core.decode(stored.value)
+        record = None if stored is None else self._core.decode(stored)
         if delivery.value is None:
             what = "erased"
             found.erased += 1
@@ -241,7 +241,8 @@ class _Lane:
         }
 
     def _unchanged(self) -> int:
-        now = {(one.topic, one.key) for one in self._state.holdings[self._question.route.agreement].values()}
+        route = self._question.route
+        now = {(one.topic, one.key) for one in self._state.held_under(route.dataset, route.agreement)}
         return len(now & self._held)
 
 

@@ -23,7 +23,7 @@ from bus.route.decide import Release, Whose, Withhold, decide, erases
 from bus.route.outputs import Delivery, agency_key, view_hash
 from bus.route.rules import Rule, Rules
 from bus.route.seen import Seen
-from bus.route.state import Cursor, DeadVersion, Draft, Holding, LaneState, Position, StoredRecord
+from bus.route.state import Cursor, DeadVersion, Draft, Holding, LaneState, Position
 
 Decode = Callable[[bytes], Mapping[str, Any]]
 """A framed record to its values. Raises RecordUnreadable or SchemaUnknown: poison."""
@@ -111,6 +111,7 @@ class LaneCore:
             register_offset=max(rules.offset, state.position.register_offset),
             inputs={**state.position.inputs, **inputs.input_offsets},
             commands_offset=max(inputs.commands_offset, state.position.commands_offset),
+            due_until_ms=state.position.due_until_ms,
         )
         work = _Work(self, Outcome(Draft(state, position)), rules, lane_time)
         work.take_consents(inputs.consents, inputs.later_consents or frozenset())
@@ -129,24 +130,31 @@ class LaneCore:
         moments.append(state.next_due_ms())
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def gone(self, state: LaneState, rules: Rules) -> list[tuple[str, bytes]]:
-        """(agreement, record key) of copies that recipients hold of records that are not there.
+    def gone(
+        self, state: LaneState, rules: Rules, dataset: str, after: bytes, limit: int
+    ) -> tuple[list[tuple[str, bytes]], bytes | None]:
+        """(agreement, record key) of copies that recipients hold of a dataset's records that are not there.
 
         In a lane that has read everything such a record was deleted, and its tombstone compacted away, while the lane
-        was down; or its newest version could not be read, which the caller knows.
+        was down; where its newest version is a dead letter, it is left alone. Looks at `limit` keys after `after`;
+        also tells where to go on, None at the end.
         """
-        return [
+        keys, then = state.orphans(dataset, after, limit)
+        found = [
             (name, key)
-            for name, rule in rules.rules.items()
-            for key in state.holdings.get(name, {}).keys() - state.records.get(rule.route.dataset, {}).keys()
+            for key in keys
+            if state.dead_version(dataset, key) is None
+            for name in state.holdings_of(dataset, key)
+            if name in rules.rules and rules.rules[name].route.dataset == dataset
         ]
+        return found, then
 
     def behind(self, state: LaneState, rules: Rules, now_ms: int) -> list[str]:
         """The agreements under whose present standing records that exist still wait to be judged."""
         return [
             name
             for name, rule in rules.rules.items()
-            for cursor in [state.cursors.get(name)]
+            for cursor in [state.cursor(name)]
             if cursor is None or not cursor.done or cursor.standing != rule.standing_text(now_ms)
         ]
 
@@ -200,9 +208,8 @@ class _Work:
         key = change.key.encode()
         if self._draft.dead_version(change.dataset, key) is not None:
             self._draft.dead[(change.dataset, key)] = None
-        stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
-        self._draft.records[(change.dataset, key)] = stored
-        self._judge_everywhere(change.dataset, change.key, key, stored)
+        self._draft.records[(change.dataset, key)] = change.value
+        self._judge_everywhere(change.dataset, change.key, key, change.value)
 
     def _bury(self, letter: Unreadable) -> None:
         self.outcome.dead.append(letter)
@@ -231,7 +238,7 @@ class _Work:
 
     def take_due(self, limit: int) -> None:
         """Judge anew whom a moment has passed for; a retention that is over erases."""
-        for _, kind, agreement, ident in self._draft.take_due(self._now_ms, limit):
+        for _, kind, agreement, ident in self._draft.take_due(limit):
             if kind == "consent":
                 self._judge_person(ident.decode(), agreement)
             else:
@@ -262,8 +269,8 @@ class _Work:
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _judge_everywhere(self, dataset: str, record_key: RecordKey, key: bytes, stored: StoredRecord | None) -> None:
-        seen = None if stored is None else self._see(dataset, stored.value)
+    def _judge_everywhere(self, dataset: str, record_key: RecordKey, key: bytes, value: bytes | None) -> None:
+        seen = None if value is None else self._see(dataset, value)
         for rule in self._rules.of_dataset.get(dataset, ()):
             self._judge_seen(rule, record_key, key, seen)
 
@@ -271,12 +278,12 @@ class _Work:
         rule = self._rules.rules.get(agreement)
         if rule is None or not rule.route.needs_consent:
             return  # a consent for what does not exist yet is kept, and counts when it does
-        for key in self._draft.keys_of_person(rule.route.dataset, agreement, subject):
+        for key in self._draft.keys_of_person(rule.route.dataset, subject):
             self._judge(rule, self._key(rule.route.dataset, key), key)
 
     def _judge(self, rule: Rule, record_key: RecordKey, key: bytes) -> None:
-        stored = self._draft.record(rule.route.dataset, key)
-        seen = None if stored is None else self._see(rule.route.dataset, stored.value)
+        value = self._draft.record(rule.route.dataset, key)
+        seen = None if value is None else self._see(rule.route.dataset, value)
         self._judge_seen(rule, record_key, key, seen)
 
     def _judge_seen(self, rule: Rule, record_key: RecordKey, key: bytes, seen: Seen | None) -> None:
@@ -293,7 +300,7 @@ class _Work:
         value = decision.view
         place = agency_key(rule, record_key, self._core.lane)
         hashed = view_hash(value, self._core.keyring)
-        before = self._draft.holding(route.agreement, key)
+        before = self._draft.holdings_of(route.dataset, key).get(route.agreement)
         holding = Holding(
             revision=route.revision,
             topic=route.topic,
@@ -308,29 +315,31 @@ class _Work:
             self._erase(rule, record_key, before, Reason.RECORD_MOVED)
         elif before is not None and before.view_hash == hashed:
             if (before.revision, before.consent) != (holding.revision, holding.consent):
-                self._draft.holdings[(route.agreement, key)] = before._replace(
-                    revision=holding.revision, consent=holding.consent
-                )
+                moved = before._replace(revision=holding.revision, consent=holding.consent)
+                self._draft.hold(route.dataset, key, route.agreement, moved)
             return  # the recipient has these very bytes already
-        self._draft.holdings[(route.agreement, key)] = holding
+        self._draft.hold(route.dataset, key, route.agreement, holding)
         self.outcome.deliveries.append(Delivery(rule, holding, value, record_key.subject, reason=None))
 
     def _withhold(self, rule: Rule, record_key: RecordKey, key: bytes, decision: Withhold) -> None:
         route, reason = rule.route, decision.reason
         if reason is not Reason.DELETED:
             self.outcome.withheld[(route.agreement, reason)] += 1
-        before = self._draft.holding(route.agreement, key)
+        before = self._draft.holdings_of(route.dataset, key).get(route.agreement)
         if before is not None and erases(reason, route):
             self._erase(rule, record_key, before, reason)
-            self._draft.holdings[(route.agreement, key)] = None
+            self._draft.hold(route.dataset, key, route.agreement, None)
 
     def _retention_over(self, agreement: str, key: bytes) -> None:
-        rule, held = self._rules.rules.get(agreement), self._draft.holding(agreement, key)
-        if rule is None or held is None or held.due_ms is None or held.due_ms > self._now_ms:
+        rule = self._rules.rules.get(agreement)
+        if rule is None:
+            return
+        held = self._draft.holdings_of(rule.route.dataset, key).get(agreement)
+        if held is None or held.due_ms is None or held.due_ms > self._now_ms:
             return
         if erases(Reason.RETENTION_OVER, rule.route):
             self._erase(rule, self._key(rule.route.dataset, key), held, Reason.RETENTION_OVER)
-            self._draft.holdings[(agreement, key)] = None
+            self._draft.hold(rule.route.dataset, key, agreement, None)
 
     def _erase(self, rule: Rule, record_key: RecordKey, held: Holding, reason: Reason) -> None:
         self.outcome.deliveries.append(Delivery(rule, held, None, record_key.subject, reason))

@@ -1,7 +1,8 @@
 """A lane's start: its committed state read back from `lane-state`, and the newest records from the changes topics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from bus.avro.own import Message, OwnMessages
 from bus.consent.messages import standing
@@ -12,11 +13,21 @@ from bus.model.change import Change, Operation
 from bus.model.key import RecordKey
 from bus.model.record import Incoming
 from bus.route.lane import Unreadable
-from bus.route.state import Cursor, DeadVersion, Holding, LaneState, Position, StoredRecord
+from bus.route.memory import MemoryState
+from bus.route.state import Cursor, DeadVersion, Holding, Position
 from bus.topics import Topics
 
-Readable = Callable[[bytes], Awaitable[object]]
-"""Awaited with a framed value; raises RecordUnreadable or SchemaUnknown for poison."""
+
+class Decoder(Protocol):
+    """Schemas by id, as far as a start needs them."""
+
+    async def know(self, value: bytes) -> None:
+        """Fetch the schema of a framed value. Raises RecordUnreadable, SchemaUnknown, SchemaRegistryUnreachable."""
+        ...
+
+    def decode(self, value: bytes) -> Mapping[str, Any]:
+        """The record in a framed value whose schema is known. Raises RecordUnreadable, SchemaUnknown."""
+        ...
 
 
 LOADED_AT_ONCE = 100
@@ -31,7 +42,7 @@ class Loader:
         self._topics = topics
         self._lane = lane
 
-    async def state(self, messages: OwnMessages) -> LaneState:
+    async def state(self, messages: OwnMessages) -> MemoryState:
         """The lane's position, consents, holdings and cursors, as last committed."""
         reader = LogReader(self._access, self._topics.lane_state, self._lane, committed=True)
         await reader.start()
@@ -39,7 +50,7 @@ class Loader:
             newest = {record.key: record for record in await reader.read_to_end()}
         finally:
             await reader.stop()
-        state = LaneState()
+        state = MemoryState()
         position = newest.pop(b"position", None)
         if position is not None and position.value is not None:
             state.position = position_of(await messages.decode(position.value))
@@ -48,21 +59,18 @@ class Loader:
                 _put(state, key, await messages.decode(record.value))
         return state
 
-    async def records(
-        self, state: LaneState, has_subject: Mapping[str, bool], readable: Readable
-    ) -> set[tuple[str, bytes | None]]:
+    async def records(self, state: MemoryState, has_subject: Mapping[str, bool], decoder: Decoder) -> None:
         """The newest version of every record below the lane's position, into `state`.
 
-        Poison was put into `deadletters` when it was met, and is passed over here; returns its topics and keys.
+        Poison was put into `deadletters` when it was met, and is passed over here.
         """
-        poison: set[tuple[str, bytes | None]] = set()
         ends = {
             Place(self._topics.changes(dataset), self._lane): offset
             for dataset, offset in state.position.inputs.items()
             if dataset in has_subject
         }
         if not ends:
-            return poison
+            return
         reader = Reader(self._access, committed=True)
         await reader.start()
         try:
@@ -71,31 +79,39 @@ class Loader:
                 for number, record in enumerate(records):
                     if number % LOADED_AT_ONCE == 0:
                         await asyncio.sleep(0)
-                    if record.offset >= ends[Place(record.topic, record.partition)]:
-                        continue
-                    if not await self._record(state, record, change_of(record, self._topics, has_subject), readable):
-                        poison.add((record.topic, record.key))
+                    if record.offset < ends[Place(record.topic, record.partition)]:
+                        await self._record(state, change_of(record, self._topics, has_subject), decoder)
         finally:
             await reader.stop()
-        return poison
 
-    async def _record(
-        self, state: LaneState, record: Incoming, change: Change | Unreadable, readable: Readable
-    ) -> bool:
+    async def _record(self, state: MemoryState, change: Change | Unreadable, decoder: Decoder) -> None:
         if isinstance(change, Unreadable):
-            return False
+            return
         key = change.key.encode()
-        dead = state.dead.get((change.dataset, key))
-        if dead is not None and dead.offset == record.offset:
-            return False  # it may be readable by now, and yet nobody has released it
-        if change.value is not None:
-            try:
-                await readable(change.value)
-            except (RecordUnreadable, SchemaUnknown):
-                return False
-        stored = None if change.value is None else StoredRecord(change.value, change.key.subject)
-        state.put_record(change.dataset, key, stored)
+        dead = state.dead_version(change.dataset, key)
+        if dead is not None and not await _was_taken(change, dead, decoder):
+            return
+        if change.value is not None and dead is None:
+            await decoder.know(change.value)  # it was read when it was taken
+        state.put_record(change.dataset, key, change.value)
+
+
+async def _was_taken(change: Change, dead: DeadVersion, decoder: Decoder) -> bool:
+    """Whether this is a version that was taken, of a record whose newest is a dead letter.
+
+    Older dead letters of the record are not remembered: they are known by being unreadable. The newest may be readable
+    by now, and yet nobody has released it.
+    """
+    if change.offset == dead.offset:
+        return False
+    if change.value is None:
         return True
+    try:
+        await decoder.know(change.value)
+        decoder.decode(change.value)
+    except (RecordUnreadable, SchemaUnknown):
+        return False
+    return True
 
 
 def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool]) -> Change | Unreadable:
@@ -119,30 +135,32 @@ def position_of(message: Message) -> Position:
         message["register_offset"],
         message["inputs"],
         message.get("commands_offset", 0),  # positions of an earlier release lack it
+        message["due_until"] if "due_until" in message else message["lane_time"],
     )
 
 
-def _put(state: LaneState, key: bytes, message: Message) -> None:
+def _put(state: MemoryState, key: bytes, message: Message) -> None:
     kind, _, rest = key.partition(b"/")
     if kind == b"consent":
         subject, _, agreement = rest.decode().partition("/")
         state.put_consent(subject, agreement, standing(message))
     elif kind == b"holding":
-        name, _, record_key = rest.partition(b"/")
-        state.put_holding(name.decode(), record_key, _holding(message))
+        dataset, _, record_key = rest.partition(b"/")
+        holdings = {one["agreement"]: _holding(one, record_key) for one in message["held"]}
+        state.put_holdings(dataset.decode(), record_key, holdings)
     elif kind == b"cursor":
-        state.cursors[rest.decode()] = Cursor(message["standing"], message["after"], message["done"])
+        state.put_cursor(rest.decode(), Cursor(message["standing"], message["after"], message["done"]))
     elif kind == b"dead":
         dataset, _, record_key = rest.partition(b"/")
-        state.put_dead((dataset.decode(), record_key), DeadVersion(message["offset"], message["discarded"]))
+        state.put_dead(dataset.decode(), record_key, DeadVersion(message["offset"], message["discarded"]))
 
 
-def _holding(message: Message) -> Holding:
+def _holding(message: Message, record_key: bytes) -> Holding:
     return Holding(
         revision=message["revision"],
         topic=message["topic"],
         partition=message["partition"],
-        key=message["key"],
+        key=record_key if message["key"] is None else message["key"],
         consent=message["consent"],
         view_hash=message["view_hash"],
         released_at_ms=message["released_at"],

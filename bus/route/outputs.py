@@ -10,7 +10,7 @@ from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
 from bus.route.commands import Completion
-from bus.route.entries import block_body, entry_body, holding_body
+from bus.route.entries import block_body, entry_body, holdings_body
 from bus.route.label import Label, Moment
 from bus.route.rules import Rule
 from bus.route.state import Cursor, Draft, Holding, Position
@@ -154,9 +154,9 @@ class Writer:
         topic, lane, framed = self._topics.lane_state, self._lane, self._messages.framed
         for (subject, agreement), consent in draft.consents.items():
             yield self._put(f"consent/{subject}/{agreement}".encode(), "lane_consent", standing_message(consent))
-        for (agreement, key), holding in draft.holdings.items():
-            state_key = b"holding/" + agreement.encode() + b"/" + key
-            value = None if holding is None else framed("lane_holding", holding_body(holding))
+        for (dataset, key), holdings in draft.holdings.items():
+            state_key = b"holding/" + dataset.encode() + b"/" + key
+            value = framed("lane_holdings", holdings_body(holdings, key)) if holdings else None
             yield Outgoing(topic, lane, state_key, value)
         for agreement, cursor in draft.cursors.items():
             yield self._put(f"cursor/{agreement}".encode(), "lane_cursor", cursor_message(cursor))
@@ -200,6 +200,7 @@ def position_message(position: Position) -> Message:
         "register_offset": position.register_offset,
         "inputs": dict(position.inputs),
         "commands_offset": position.commands_offset,
+        "due_until": position.due_until_ms,
     }
 
 

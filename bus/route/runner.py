@@ -27,17 +27,20 @@ from bus.register.log import Register
 from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
 from bus.route.load import Loader, change_of
+from bus.route.memory import MemoryState
 from bus.route.orders import Orders
 from bus.route.outputs import Writer
 from bus.route.report import LaneReport, Progress
 from bus.route.rules import RuleBook, Rules
-from bus.route.state import LaneState
 from bus.settings import RouteSettings
 from bus.telemetry import Event, emit
 from bus.topics import Topics
 
 CONSENTS_AT_ONCE = 5000
 """Consent events of one transaction at the most; a batch of changes is only judged when none wait."""
+
+LOOKED_AT_ONCE = 2000
+"""Held records that are looked for without a pause, when a lane has started."""
 
 IDLE_SECONDS = 5.0
 """A lane with nothing to do looks again after this long even if nothing woke it."""
@@ -58,11 +61,6 @@ class Schemas:
         schema_id = schema_id_of(value)
         if schema_id not in self._parsed:
             self._parsed[schema_id] = parse(await self._client.schema(schema_id), schema_id=schema_id)
-
-    async def readable(self, value: bytes) -> None:
-        """Fetch and decode. Raises as `know` does."""
-        await self.know(value)
-        self.decode(value)
 
     def decode(self, value: bytes) -> Mapping[str, Any]:
         """The record in a framed value whose schema is known. Raises RecordUnreadable, SchemaUnknown."""
@@ -118,8 +116,8 @@ class Lane:
         self._batch_limit = parts.settings.batch_records
         self._refused: set[tuple[str, int]] = set()
         self._transactions = self._new_transactions()
-        self._state = LaneState()
-        self._poison: set[tuple[str, bytes | None]] = set()
+        self._state = MemoryState()
+        self._unlooked: list[tuple[str, bytes]] = []
         self._ends_at_start: dict[Place, int] = {}
         self._rules = Rules()
         self._compiled_from = -1
@@ -172,7 +170,8 @@ class Lane:
         loader = Loader(self._parts.access, self._parts.topics, self._lane)
         self._state = await loader.state(self._parts.messages)
         await self._newest_rules()
-        self._poison = await loader.records(self._state, self._rules.has_subject, self._parts.schemas.readable)
+        await loader.records(self._state, self._rules.has_subject, self._parts.schemas)
+        self._unlooked = [(dataset, b"") for dataset in self._rules.has_subject]
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
@@ -182,7 +181,7 @@ class Lane:
             if changes.places != self._change_places().keys():
                 changes.assign(self._change_places())
             taken = await self._take(consents, changes)
-            inputs = replace(await self._inputs(taken), gone=self._gone(taken, changes))
+            inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
             outcome = self._core.draft(self._state, self._rules, inputs, clock.now_ms())
             if not outcome.worth_writing(self._state.position):
                 await self._rest()
@@ -197,23 +196,24 @@ class Lane:
             self.report.measure(began, taken.changes)
             self._batch_limit = self._parts.settings.batch_records
 
-    def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
+    async def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
         """Copies of records that were deleted while no lane read, and whose tombstones are compacted away by now.
 
         Looked for once, when everything is read that was there at the start.
         """
         ends = self._ends_at_start
         waits = taken.changes or len(changes) or taken.later_consents is not None
-        if waits or not ends or any(changes.reached(place) < ends[place] for place in ends):
+        if waits or not self._unlooked or any(changes.reached(place) < ends[place] for place in ends):
             return []
-        found = [
-            (name, key)
-            for name, key in self._core.gone(self._state, self._rules)
-            if (self._parts.topics.changes(self._rules.rules[name].route.dataset), key) not in self._poison
-        ]
-        if len(found) <= self._batch_limit:
-            self._ends_at_start = {}
-        return found[: self._batch_limit]
+        while self._unlooked:
+            dataset, after = self._unlooked.pop()
+            found, then = self._core.gone(self._state, self._rules, dataset, after, LOOKED_AT_ONCE)
+            if then is not None:
+                self._unlooked.append((dataset, then))
+            if found:
+                return found
+            await asyncio.sleep(0)
+        return []
 
     async def _try_smaller(self, taken: "Taken", consents: Pump, changes: Pump) -> None:
         """Nothing was written: halve the batch until the record that the broker refuses stands alone, then bury it."""
@@ -334,7 +334,6 @@ class Lane:
         self._state.apply(outcome.draft)
         self.report.count(outcome)
         for letter in outcome.dead:
-            self._poison.add((letter.record.topic, letter.record.key))
             emit(
                 Event.RECORD_DEAD,
                 lane=self._lane,

@@ -1,17 +1,14 @@
-"""What a lane knows: the newest version of every record, consents, holdings, cursors. In memory, rebuilt from topics.
+"""What a lane knows: the newest version of every record, consents, holdings, cursors. Rebuilt from topics.
 
-`LaneState` is what has been committed. `Draft` is one transaction's changes on top of it: read through it, and either
-apply it after the commit or throw it away.
+`LaneState` is what has been committed; where it lies is its own matter: `memory.py` keeps it in dictionaries.
+`Draft` is one transaction's changes on top of it: read through it, and either apply it after the commit or throw it
+away.
 """
 
-import heapq
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
-from bus.consent.fold import NEVER
 from bus.model.consent import Consent
 
 
@@ -25,6 +22,8 @@ class Position:
     register_offset: int = 0
     inputs: Mapping[str, int] = field(default_factory=dict)
     commands_offset: int = 0
+    due_until_ms: int = 0
+    """Everything that fell due up to this moment has been judged; of what came later some may still wait."""
 
 
 class Holding(NamedTuple):
@@ -49,13 +48,6 @@ class Cursor:
     done: bool = False
 
 
-class StoredRecord(NamedTuple):
-    """The newest version of a record, framed; and whose it is."""
-
-    value: bytes
-    subject: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class DeadVersion:
     """The newest version of a record could not be taken and lies in `deadletters`; `offset` is its own, among changes.
@@ -69,95 +61,69 @@ class DeadVersion:
 
 
 Pair = tuple[str, str]
-"""(subject, agreement) of a consent, (agreement, record key) of a holding, (dataset, key) of a record: see the use."""
+"""(subject, agreement) of a consent."""
+
+RecordPlace = tuple[str, bytes]
+"""(dataset, key) of a record."""
+
+Holdings = Mapping[str, Holding]
+"""What recipients hold of one record, by agreement."""
 
 DueKey = tuple[int, str, str, bytes]
 """When, what ('consent' or 'holding'), which agreement, and which subject or record key."""
 
 
-class LaneState:
-    """The committed state of one lane."""
+class LaneState(Protocol):
+    """The committed state of one lane. Keys of records stand in one order, the same for all that is asked in order."""
 
-    def __init__(self) -> None:
-        self.position = Position()
-        self.records: dict[str, dict[bytes, StoredRecord]] = defaultdict(dict)
-        self.of_subject: dict[Pair, set[bytes]] = defaultdict(set)
-        self.consents: dict[Pair, Consent] = {}
-        self.holdings: dict[str, dict[bytes, Holding]] = defaultdict(dict)
-        self.held_of_subject: dict[Pair, set[bytes]] = defaultdict(set)
-        self.cursors: dict[str, Cursor] = {}
-        self.dead: dict[tuple[str, bytes], DeadVersion] = {}
-        self.due: list[DueKey] = []
-        self._sorted: dict[str, list[bytes]] = {}
+    position: Position
 
-    def put_record(self, dataset: str, key: bytes, record: StoredRecord | None) -> None:
-        """The newest version of a record; None for a deleted one."""
-        of_dataset = self.records[dataset]
-        before = of_dataset.pop(key, None)
-        if before is not None and before.subject is not None:
-            self.of_subject[(dataset, before.subject)].discard(key)
-        if record is None:
-            self._sorted.pop(dataset, None)
-            return
-        if before is None:
-            self._sorted.pop(dataset, None)
-        of_dataset[key] = record
-        if record.subject is not None:
-            self.of_subject[(dataset, record.subject)].add(key)
+    def record(self, dataset: str, key: bytes) -> bytes | None:
+        """The newest version of a record, framed; None where there is none."""
+        ...
 
-    def put_consent(self, subject: str, agreement: str, consent: Consent) -> None:
-        """How a person stands to an agreement."""
-        self.consents[(subject, agreement)] = consent
-        if consent.given is not None:
-            for moment in (consent.given.valid_from_ms, consent.given.valid_until_ms):
-                if moment is not None and moment > self.position.lane_time_ms:
-                    heapq.heappush(self.due, (moment, "consent", agreement, subject.encode()))
+    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+        """What recipients hold of a record."""
+        ...
 
-    def put_holding(self, agreement: str, key: bytes, holding: Holding | None) -> None:
-        """That a recipient holds a record, or, with None, does not."""
-        subject = key.partition(b"/")[0].decode()
-        if holding is None:
-            self.holdings[agreement].pop(key, None)
-            self.held_of_subject[(agreement, subject)].discard(key)
-            return
-        self.held_of_subject[(agreement, subject)].add(key)
-        self.holdings[agreement][key] = holding
-        if holding.due_ms is not None:
-            heapq.heappush(self.due, (holding.due_ms, "holding", agreement, key))
+    def consent(self, subject: str, agreement: str) -> Consent:
+        """How a person stands to an agreement; NEVER where nothing is known."""
+        ...
 
-    def put_dead(self, record: tuple[str, bytes], version: DeadVersion | None) -> None:
-        """That the newest version of a record, (dataset, key), is a dead letter, or, with None, no longer is."""
-        if version is None:
-            self.dead.pop(record, None)
-        else:
-            self.dead[record] = version
+    def keys_after(self, dataset: str, after: bytes, limit: int) -> Sequence[bytes]:
+        """The next keys of a dataset's records in order, from the first one when `after` is empty."""
+        ...
 
-    def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
-        """The next keys of a dataset in byte order."""
-        if dataset not in self._sorted:
-            self._sorted[dataset] = sorted(self.records[dataset])
-        keys = self._sorted[dataset]
-        start = bisect_right(keys, after) if after else 0
-        return keys[start : start + limit]
+    def keys_of_person(self, dataset: str, subject: str) -> Iterable[bytes]:
+        """The keys of a person's records, and of what recipients hold of them: the record itself may be lost."""
+        ...
+
+    def orphans(self, dataset: str, after: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
+        """Keys that recipients hold a record of that is not there, among the next `limit` held after `after`.
+
+        And where to go on; None when all have been looked at.
+        """
+        ...
+
+    def cursor(self, agreement: str) -> Cursor | None:
+        """How far the agreement's catch-up has come."""
+        ...
+
+    def dead_version(self, dataset: str, key: bytes) -> DeadVersion | None:
+        """The dead letter that is a record's newest version, or None."""
+        ...
+
+    def due(self, now_ms: int, limit: int) -> Sequence[DueKey]:
+        """What has fallen due by now, at most `limit`, earliest first."""
+        ...
 
     def next_due_ms(self) -> int | None:
         """When something falls due next, or None."""
-        return self.due[0][0] if self.due else None
+        ...
 
     def apply(self, draft: "Draft") -> None:
         """Take over what was committed."""
-        self.position = draft.position
-        for _ in range(draft.due_taken):
-            heapq.heappop(self.due)
-        for (dataset, key), record in draft.records.items():
-            self.put_record(dataset, key, record)
-        for (subject, agreement), consent in draft.consents.items():
-            self.put_consent(subject, agreement, consent)
-        for (agreement, key), holding in draft.holdings.items():
-            self.put_holding(agreement, key, holding)
-        self.cursors |= draft.cursors
-        for dead, version in draft.dead.items():
-            self.put_dead(dead, version)
+        ...
 
 
 class Draft:
@@ -166,61 +132,62 @@ class Draft:
     def __init__(self, state: LaneState, position: Position) -> None:
         self.state = state
         self.position = position
-        self.records: dict[tuple[str, bytes], StoredRecord | None] = {}
+        self.records: dict[RecordPlace, bytes | None] = {}
         self.consents: dict[Pair, Consent] = {}
-        self.holdings: dict[tuple[str, bytes], Holding | None] = {}
+        self.holdings: dict[RecordPlace, dict[str, Holding]] = {}
         self.cursors: dict[str, Cursor] = {}
-        self.dead: dict[tuple[str, bytes], DeadVersion | None] = {}
-        self.due_taken = 0
+        self.dead: dict[RecordPlace, DeadVersion | None] = {}
+        self.due_taken: list[DueKey] = []
 
-    def record(self, dataset: str, key: bytes) -> StoredRecord | None:
+    def record(self, dataset: str, key: bytes) -> bytes | None:
         """The newest version, this transaction's included."""
-        if (dataset, key) in self.records:
-            return self.records[(dataset, key)]
-        return self.state.records[dataset].get(key)
+        place = (dataset, key)
+        return self.records[place] if place in self.records else self.state.record(dataset, key)
 
-    def keys_of_person(self, dataset: str, agreement: str, subject: str) -> list[bytes]:
-        """The keys of a person's records in a dataset, and of what a recipient holds of them, in byte order.
+    def keys_of_person(self, dataset: str, subject: str) -> list[bytes]:
+        """The keys of a person's records in a dataset, and of what recipients hold of them, in byte order.
 
         A held record may be gone from the dataset's newest versions, when its newest one could not be read.
         """
-        held = self.state.held_of_subject.get((agreement, subject), set())
-        committed = self.state.of_subject.get((dataset, subject), set()) | held
-        drafted = {
-            key
-            for (of, key), record in self.records.items()
-            if of == dataset and record is not None and record.subject == subject
-        }
-        return sorted(committed | drafted)
+        start = subject.encode() + b"/"
+        drafted = {key for of, key in self.records if of == dataset and key.startswith(start)}
+        return sorted(drafted.union(self.state.keys_of_person(dataset, subject)))
 
     def consent(self, subject: str, agreement: str) -> Consent:
         """How a person stands to an agreement, this transaction's events included."""
-        pair = (subject, agreement)
-        return self.consents.get(pair) or self.state.consents.get(pair, NEVER)
+        drafted = self.consents.get((subject, agreement))
+        return self.state.consent(subject, agreement) if drafted is None else drafted
 
-    def holding(self, agreement: str, key: bytes) -> Holding | None:
-        """What the recipient holds of a record, this transaction's outputs included."""
-        if (agreement, key) in self.holdings:
-            return self.holdings[(agreement, key)]
-        return self.state.holdings[agreement].get(key)
+    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+        """What recipients hold of a record, this transaction's outputs included."""
+        drafted = self.holdings.get((dataset, key))
+        return self.state.holdings_of(dataset, key) if drafted is None else drafted
+
+    def hold(self, dataset: str, key: bytes, agreement: str, holding: Holding | None) -> None:
+        """Note that a recipient holds a record, or, with None, no longer does."""
+        place = (dataset, key)
+        held = self.holdings.get(place)
+        if held is None:
+            held = self.holdings[place] = dict(self.state.holdings_of(dataset, key))
+        if holding is None:
+            held.pop(agreement, None)
+        else:
+            held[agreement] = holding
 
     def cursor(self, agreement: str) -> Cursor | None:
         """How far the agreement's catch-up has come."""
-        return self.cursors.get(agreement) or self.state.cursors.get(agreement)
+        return self.cursors.get(agreement) or self.state.cursor(agreement)
 
     def dead_version(self, dataset: str, key: bytes) -> DeadVersion | None:
         """The dead letter that is a record's newest version, or None."""
         record = (dataset, key)
-        return self.dead[record] if record in self.dead else self.state.dead.get(record)
+        return self.dead[record] if record in self.dead else self.state.dead_version(dataset, key)
 
-    def take_due(self, now_ms: int, limit: int) -> Iterator[DueKey]:
-        """What has fallen due, at most `limit`, earliest first."""
-        for entry in heapq.nsmallest(limit, self.state.due) if self._anything_due(now_ms) else ():
-            if entry[0] > now_ms:
-                return
-            self.due_taken += 1
-            yield entry
-
-    def _anything_due(self, now_ms: int) -> bool:
-        first = self.state.next_due_ms()
-        return first is not None and first <= now_ms
+    def take_due(self, limit: int) -> Sequence[DueKey]:
+        """What has fallen due, at most `limit`, earliest first; to be asked once, and then judged."""
+        now_ms = self.position.lane_time_ms
+        self.due_taken = list(self.state.due(now_ms, limit))
+        whole = len(self.due_taken) < limit
+        until_ms = now_ms if whole else self.due_taken[-1][0] - 1
+        self.position = replace(self.position, due_until_ms=max(until_ms, self.position.due_until_ms))
+        return self.due_taken

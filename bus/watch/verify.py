@@ -108,7 +108,7 @@ async def verify(look: Look, agreements: Collection[AgreementEntry], told: Calla
                 await asyncio.sleep(PAUSE_SECONDS)
     finally:
         await reader.stop()
-    return Verified(names, book.written.total(), book.logged.total(), len(book.booked), findings)
+    return Verified(names, book.written.total(), book.logged.total(), sum(map(len, book.booked.values())), findings)
 
 
 def persisting(before: Findings, now: Findings) -> Findings:
@@ -126,7 +126,7 @@ class Book:
         self.logged: Counter[Event] = Counter()
         self.blocks: dict[Place, set[tuple[int, int]]] = defaultdict(set)
         self.held: dict[Spot, tuple[bytes, int]] = {}
-        self.booked: dict[bytes, Message] = {}
+        self.booked: dict[bytes, dict[Spot, bytes]] = {}
         self._nameless: set[str] = set()
         self._keyring = keyring
         self._look = look
@@ -142,7 +142,7 @@ class Book:
 
     def compare(self, ends: Mapping[Place, int]) -> Findings:
         """What does not agree, as of what was read; `ends` of the agency topics."""
-        booked = {Spot(one["topic"], one["partition"], one["key"]): one["view_hash"] for one in self.booked.values()}
+        booked = {spot: view_hash for spots in self.booked.values() for spot, view_hash in spots.items()}
         both = self.held.keys() & booked.keys()
         found = {
             "without-event-id": self._nameless,
@@ -201,11 +201,13 @@ class Book:
         if record.value is None:
             self.booked.pop(key, None)
             return
-        holding = await self._look.messages.decode(record.value)
-        if holding["topic"] in self.topics:
-            self.booked[key] = holding
-        else:
-            self.booked.pop(key, None)
+        own = key.split(b"/", 2)[2]
+        message = await self._look.messages.decode(record.value)
+        self.booked[key] = {
+            Spot(one["topic"], one["partition"], own if one["key"] is None else one["key"]): one["view_hash"]
+            for one in message["held"]
+            if one["topic"] in self.topics
+        }
 
     def _where(self, spot: Spot) -> str:
         """A place that can be found again and names nobody."""

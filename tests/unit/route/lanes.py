@@ -16,9 +16,9 @@ from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
+from bus.route.memory import MemoryState
 from bus.route.outputs import Delivery
 from bus.route.rules import Rule, Rules
-from bus.route.state import LaneState
 
 PERSON = "population.person"
 PARCEL = "land.parcel"
@@ -123,7 +123,7 @@ class Nutshell:
     """Runs the core as the shell does, and keeps what each recipient would hold."""
 
     core: LaneCore = field(default_factory=lambda: LaneCore(0, KEYRING, values))
-    state: LaneState = field(default_factory=LaneState)
+    state: MemoryState = field(default_factory=MemoryState)
     now: int = 1000
     offsets: dict[str, int] = field(default_factory=dict)
     consents_offset: int = 0

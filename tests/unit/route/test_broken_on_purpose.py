@@ -15,8 +15,9 @@ from bus.model.consent import Consent, ConsentEvent
 from bus.model.reasons import Reason
 from bus.route import lane as lanes
 from bus.route.decide import erases
+from bus.route.memory import MemoryState
 from bus.route.rules import Rule
-from bus.route.state import Draft, LaneState
+from bus.route.state import Draft
 from tests.unit.route.test_model import LaneAgainstModel
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -45,7 +46,7 @@ def keep_what_expired(patch: pytest.MonkeyPatch) -> None:
 
 
 def sleep_through_expiry(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Draft, "take_due", lambda *_: iter(()))
+    patch.setattr(Draft, "take_due", lambda *_: [])
 
 
 def ignore_validity(patch: pytest.MonkeyPatch) -> None:
@@ -57,18 +58,18 @@ def follow_the_clock_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def stop_catching_up_early(patch: pytest.MonkeyPatch) -> None:
-    whole = LaneState.keys_after
-    patch.setattr(LaneState, "keys_after", lambda *words: whole(*words)[:-1])
+    whole = MemoryState.keys_after
+    patch.setattr(MemoryState, "keys_after", lambda *words: whole(*words)[:-1])
 
 
 def take_a_refused_draft_over(patch: pytest.MonkeyPatch) -> None:
     whole: Any = lanes.LaneCore.draft
 
-    def draft(core: Any, state: LaneState, *rest: Any) -> Any:
+    def draft(core: Any, state: MemoryState, *rest: Any) -> Any:
         outcome = whole(core, state, *rest)
-        state.holdings["law"].update(
-            {key: held for (name, key), held in outcome.draft.holdings.items() if held and name == "law"}
-        )
+        for (dataset, key), held in outcome.draft.holdings.items():
+            if "law" in held:
+                state.put_holdings(dataset, key, held)
         return outcome
 
     patch.setattr(lanes.LaneCore, "draft", draft)

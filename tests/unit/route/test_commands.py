@@ -11,8 +11,9 @@ from bus.model.reasons import Reason
 from bus.register.state import AgreementEntry, RegisterState, Standing
 from bus.route.commands import Command, ending
 from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.memory import MemoryState
 from bus.route.rules import Rules
-from bus.route.state import DeadVersion, LaneState
+from bus.route.state import DeadVersion
 from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, give, rule, rules, value, values, withdraw
 
 RELEASE, DISCARD = CommandKind.RELEASE, CommandKind.DISCARD
@@ -137,7 +138,7 @@ def test_orders_wait_for_consents() -> None:
 def test_an_order_alone_is_worth_a_transaction() -> None:
     """An order that changes nothing must still be passed, or it would be met for ever."""
     lane = Nutshell()
-    before = LaneState().position
+    before = MemoryState().position
     assert obey(lane, rules(), command(None)).worth_writing(before)
 
 
@@ -159,7 +160,7 @@ def test_a_backfill_judges_everything_again_and_sends_what_is_missing() -> None:
     """A fact that asks for it makes every record be judged again; an unchanged view is not sent."""
     lane, now = Nutshell(), rules(rule())
     lane.step(now, lane.change("p1", value("An")), lane.change("p2", value("Bình")))
-    lane.state.put_holding("a", b"p2/1", None)
+    lane.state.put_holdings(PERSON, b"p2/1", {})
     again = rules(replace(rule(), backfill=9), offset=10)
     assert lane.core.behind(lane.state, again, lane.now) == ["a"]
     outcome = lane.step(again)

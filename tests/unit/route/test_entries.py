@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bus.avro.codec import encode, parse
 from bus.avro.own import own_schema
 from bus.model.reasons import Reason
-from bus.route.entries import block_body, entry_body, entry_head, holding_body
+from bus.route.entries import block_body, entry_body, entry_head, holdings_body
 from bus.route.state import Holding
 from tests.unit.route.lanes import rule
 
@@ -39,20 +39,25 @@ BLOCKS = st.fixed_dictionaries(
 )
 
 
-@given(HOLDINGS)
-def test_holding(holding: Holding) -> None:
-    """Any holding is written as its schema says."""
-    message = {
+@given(st.dictionaries(TEXTS, HOLDINGS, max_size=4), st.binary(max_size=3))
+def test_holdings(holdings: dict[str, Holding], record_key: bytes) -> None:
+    """Any holdings are written as their schema says."""
+    messages = [message(agreement, holding, record_key) for agreement, holding in holdings.items()]
+    assert holdings_body(holdings, record_key) == encode(parse(own_schema("lane_holdings")), {"held": messages})
+
+
+def message(agreement: str, holding: Holding, record_key: bytes) -> dict[str, Any]:
+    return {
+        "agreement": agreement,
         "revision": holding.revision,
         "topic": holding.topic,
         "partition": holding.partition,
-        "key": holding.key,
+        "key": None if holding.key == record_key else holding.key,
         "consent": holding.consent,
         "view_hash": holding.view_hash,
         "released_at": holding.released_at_ms,
         "due": holding.due_ms,
     }
-    assert holding_body(holding) == encode(parse(own_schema("lane_holding")), message)
 
 
 @given(BLOCKS, st.lists(ENTRIES, max_size=5))

@@ -8,7 +8,7 @@ from bus.errors import FieldMissing, FilterError
 from bus.model.reasons import Reason
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, UnreadableConsent
-from bus.route.state import LaneState
+from bus.route.memory import MemoryState
 from tests.unit.route.lanes import PARCEL, Nutshell, give, rule, rules, value, values, withdraw
 
 
@@ -287,7 +287,7 @@ def test_new_revision_sends_what_changed() -> None:
     lane.step(rules(narrower, offset=2))
     assert lane.held() == {"p1/1": "An"}
     assert [delivery.holding.key for delivery in lane.log] == [b"p2/1"]
-    assert lane.state.holdings["a"][b"p1/1"].revision == "r2"
+    assert lane.state.holdings_of("population.person", b"p1/1")["a"].revision == "r2"
 
 
 def test_two_agreements_for_one_recipient() -> None:
@@ -333,7 +333,6 @@ def test_withdrawal_erases_even_when_the_record_is_lost() -> None:
     lane, now = Nutshell(), rules(rule(needs_consent=True))
     lane.step(now, lane.change("p1", value("An")), consents=[give()])
     lane.state.records.clear()
-    lane.state.of_subject.clear()
     lane.step(now, consents=[withdraw()])
     assert lane.held() == {}
 
@@ -353,10 +352,11 @@ def test_draft_leaves_the_state_alone() -> None:
     """A transaction that is not committed leaves nothing behind."""
     lane, now = Nutshell(), rules(rule())
     change = lane.change("p1", value("An"))
-    core, state = LaneCore(0, lane.core.keyring, values), LaneState()
+    core, state = LaneCore(0, lane.core.keyring, values), MemoryState()
     outcome = core.draft(state, now, Inputs(changes=[change], input_offsets={"population.person": 1}), 5)
     assert len(outcome.deliveries) == 1
-    assert (state.records.get("population.person", {}), dict(state.holdings.get("a", {}))) == ({}, {})
+    assert state.record("population.person", b"p1/1") is None
+    assert not state.holdings_of("population.person", b"p1/1")
     assert state.position.block == 0
 
 

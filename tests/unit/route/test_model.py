@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bus.model.consent import ConsentAction, ConsentEvent
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, UnreadableConsent
-from bus.route.state import LaneState
 from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, rules, value, values, withdraw
 from tests.unit.route.lanes import give as consent_given
 from tests.unit.route.lanes import rule as agreement_rule
+from tests.unit.route.test_state import read_back
 
 SUBJECTS, RECORDS, NAMES = ("p1", "p2", "-"), ("1", "2"), ("An", "Bình", "Chi")
 PEOPLE = SUBJECTS[:2]
@@ -235,18 +235,7 @@ class LaneAgainstModel(RuleBasedStateMachine):
     @rule()
     def restarted(self) -> None:
         """Everything that a process knows is gone; what was committed is read back."""
-        before, after = self.lane.state, LaneState()
-        after.position = before.position
-        for (subject, agreement), consent in before.consents.items():
-            after.put_consent(subject, agreement, consent)
-        for agreement, holdings in before.holdings.items():
-            for key, holding in holdings.items():
-                after.put_holding(agreement, key, holding)
-        after.cursors = dict(before.cursors)
-        for dataset, records in before.records.items():
-            for key, record in records.items():
-                after.put_record(dataset, key, record)
-        self.lane.state, self.lane.core = after, LaneCore(0, KEYRING, values)
+        self.lane.state, self.lane.core = read_back(self.lane.state), LaneCore(0, KEYRING, values)
 
     # --- how it is carried out ----------------------------------------------------------------------------------------
 
@@ -308,7 +297,7 @@ class LaneAgainstModel(RuleBasedStateMachine):
     def holdings_are_what_recipients_hold(self) -> None:
         """The lane's book of holdings names exactly what the topics hold."""
         for agreement in AGREEMENTS:
-            booked = {holding.key.decode() for holding in self.lane.state.holdings[agreement].values()}
+            booked = {holding.key.decode() for holding in self.lane.state.held_under(PERSON, agreement)}
             assert booked == self.lane.held(agreement).keys()
 
     @invariant()

@@ -1,0 +1,150 @@
+"""What a lane knows, in dictionaries: for previews and tests, and the plain answer that the store is held against."""
+
+import heapq
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from bus.consent.fold import NEVER
+from bus.model.consent import Consent
+from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holding, Holdings, Pair, Position, RecordPlace
+
+NOBODY: Holdings = {}
+
+
+class MemoryState:
+    """The committed state of one lane; see `LaneState`."""
+
+    def __init__(self) -> None:
+        self.position = Position()
+        self.records: dict[str, dict[bytes, bytes]] = defaultdict(dict)
+        self.holdings: dict[str, dict[bytes, Holdings]] = defaultdict(dict)
+        self.consents: dict[Pair, Consent] = {}
+        self.cursors: dict[str, Cursor] = {}
+        self.dead: dict[RecordPlace, DeadVersion] = {}
+        self._keys: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+        self._sorted: dict[str, list[bytes]] = {}
+        self._due: list[DueKey] = []
+
+    def record(self, dataset: str, key: bytes) -> bytes | None:
+        """The newest version of a record."""
+        return self.records[dataset].get(key)
+
+    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+        """What recipients hold of a record."""
+        return self.holdings[dataset].get(key, NOBODY)
+
+    def held_under(self, dataset: str, agreement: str) -> Iterator[Holding]:
+        """Everything that is held under an agreement."""
+        return (held[agreement] for held in self.holdings[dataset].values() if agreement in held)
+
+    def consent(self, subject: str, agreement: str) -> Consent:
+        """How a person stands to an agreement."""
+        return self.consents.get((subject, agreement), NEVER)
+
+    def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
+        """The next keys of a dataset in byte order."""
+        if dataset not in self._sorted:
+            self._sorted[dataset] = sorted(self.records[dataset])
+        keys = self._sorted[dataset]
+        start = bisect_right(keys, after) if after else 0
+        return keys[start : start + limit]
+
+    def keys_of_person(self, dataset: str, subject: str) -> Iterable[bytes]:
+        """The keys of a person's records, and of what is held of them."""
+        return self._keys.get((dataset, subject), ())
+
+    def orphans(self, dataset: str, after: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
+        """Keys held without a record, at most `limit`, and where to go on."""
+        lost = sorted(key for key in self.holdings[dataset].keys() - self.records[dataset].keys() if key > after)
+        return lost[:limit], lost[limit - 1] if len(lost) > limit else None
+
+    def cursor(self, agreement: str) -> Cursor | None:
+        """How far the agreement's catch-up has come."""
+        return self.cursors.get(agreement)
+
+    def dead_version(self, dataset: str, key: bytes) -> DeadVersion | None:
+        """The dead letter that is a record's newest version."""
+        return self.dead.get((dataset, key))
+
+    def due(self, now_ms: int, limit: int) -> list[DueKey]:
+        """What has fallen due."""
+        first = self.next_due_ms()
+        if first is None or first > now_ms:
+            return []
+        return [entry for entry in heapq.nsmallest(limit, self._due) if entry[0] <= now_ms]
+
+    def next_due_ms(self) -> int | None:
+        """When something falls due next."""
+        return self._due[0][0] if self._due else None
+
+    def put_record(self, dataset: str, key: bytes, value: bytes | None) -> None:
+        """The newest version of a record, framed; None for a deleted one."""
+        of_dataset = self.records[dataset]
+        if value is None or key not in of_dataset:
+            self._sorted.pop(dataset, None)
+        if value is None:
+            of_dataset.pop(key, None)
+        else:
+            of_dataset[key] = value
+        self._known(dataset, key)
+
+    def put_consent(self, subject: str, agreement: str, consent: Consent) -> None:
+        """How a person stands to an agreement."""
+        self.consents[(subject, agreement)] = consent
+        for moment in moments_of(consent, self.position.due_until_ms):
+            heapq.heappush(self._due, (moment, "consent", agreement, subject.encode()))
+
+    def put_holdings(self, dataset: str, key: bytes, holdings: Mapping[str, Holding]) -> None:
+        """What recipients hold of a record: all of it."""
+        if holdings:
+            self.holdings[dataset][key] = holdings
+        else:
+            self.holdings[dataset].pop(key, None)
+        for agreement, holding in holdings.items():
+            if holding.due_ms is not None:
+                heapq.heappush(self._due, (holding.due_ms, "holding", agreement, key))
+        self._known(dataset, key)
+
+    def put_cursor(self, agreement: str, cursor: Cursor) -> None:
+        """How far the agreement's catch-up has come."""
+        self.cursors[agreement] = cursor
+
+    def put_dead(self, dataset: str, key: bytes, version: DeadVersion | None) -> None:
+        """That the newest version of a record is a dead letter, or, with None, no longer is."""
+        if version is None:
+            self.dead.pop((dataset, key), None)
+        else:
+            self.dead[(dataset, key)] = version
+
+    def apply(self, draft: Draft) -> None:
+        """Take over what was committed."""
+        self.position = draft.position
+        for _ in draft.due_taken:
+            heapq.heappop(self._due)
+        for (dataset, key), value in draft.records.items():
+            self.put_record(dataset, key, value)
+        for (subject, agreement), consent in draft.consents.items():
+            self.put_consent(subject, agreement, consent)
+        for (dataset, key), holdings in draft.holdings.items():
+            self.put_holdings(dataset, key, holdings)
+        for agreement, cursor in draft.cursors.items():
+            self.put_cursor(agreement, cursor)
+        for (dataset, key), version in draft.dead.items():
+            self.put_dead(dataset, key, version)
+
+    def _known(self, dataset: str, key: bytes) -> None:
+        """Keep the index of a person's keys."""
+        keys = self._keys[(dataset, key.partition(b"/")[0].decode())]
+        if key in self.records[dataset] or key in self.holdings[dataset]:
+            keys.add(key)
+        else:
+            keys.discard(key)
+
+
+def moments_of(consent: Consent, after_ms: int) -> set[int]:
+    """When the standing changes by itself, after a moment."""
+    if consent.given is None:
+        return set()
+    both = (consent.given.valid_from_ms, consent.given.valid_until_ms)
+    return {moment for moment in both if moment is not None and moment > after_ms}
