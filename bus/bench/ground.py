@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -15,9 +16,11 @@ from bus.agreements.document import revision
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
+from bus.bench import copying
 from bus.bench.workload import AGREEMENTS, COUNTRY, DATASET, LANES, Expected, Nation, Person, chunks, dataset
 from bus.consent.messages import consent_message
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.log import LogWriter
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.consent import ConsentAction, ConsentEvent, GivenBy
@@ -32,7 +35,7 @@ from bus.register.registrar import Grounds
 from bus.settings import Settings
 from bus.telemetry import configure
 from bus.topics import Topics
-from bus.wiring import ROUTE, SCHEMA_REGISTRY, registrar_of, stage_process
+from bus.wiring import ROUTE, SCHEMA_REGISTRY, environment, registrar_of, stage_process
 
 Tell = Callable[[str], None]
 """Takes a line of progress."""
@@ -61,6 +64,18 @@ class Ground:
         """Start the router as a process of its own."""
         record = await self.supervisor.start(_own(stage_process(ROUTE, self.settings)))
         return psutil.Process(record.pid)
+
+    async def stop_router(self) -> None:
+        """End the router in order."""
+        await self.supervisor.stop(ROUTE.name)
+
+    async def start_copying(self) -> psutil.Process:
+        """Start the bare copy loop as a process of its own, with its topics."""
+        specs = [self.topics.agency_spec(topic, pseudonymous=False) for topic in copying.copy_topics(self.topics)]
+        await Admin(self.access).ensure_topics(specs)
+        words = (sys.executable, "-m", copying.__name__)
+        spec = ProcessSpec(copying.NAME, words, env=environment(self.settings))
+        return psutil.Process((await self.supervisor.start(_own(spec))).pid)
 
     async def everybody_consents(self) -> int:
         """Write the consents of all people; returns how many."""

@@ -2,18 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import psutil
 
 from bus import clock
 from bus.avro.codec import Parsed, decode
 from bus.avro.frame import BODY_START, schema_id_of
+from bus.bench.copying import copy_topics
 from bus.bench.ground import Ground, Tell, ground
 from bus.bench.measure import milliseconds, moment
 from bus.bench.positions import Positions
 from bus.bench.workload import DATASET
 from bus.kafka.log import LogWriter, Place, Reader
 from bus.settings import Settings
+from bus.telemetry.loop import LoopWatch
 
 TICK_SECONDS = 0.01
 QUIET_SECONDS = 1.0
@@ -21,29 +26,57 @@ WARM_SECONDS = 3.0
 """Not counted: connections, caches and the first transactions."""
 
 
-async def bench_latency(settings: Settings, tell: Tell, *, rate: int, seconds: int, subjects: int) -> dict[str, Any]:
-    """A steady stream of changes, each stamped when it is written; returns the figures."""
-    async with ground(settings, tell, subjects=subjects) as bus:
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Changes of so many people, at a rate a second, for so many seconds."""
+
+    rate: int
+    seconds: float
+    subjects: int
+
+
+async def bench_latency(settings: Settings, tell: Tell, stream: Stream, *, bare: bool) -> dict[str, Any]:
+    """A steady stream of changes, each stamped when it is written, through the router; returns the figures.
+
+    With `bare` the same stream goes through the bare copy loop on the same broker afterwards.
+    """
+    async with ground(settings, tell, subjects=stream.subjects) as bus:
         await bus.everybody_consents()
         router = await bus.start_router()
         await until_consents_count(bus)
-        arrivals = _Arrivals(bus)
-        await arrivals.start()
-        try:
-            begun = moment(router, 0, 0)
-            sent = await write_steadily(bus, rate=rate, seconds=seconds + WARM_SECONDS)
+        figures = await _measured(bus, router, list(bus.agency_topics().values()), stream)
+        result = {"bench": "latency", "rate": stream.rate, "seconds": stream.seconds, **figures}
+        if bare:
+            await bus.stop_router()
+            copying = await bus.start_copying()
+            result["bare"] = await _measured(bus, copying, copy_topics(bus.topics), stream)
+            result["times_bare"] = _ratio(figures, result["bare"])
+        return result
+
+
+async def _measured(bus: Ground, process: psutil.Process, topics: Sequence[str], stream: Stream) -> dict[str, Any]:
+    """The figures of one stream through one process into these topics."""
+    arrivals, watch = _Arrivals(bus, topics), LoopWatch()
+    await arrivals.start()
+    try:
+        begun = moment(process, 0, 0)
+        async with watch:
+            sent = await write_steadily(bus, rate=stream.rate, seconds=stream.seconds + WARM_SECONDS)
             await arrivals.until_quiet()
-            ended = moment(router, sent, len(arrivals.seconds))
-        finally:
-            await arrivals.stop()
-        return {
-            "bench": "latency",
-            "rate": rate,
-            "seconds": seconds,
-            "deliveries": len(arrivals.seconds),
-            "append_to_arrival_ms": milliseconds(arrivals.seconds),
-            "router_cpu_share": round((ended.cpu_seconds - begun.cpu_seconds) / (ended.seconds - begun.seconds), 2),
-        }
+        ended = moment(process, sent, len(arrivals.seconds))
+    finally:
+        await arrivals.stop()
+    return {
+        "deliveries": len(arrivals.seconds),
+        "append_to_arrival_ms": milliseconds(arrivals.seconds),
+        "cpu_share": round((ended.cpu_seconds - begun.cpu_seconds) / (ended.seconds - begun.seconds), 2),
+        "bench_loop_max_ms": watch.longest_ms(),
+    }
+
+
+def _ratio(figures: Mapping[str, Any], bare: Mapping[str, Any]) -> dict[str, float]:
+    ours, theirs = figures["append_to_arrival_ms"], bare["append_to_arrival_ms"]
+    return {name: round(ours[name] / theirs[name], 2) for name in ("p50", "p99") if theirs.get(name)}
 
 
 async def until_consents_count(bus: Ground) -> None:
@@ -94,11 +127,12 @@ def microseconds() -> int:
 
 
 class _Arrivals:
-    """Reads what the agencies get, as they would, and notes how old each record is when it comes."""
+    """Reads what arrives in some topics, as recipients would, and notes how old each record is when it comes."""
 
-    def __init__(self, bus: Ground) -> None:
+    def __init__(self, bus: Ground, topics: Sequence[str]) -> None:
         self.seconds: list[float] = []
         self._bus = bus
+        self._topics = topics
         self._reader = Reader(bus.access, committed=True)
         self._views: dict[int, Parsed] = {}
         self._begun = clock.monotonic()
@@ -107,8 +141,7 @@ class _Arrivals:
     async def start(self) -> None:
         """Read on from the end."""
         await self._reader.start()
-        topics = self._bus.agency_topics().values()
-        places = [Place(topic, lane) for topic in topics for lane in range(self._bus.topics.lanes)]
+        places = [Place(topic, lane) for topic in self._topics for lane in range(self._bus.topics.lanes)]
         self._reader.assign(await self._reader.ends(places))
         self._task = asyncio.create_task(self._run())
 

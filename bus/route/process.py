@@ -8,6 +8,7 @@ from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.errors import BusError, CommitUncertain, Fenced
 from bus.kafka.access import KafkaAccess
+from bus.kafka.ends import Ends
 from bus.kafka.lanes import LaneMember
 from bus.kafka.log import LogWriter, Place, Reader
 from bus.kafka.pump import Pump
@@ -136,7 +137,7 @@ async def _parts(
     register = Register(access, topics, messages)
     closing.push_async_callback(register.stop)
     await register.start()
-    ends = Reader(access, committed=False)
+    ends = Ends(Reader(access, committed=False))
     closing.push_async_callback(ends.stop)
     await ends.start()
     keyring = KeyRing(RootKey(home.root_key()))

@@ -14,7 +14,8 @@ from bus.avro.own import OwnMessages
 from bus.consent.messages import consent_event, split_key
 from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place, Reader
+from bus.kafka.ends import Ends
+from bus.kafka.log import Place
 from bus.kafka.pump import Pump
 from bus.kafka.rights import router_group
 from bus.kafka.transactions import TransactionalWriter
@@ -85,9 +86,7 @@ class Parts:
     schemas: Schemas
     register: Register
     book: RuleBook
-    ends: Reader
-    """Asks for the ends of partitions, on a connection of its own: on one that fetches, the answer would wait for the
-    fetch."""
+    ends: Ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,7 @@ class Lane:
         self._writer_of_records = Writer(lane, parts.topics, parts.keyring, parts.messages)
         self._wake = asyncio.Event()
         self._stop = False
+        self._register_place = Place(parts.topics.register, 0)
         self._consents_place = Place(parts.topics.consents, lane)
         self._batch_limit = parts.settings.batch_records
         self._refused: set[tuple[str, int]] = set()
@@ -169,7 +169,7 @@ class Lane:
     async def _read_back(self) -> None:
         loader = Loader(self._parts.access, self._parts.topics, self._lane)
         self._state = await loader.state(self._parts.messages)
-        await self._newest_rules()
+        await self._newest_rules((await self._parts.ends.ends([self._register_place]))[self._register_place])
         await loader.records(self._state, self._rules.has_subject, self._parts.schemas)
         self._unlooked = [(dataset, b"") for dataset in self._rules.has_subject]
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
@@ -177,10 +177,9 @@ class Lane:
     async def _serve(self, consents: Pump, changes: Pump) -> None:
         while not self._stop:
             self._wake.clear()
-            await self._newest_rules()
+            taken = await self._take(consents, changes)
             if changes.places != self._change_places().keys():
                 changes.assign(self._change_places())
-            taken = await self._take(consents, changes)
             inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
             outcome = self._core.draft(self._state, self._rules, inputs, clock.now_ms())
             if not outcome.worth_writing(self._state.position):
@@ -235,10 +234,10 @@ class Lane:
             timeout_ms=self._parts.settings.transaction_timeout_ms,
         )
 
-    async def _newest_rules(self) -> None:
-        ends = await self._parts.ends.ends([Place(self._parts.topics.register, 0)])
+    async def _newest_rules(self, end: int) -> None:
+        """The rules as of the facts below `end`, or of newer ones."""
         state = self._parts.register.state
-        if state.offset < ends[Place(self._parts.topics.register, 0)]:
+        if state.offset < end:
             state = await self._parts.register.newest()
         if state.offset != self._compiled_from:
             self._rules = self._parts.book.compile(state)
@@ -254,10 +253,11 @@ class Lane:
         return {dataset: Place(self._parts.topics.changes(dataset), self._lane) for dataset in self._rules.has_subject}
 
     async def _take(self, consents: Pump, changes: Pump) -> "Taken":
-        """Changes first and then consents up to their end as of now, so that no change is judged by older consents."""
+        """Changes first, and then rules and consents up to their ends as of now: none is judged by older ones."""
         changes_taken = changes.take(self._batch_limit)
-        end = (await self._parts.ends.ends([self._consents_place]))[self._consents_place]
-        await consents.until(self._consents_place, end)
+        ends = await self._parts.ends.ends((self._register_place, self._consents_place))
+        await self._newest_rules(ends[self._register_place])
+        await consents.until(self._consents_place, ends[self._consents_place])
         events = consents.take(CONSENTS_AT_ONCE)
         later = frozenset(pair for record in consents.waiting() if (pair := _pair(record)) is not None)
         if len(consents):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bus.bench.latency import bench_latency
+from bus.bench.latency import Stream, bench_latency
 from bus.bench.route import bench_route
 from bus.bench.withdraw import bench_withdraw
 from bus.settings import Settings
@@ -22,7 +22,7 @@ async def test_route() -> None:
 @pytest.mark.long
 async def test_latency_and_withdrawal() -> None:
     """Deliveries arrive and withdrawals take effect, each after a time above zero."""
-    latency = await bench_latency(Settings(), print, rate=100, seconds=2, subjects=100)
+    latency = await bench_latency(Settings(), print, Stream(100, 2, 100), bare=True)
     assert latency["deliveries"] > 0
     assert 0 < latency["append_to_arrival_ms"]["p50"] <= latency["append_to_arrival_ms"]["max"]
     withdrawal = await bench_withdraw(Settings(), print, withdrawals=5, rate=50, subjects=100)
