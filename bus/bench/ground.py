@@ -10,14 +10,25 @@ from pathlib import Path
 
 import psutil
 
-from bus.agreements.agencies import load_agencies, load_legal_bases
+from bus.agreements.agencies import Agencies, load_agencies, load_legal_bases
 from bus.agreements.check import load_agreements
-from bus.agreements.document import revision
+from bus.agreements.document import AgreementDocument, revision
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
 from bus.bench import copying
-from bus.bench.workload import AGREEMENTS, COUNTRY, DATASET, LANES, Expected, Nation, Person, chunks, dataset
+from bus.bench.workload import (
+    COUNTRY,
+    DATASET,
+    SUBJECTS,
+    Expected,
+    Nation,
+    Person,
+    Shape,
+    chunks,
+    dataset,
+    original,
+)
 from bus.consent.messages import consent_message
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
@@ -58,6 +69,7 @@ class Ground:
     nation: Nation
     consents: LogWriter
     revisions: dict[str, str]
+    shape: Shape
     tell: Tell
 
     async def start_router(self) -> psutil.Process:
@@ -108,7 +120,7 @@ class Ground:
 
     async def changes(self, count: int) -> Expected:
         """Write changes as a connector does, in transactions; returns what must come of them."""
-        expected, writer = Expected(), TransactionalWriter(self.access, "bench-connector")
+        expected, writer = Expected(self.topics.lanes), TransactionalWriter(self.access, "bench-connector")
         await writer.start()
         try:
             for part in chunks(count, CHUNK):
@@ -126,17 +138,20 @@ class Ground:
         return expected
 
     def agency_topics(self) -> dict[str, str]:
-        """Each agreement's topic."""
-        return {name: self.topics.agency(name.removeprefix("person-to-"), name, 1) for name in AGREEMENTS}
+        """The topic of each agreement that lets something through."""
+        return {name: self.topics.agency(name.removeprefix("person-to-"), name, 1) for name in self.shape.names()}
 
 
 @contextlib.asynccontextmanager
-async def ground(given: Settings, tell: Tell, *, subjects: int) -> AsyncIterator[Ground]:
+async def ground(
+    given: Settings, tell: Tell, *, subjects: int | None = None, shape: Shape | None = None
+) -> AsyncIterator[Ground]:
     """A bus in a scratch home, which is removed at the end; kept, with its logs, when something failed."""
+    shape = shape or Shape(subjects=subjects or SUBJECTS)
     kafka_jars(given.cache_path)
     configure("bench", level="error")
     scratch = Path(tempfile.mkdtemp(prefix="bus-bench-"))
-    settings = given.model_copy(update={"home": scratch, "prefix": "", "lanes": LANES, **_NONE_BUT_OURS})
+    settings = given.model_copy(update={"home": scratch, "prefix": "", "lanes": shape.lanes, **_NONE_BUT_OURS})
     home = Home.from_settings(settings)
     supervisor = Supervisor(home)
     async with contextlib.AsyncExitStack() as closing:
@@ -148,7 +163,7 @@ async def ground(given: Settings, tell: Tell, *, subjects: int) -> AsyncIterator
         await Grounds(access, topics, home).lay()
         home.secret(TOKEN_NAME)
         await supervisor.start(_own(stage_process(SCHEMA_REGISTRY, settings)))
-        revisions = await _enrol(settings)
+        revisions = await _enrol(settings, shape)
         client = await closing.enter_async_context(SchemaRegistryClient(schema_registry_url(settings, home)))
         messages, consents = OwnMessages(client), LogWriter(access)
         await messages.prepare()
@@ -156,22 +171,45 @@ async def ground(given: Settings, tell: Tell, *, subjects: int) -> AsyncIterator
         closing.push_async_callback(consents.stop)
         latest = await client.latest(value_subject(f"changes.{DATASET}"))
         assert latest is not None, "it was enrolled above"
-        tell(f"making {subjects:,} people")
-        nation = Nation(latest.schema_id, subjects=subjects)
-        yield Ground(settings, supervisor, access, topics, client, messages, nation, consents, revisions, tell)
+        tell(f"making {shape.subjects:,} people")
+        nation = Nation(latest.schema_id, shape=shape)
+        yield Ground(settings, supervisor, access, topics, client, messages, nation, consents, revisions, shape, tell)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-async def _enrol(settings: Settings) -> dict[str, str]:
+async def _enrol(settings: Settings, shape: Shape) -> dict[str, str]:
     """The workload's agencies, dataset and agreements, as facts; returns each agreement's revision."""
     known = {DATASET: dataset()}
-    agencies = load_agencies(COUNTRY / "agencies.yaml")
-    documents = load_agreements(COUNTRY / "agreements", known, agencies, load_legal_bases(COUNTRY / "legal_bases.yaml"))
+    given = load_agencies(COUNTRY / "agencies.yaml")
+    bases = load_legal_bases(COUNTRY / "legal_bases.yaml")
+    four = {one.id: one for one in load_agreements(COUNTRY / "agreements", known, given, bases)}
+    documents = [_copy(four[original(name)], name) for name in shape.names()]
+    documents += [_idle(four["person-to-tax"], number) for number in range(shape.idle)]
+    agencies = _with(given, {document.recipient for document in documents})
     async with registrar_of(settings) as registrar:
         await registrar.enrol_agencies(agencies)
         await registrar.enrol_datasets(known.values())
         await registrar.enact(documents, known, agencies)
     return {document.id: revision(document) for document in documents}
+
+
+def _copy(document: AgreementDocument, name: str) -> AgreementDocument:
+    """The same agreement with another recipient."""
+    return document.model_copy(update={"id": name, "recipient": name.removeprefix("person-to-")})
+
+
+def _idle(document: AgreementDocument, number: int) -> AgreementDocument:
+    """An agreement with the tax office that lets nothing through."""
+    words = {"id": f"idle-{number}", "filter": 'province == "nowhere"', "examples": ()}
+    return document.model_copy(update=words)
+
+
+def _with(agencies: Agencies, recipients: set[str]) -> Agencies:
+    """The agencies, and one more like the portal for each recipient that is not among them."""
+    known = {agency.id for agency in agencies.agencies}
+    like = next(agency for agency in agencies.agencies if agency.id == "portal")
+    more = [like.model_copy(update={"id": name}) for name in sorted(recipients - known)]
+    return agencies.model_copy(update={"agencies": (*agencies.agencies, *more)})
 
 
 def _own(spec: ProcessSpec) -> ProcessSpec:

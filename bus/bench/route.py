@@ -9,7 +9,7 @@ from bus import clock
 from bus.bench.ground import Ground, Tell, ground
 from bus.bench.measure import MEGABYTE, Moment, between, moment
 from bus.bench.positions import Positions
-from bus.bench.workload import DATASET, Expected
+from bus.bench.workload import DATASET, Expected, Shape
 from bus.errors import BenchFailed
 from bus.kafka.log import Place, Reader
 from bus.settings import Settings
@@ -18,9 +18,9 @@ LOOK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
 
 
-async def bench_route(settings: Settings, tell: Tell, *, records: int, subjects: int) -> dict[str, Any]:
+async def bench_route(settings: Settings, tell: Tell, *, records: int, shape: Shape) -> dict[str, Any]:
     """Run it and return the figures. Raises BenchFailed when what came out is not what must have."""
-    async with ground(settings, tell, subjects=subjects) as bus:
+    async with ground(settings, tell, shape=shape) as bus:
         consents = await bus.everybody_consents()
         expected = await bus.changes(records)
         run = _Run(bus, expected)
@@ -33,7 +33,7 @@ async def bench_route(settings: Settings, tell: Tell, *, records: int, subjects:
         return {
             "bench": "route",
             "records": records,
-            "subjects": subjects,
+            "subjects": shape.subjects,
             "consents": consents,
             "erasures": erasures,
             "whole": between(moments[0], moments[-1]).as_json(),

@@ -3,7 +3,7 @@
 import random
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,35 @@ CHANGING = ("status", "updated_at", "version")
 """The last fields of the schema, and the only ones that differ between two changes of a person."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large the workload is: "national fan-out" as it stands; the bench of growth varies one thing at a time."""
+
+    subjects: int = SUBJECTS
+    lanes: int = LANES
+    recipients: int = len(AGREEMENTS)
+    """Of the four agreements, then of further copies of them, each for a recipient of its own."""
+
+    idle: int = 0
+    """Agreements on top that are judged for each change and never let one through."""
+
+    def names(self) -> list[str]:
+        """The agreements that let something through: the four, then copies of them."""
+        count = len(AGREEMENTS)
+        return [
+            AGREEMENTS[number % count] + (f"-{number // count}" if number >= count else "")
+            for number in range(self.recipients)
+        ]
+
+
+NATIONAL = Shape()
+
+
+def original(name: str) -> str:
+    """Which of the four agreements one is, or is a copy of."""
+    return next(one for one in AGREEMENTS if name == one or name.startswith(f"{one}-"))
+
+
 def dataset() -> Dataset:
     """The dataset that the workload's changes belong to."""
     return load_datasets(COUNTRY / "schemas")[DATASET]
@@ -50,13 +79,14 @@ class Person:
 class Nation:
     """People made from a fixed seed, and changes of their records without end."""
 
-    def __init__(self, schema_id: int, *, subjects: int = SUBJECTS) -> None:
+    def __init__(self, schema_id: int, *, shape: Shape = NATIONAL) -> None:
         fields = dataset().schema["fields"]
         split = len(fields) - len(CHANGING)
         self._dice = random.Random(SEED)  # noqa: S311 - the same people each time, on purpose
         self._steady, self._changing = (_part(part) for part in (fields[:split], fields[split:]))
         self._head = frame(schema_id, b"")
-        self.people = [self._person(number) for number in self._dice.sample(range(10**11), subjects)]
+        self._names, self._lanes = shape.names(), shape.lanes
+        self.people = [self._person(number) for number in self._dice.sample(range(10**11), shape.subjects)]
 
     def change(self, version: int) -> "Change":
         """The next change of anybody's record."""
@@ -64,12 +94,13 @@ class Nation:
         living = self._dice.random() < LIVING
         status = "ALIVE" if living else self._dice.choice(("DEAD", "MISSING", "EMIGRATED"))
         rest = {"status": status, "updated_at": 1_760_000_000_000 + version * 7, "version": version}
-        return Change(person, self._head + person.steady + encode(self._changing, rest), living)
+        return Change(person, self._head + person.steady + encode(self._changing, rest), living, self._names)
 
     def _person(self, number: int) -> Person:
         dice, personal_id = self._dice, f"{number:012d}"
         province = f"{dice.randint(1, PROVINCES):02d}"
-        consents = frozenset(name for name in BY_CONSENT if dice.random() < CONSENTING)
+        given = {name for name in BY_CONSENT if dice.random() < CONSENTING}
+        consents = frozenset(name for name in self._names if original(name) in given)
         record = {
             "person_id": personal_id,
             "full_name": f"{dice.choice(_FAMILY)} {dice.choice(_MIDDLE)} {dice.choice(_GIVEN)}",
@@ -91,7 +122,7 @@ class Nation:
         }
         key = RecordKey(personal_id, personal_id).encode()
         steady = encode(self._steady, record)
-        return Person(personal_id, key, lane_of(personal_id, LANES), province, consents, steady)
+        return Person(personal_id, key, lane_of(personal_id, self._lanes), province, consents, steady)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +132,17 @@ class Change:
     person: Person
     value: bytes
     living: bool
+    names: Sequence[str] = AGREEMENTS
 
     def recipients(self) -> list[str]:
         """The agreements that let it through, told by the workload's own words rather than by the bus's."""
-        return [
-            name
-            for name, due in zip(
-                AGREEMENTS,
-                (
-                    self.living,
-                    "person-to-insurance" in self.person.consents,
-                    "person-to-land" in self.person.consents and self.person.province in LAND_PROVINCES,
-                    "person-to-portal" in self.person.consents,
-                ),
-                strict=True,
-            )
-            if due
-        ]
+        return [name for name in self.names if self._admitted(name)]
+
+    def _admitted(self, name: str) -> bool:
+        kind, consented = original(name), name in self.person.consents
+        if kind == "person-to-tax":
+            return self.living
+        return consented and (kind != "person-to-land" or self.person.province in LAND_PROVINCES)
 
     def outgoing(self, topics: Topics, number: int) -> Outgoing:
         """As a connector writes it."""
@@ -135,10 +160,10 @@ class Change:
 class Expected:
     """What must have been delivered once each lane has reached an offset of the changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = LANES) -> None:
         self.by_agreement: Counter[str] = Counter()
-        self._sums = [array("q", [0]) for _ in range(LANES)]
-        self._records = [array("q", [0]) for _ in range(LANES)]
+        self._sums = [array("q", [0]) for _ in range(lanes)]
+        self._records = [array("q", [0]) for _ in range(lanes)]
 
     def add(self, change: Change) -> None:
         """A record at the next offset of its lane."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any, Self
 
 import click
@@ -11,6 +12,7 @@ from bus import clock
 from bus.settings import Settings
 
 TOLD_EVERY_SECONDS = 0.5
+AXES = ("recipients", "agreements", "subjects", "lanes")
 
 
 @click.group()
@@ -28,10 +30,30 @@ def bench() -> None:
 def route(*, records: int, subjects: int, as_json: bool) -> None:
     """How many deliveries the router makes with a second of CPU."""
     from bus.bench.route import bench_route  # noqa: PLC0415 - imports every stage: not for `bus bench --help`
+    from bus.bench.workload import Shape  # noqa: PLC0415 - as above
 
     with _Progress() as progress:
-        result = asyncio.run(bench_route(Settings(), progress.tell, records=records, subjects=subjects))
+        measured = bench_route(Settings(), progress.tell, records=records, shape=Shape(subjects=subjects))
+        result = asyncio.run(measured)
     _show(result, as_json=as_json)
+
+
+@bench.command()
+@click.option("--records", type=click.IntRange(1000), default=40_000, show_default=True, help="Changes a point.")
+@click.option("--axis", "axes", type=click.Choice(AXES), multiple=True, help="What grows; all of them if not given.")
+@click.option("--quick", is_flag=True, help="Leave out the largest point of each.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw it into this file.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def growth(*, records: int, axes: tuple[str, ...], quick: bool, svg: Path | None, as_json: bool) -> None:
+    """How the cost of a change grows with recipients, agreements, people and lanes."""
+    from bus.bench.growth import bench_growth, drawing, table  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        measured = bench_growth(Settings(), progress.tell, records=records, axes=axes or AXES, quick=quick)
+        result = asyncio.run(measured)
+    if svg is not None:
+        svg.write_text(drawing(result["points"]), encoding="utf-8")
+    click.echo(json.dumps(result) if as_json else table(result["points"]))
 
 
 @bench.command()

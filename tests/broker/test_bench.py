@@ -5,6 +5,7 @@ import pytest
 from bus.bench.latency import Stream, bench_latency
 from bus.bench.route import bench_route
 from bus.bench.withdraw import bench_withdraw
+from bus.bench.workload import Shape
 from bus.settings import Settings
 
 pytestmark = pytest.mark.broker
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.broker
 
 async def test_route() -> None:
     """Every change is routed, what came out is counted and right, and the router's CPU time is told."""
-    result = await bench_route(Settings(), print, records=8_000, subjects=200)
+    result = await bench_route(Settings(), print, records=8_000, shape=Shape(subjects=200))
     assert result["whole"]["records"] > 0
     assert result["whole"]["cpu_seconds_per_million_deliveries"] > 0
     assert result["warm"]["records"] <= result["whole"]["records"]

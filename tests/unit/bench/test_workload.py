@@ -9,7 +9,7 @@ from bus.agreements.compile import compile_route
 from bus.avro.codec import decode, parse
 from bus.avro.frame import unframe
 from bus.bench.measure import Moment, between, milliseconds
-from bus.bench.workload import AGREEMENTS, COUNTRY, DATASET, LANES, Change, Expected, Nation, dataset
+from bus.bench.workload import AGREEMENTS, COUNTRY, DATASET, LANES, Change, Expected, Nation, Shape, dataset
 from bus.topics import Topics
 
 
@@ -36,7 +36,7 @@ def test_agreements_are_real_and_mean_what_the_workload_says() -> None:
         )
         for document in documents
     ]
-    nation = Nation(1, subjects=200)
+    nation = Nation(1, shape=Shape(subjects=200))
     for number in range(2000):
         change = nation.change(number)
         values = record(change)
@@ -50,7 +50,7 @@ def test_agreements_are_real_and_mean_what_the_workload_says() -> None:
 
 def test_the_shares_are_those_of_the_workload() -> None:
     """About 2.3 deliveries come of a change, and a record has about 120 bytes."""
-    nation = Nation(1, subjects=2000)
+    nation = Nation(1, shape=Shape(subjects=2000))
     drawn = [nation.change(number) for number in range(5000)]
     assert 2.2 < sum(len(change.recipients()) for change in drawn) / len(drawn) < 2.4
     assert 110 < sum(len(change.value) for change in drawn) / len(drawn) < 150
@@ -58,13 +58,13 @@ def test_the_shares_are_those_of_the_workload() -> None:
 
 def test_the_same_people_each_time() -> None:
     """Two runs on two days measure the same bytes."""
-    first, second = Nation(1, subjects=50), Nation(1, subjects=50)
+    first, second = Nation(1, shape=Shape(subjects=50)), Nation(1, shape=Shape(subjects=50))
     assert [first.change(one).value for one in range(100)] == [second.change(one).value for one in range(100)]
 
 
 def test_expected_counts_by_offset() -> None:
     """What must have come out is known for every offset of every lane, markers counted as nothing."""
-    nation, expected = Nation(1, subjects=50), Expected()
+    nation, expected = Nation(1, shape=Shape(subjects=50)), Expected()
     drawn = [nation.change(number) for number in range(100)]
     for change in drawn:
         expected.add(change)
@@ -77,7 +77,7 @@ def test_expected_counts_by_offset() -> None:
 
 def test_changes_are_written_to_their_lane() -> None:
     """A change lies where a connector would put it, under the dataset's key."""
-    change = Nation(1, subjects=1).change(0)
+    change = Nation(1, shape=Shape(subjects=1)).change(0)
     outgoing = change.outgoing(Topics("", LANES), 0)
     assert (outgoing.topic, outgoing.partition) == (f"changes.{DATASET}", change.person.lane)
     assert outgoing.key == f"{change.person.personal_id}/{change.person.personal_id}".encode()

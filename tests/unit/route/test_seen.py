@@ -12,7 +12,7 @@ from bus.agreements.document import AgreementDocument, revision
 from bus.avro.codec import decode, encode, parse
 from bus.avro.datasets import dataset_of
 from bus.avro.frame import frame
-from bus.bench.workload import COUNTRY, DATASET, Nation, dataset
+from bus.bench.workload import COUNTRY, DATASET, Nation, Shape, dataset
 from bus.errors import RecordUnreadable
 from bus.register.state import AgreementEntry, DatasetEntry, RegisterState, Standing
 from bus.route.rules import RuleBook, Rules
@@ -65,7 +65,7 @@ def changed(document: AgreementDocument, *fields: Any) -> AgreementDocument:
 @pytest.mark.parametrize("recipient", sorted(DOCUMENTS))
 def test_cut_as_written(recipient: str) -> None:
     """A view that is cut has, to the byte, what the slow way gives; and the filter decides alike."""
-    now, nation = rules(DOCUMENTS[recipient]), Nation(1, subjects=50)
+    now, nation = rules(DOCUMENTS[recipient]), Nation(1, shape=Shape(subjects=50))
     (rule,) = now.rules.values()
     assert rule.route.cuts is not None
     assert now.sights[DATASET].part.schema["fields"] != SCHEMA["fields"]
