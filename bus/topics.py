@@ -98,7 +98,7 @@ class Topics:
     def founding(self) -> tuple[TopicSpec, ...]:
         """The topics that every bus has from its first moment."""
         return (
-            TopicSpec(self.register, 1, FOR_EVER),
+            TopicSpec(self.register, 1, DATED_BY_THE_BROKER),
             TopicSpec(self.schemas, 1, FOR_EVER),
             TopicSpec(self.positions, 1, COMPACTED),
             TopicSpec(self.consents, self.lanes, FOR_EVER),
@@ -141,5 +141,10 @@ COMPACTED_BY_DAY = _compacted(DAY_MS // 2)
 this, and of two such records the later one is so by a day, which is not more than a day."""
 
 FOR_EVER = _config(cleanup_policy="delete", retention_ms=-1, retention_bytes=-1)
+DATED_BY_THE_BROKER = _config(
+    cleanup_policy="delete", retention_ms=-1, retention_bytes=-1, message_timestamp_type="LogAppendTime"
+)
+"""When a text's first day has come is judged by when the broker took the fact that says so, not by what it says."""
+
 LONG_AND_LARGE = _config(**{"max.message.bytes": 2 * MAX_RECORD_BYTES}, cleanup_policy="delete", retention_ms=-1)
 DAYS = _config(cleanup_policy="delete", retention_ms=7 * DAY_MS)

@@ -61,7 +61,10 @@ def connector_transactional_id(topics: Topics, connector: str) -> str:
 
 
 def router_rights(topics: Topics) -> list[Right]:
-    """The router reads the inputs of a lane and writes its outputs."""
+    """The router reads the inputs of a lane and writes its outputs; in the register, that a text's day has come.
+
+    All else that it might write there is refused by everybody, for it has no key.
+    """
     group = router_group(topics)
     return [
         *_read(ROUTER, topics.changes_prefix, Pattern.PREFIXED),
@@ -73,7 +76,7 @@ def router_rights(topics: Topics) -> list[Right]:
         *_write(ROUTER, f"{topics.prefix}agency.", Pattern.PREFIXED),
         *(
             right
-            for topic in (topics.lane_state, topics.disclosures, topics.deadletters, topics.status)
+            for topic in (topics.lane_state, topics.disclosures, topics.deadletters, topics.status, topics.register)
             for right in _write(ROUTER, topic)
         ),
         *_transactions(ROUTER, f"{group}-", Pattern.PREFIXED),

@@ -48,6 +48,14 @@ def verified(fact: Fact, keys: Keys, bus: str) -> PublicKey:
     return entry.key
 
 
+def by_operator(fact: Fact, keys: Keys, bus: str) -> PublicKey:
+    """The operator's key that signed a fact, valid now. Raises NotAllowed."""
+    signer = verified(fact, keys, bus)
+    if signer.role is not Role.OPERATOR:
+        raise NotAllowed(Refusal.NOT_OPERATOR)
+    return signer
+
+
 def with_key_fact(keys: Keys, fact: Fact, bus: str, offset: int) -> dict[str, KeyEntry]:
     """The keys after a fact of kind KEY. Raises NotAllowed; ValueError or KeyError for what is no key."""
     signer = verified(fact, keys, bus)
@@ -67,7 +75,14 @@ def with_key_fact(keys: Keys, fact: Fact, bus: str, offset: int) -> dict[str, Ke
         raise NotAllowed(Refusal.KEY_UNKNOWN)
     if signer.role is not Role.OPERATOR and signer.agency != known.key.agency:
         raise NotAllowed(Refusal.NOT_THEIRS)
+    if known.key.role is Role.OPERATOR and len(operators(keys)) == 1:
+        raise NotAllowed(Refusal.LAST_KEY)
     return {**keys, fact.subject_id: replace(known, revoked=True)}
+
+
+def operators(keys: Keys) -> list[PublicKey]:
+    """The operator's keys that count, in the order in which they came."""
+    return [one.key for one in keys.values() if one.key.role is Role.OPERATOR and not one.revoked]
 
 
 def _may_add(signer: PublicKey, added: PublicKey, keys: Keys) -> bool:

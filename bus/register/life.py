@@ -3,8 +3,9 @@
     drafted → submitted → approved by one side → approved by the other → activated → suspended ↔ resumed → ended
 
 A text in review can be returned with grounds. A changed text is a proposal of its own beside the one in force: its
-approvals begin anew, and the old text stays in force until the new one is activated. Nothing comes into force that
-two people did not approve, one for the registry and one for the recipient, neither of whom wrote it.
+approvals begin anew, and the old text stays in force until the new one takes over. Activated before its first day, it
+is scheduled, and takes effect on that day without anybody's further word. Nothing comes into force that two people did
+not approve, one for the registry and one for the recipient, neither of whom wrote it.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +27,9 @@ class Action(StrEnum):
     APPROVED = "approved"
     RETURNED = "returned"
     ACTIVATED = "activated"
+    TOOK_EFFECT = "took-effect"
+    """The first day of a scheduled text has come: nobody's decision, so nobody signs it."""
+
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     ENDED = "ended"
@@ -52,12 +56,16 @@ class Refusal(StrEnum):
     SIDE_APPROVED = "side-approved"
     PERSON_APPROVED = "person-approved"
     NOT_APPROVED = "not-approved"
+    SCHEDULED = "scheduled"
     NOT_DUE = "not-due"
     NOT_IN_FORCE = "not-in-force"
     HELD_ALREADY = "held-already"
     NOT_HELD = "not-held"
     TERMS_FALSE = "terms-false"
     UNKNOWN_ACTION = "unknown-action"
+    NOT_OPERATOR = "not-operator"
+    FOUNDED = "founded"
+    LAST_KEY = "last-key"
 
 
 class NotAllowed(Exception):
@@ -76,6 +84,7 @@ class Stage(StrEnum):
     APPROVED_BY_REGISTRY = "approved-by-registry"
     APPROVED_BY_RECIPIENT = "approved-by-recipient"
     APPROVED = "approved"
+    SCHEDULED = "scheduled"
     RETURNED = "returned"
 
 
@@ -91,13 +100,16 @@ class Proposal:
     grounds: str | None = None
     """Why it was returned, if it was."""
 
+    scheduled: bool = False
+    """Activated, and waiting for its first day beside the text in force."""
+
     @property
     def stage(self) -> Stage:
         """Where it stands."""
         if not self.submitted:
             return Stage.DRAFT if self.grounds is None else Stage.RETURNED
         if len(self.approvals) == 2:
-            return Stage.APPROVED
+            return Stage.SCHEDULED if self.scheduled else Stage.APPROVED
         if not self.approvals:
             return Stage.IN_REVIEW
         return Stage.APPROVED_BY_REGISTRY if Role.REGISTRY in self.approvals else Stage.APPROVED_BY_RECIPIENT
@@ -134,7 +146,12 @@ class Act:
 
 
 def advance(life: Life, act: Act) -> Life:
-    """The life after a step. Raises NotAllowed."""
+    """The life after a step. Raises NotAllowed.
+
+    What takes effect by itself is no step that anybody takes, so it has no number; told again, it changes nothing.
+    """
+    if act.action is Action.TOOK_EFFECT:
+        return _took_effect(life, act)
     if act.role is None:
         raise NotAllowed(Refusal.NOT_THEIRS)
     if act.number != life.steps + 1:
@@ -171,17 +188,28 @@ def _returned(life: Life, act: Act, role: Role) -> Life:
     _require(role is not Role.OPERATOR, Refusal.NOT_THEIRS)
     proposal = _proposed(life, act)
     _require(proposal.submitted, Refusal.NOT_IN_REVIEW)
-    return replace(life, proposal=replace(proposal, submitted=False, approvals={}, grounds=act.reason))
+    return replace(life, proposal=replace(proposal, submitted=False, approvals={}, grounds=act.reason, scheduled=False))
 
 
 def _activated(life: Life, act: Act, role: Role) -> Life:
     _require(role is Role.OPERATOR, Refusal.NOT_THEIRS)
     proposal = _proposed(life, act)
+    _require(not proposal.scheduled, Refusal.SCHEDULED)
     _require(proposal.stage is Stage.APPROVED, Refusal.NOT_APPROVED)
-    takes_over = life.in_force is not None and not life.ended
-    _require(act.due or not takes_over, Refusal.NOT_DUE)
-    held_by = life.held_by if takes_over else frozenset()
-    return replace(life, proposal=None, in_force=proposal.revision, held_by=held_by, ended=False)
+    if life.in_force is None or life.ended:  # no older text to give way: its own validity says when it begins
+        return replace(life, proposal=None, in_force=proposal.revision, held_by=frozenset(), ended=False)
+    if not act.due:
+        return replace(life, proposal=replace(proposal, scheduled=True))
+    return replace(life, proposal=None, in_force=proposal.revision)
+
+
+def _took_effect(life: Life, act: Act) -> Life:
+    if not life.ended and life.in_force == act.revision:
+        return life  # each router tells of it, and the first one counts
+    proposal = _proposed(life, act)
+    _require(proposal.scheduled, Refusal.NOT_APPROVED)
+    _require(act.due, Refusal.NOT_DUE)
+    return replace(life, proposal=None, in_force=proposal.revision)
 
 
 def _suspended(life: Life, act: Act, role: Role) -> Life:

@@ -91,7 +91,7 @@ class Register:
     async def _apply(self, record: Incoming) -> None:
         try:
             fact = fact_of(await self._messages.decode(record.value or b""))
-            before, self.state = self.state, self.state.apply(fact, record.offset)
+            before, self.state = self.state, self.state.apply(fact, record.offset, record.timestamp_ms)
             self.facts.append((record.offset, fact))
             if self.state.refused_count > before.refused_count:
                 emit(Event.FACT_REFUSED, offset=record.offset, reason=self.state.refused[-1].refusal.value)

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bus import clock
 from bus.agreements.agencies import Agencies
@@ -25,11 +24,23 @@ from bus.kafka.rights import Right
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
+from bus.register.keys import operators
 from bus.register.life import Action, Life, Refusal, Stage
 from bus.register.log import Register, RegisterWriter
-from bus.register.offices import held_key, offices_of, operator_key
+from bus.register.offices import OPERATOR, held_key, offices_of, operator_key
 from bus.register.state import RegisterState
-from bus.register.steps import Ground, Wish, activation, drafting, key_added, refused_step, signed_facts, step
+from bus.register.steps import (
+    Ground,
+    Wish,
+    activation,
+    drafting,
+    enrolment,
+    key_added,
+    of_operator,
+    refused_step,
+    signed_facts,
+    step,
+)
 from bus.topics import Topics, TopicSpec
 
 FIRST_MAJOR = 1
@@ -88,7 +99,6 @@ class Registrar:
         self.home = home
         self._client = client
         self._by = by
-        self._operator = operator_key(home)
         self._messages = OwnMessages(client)
         self._writer = RegisterWriter(access, grounds.topics, self._messages)
         self._register = Register(access, grounds.topics, self._messages)
@@ -105,9 +115,11 @@ class Registrar:
                 "lanes": self.topics.lanes,
                 "group": rights.router_group(self.topics),
                 "id": secrets.token_hex(8),
-                "keys": [self._operator.public.body()],
+                "keys": [operator_key(self.home).public.body()],
             }
-            await self._write(FactKind.BUS, "bus", "founded", founding, "the bus was founded")
+            reason = "the bus was founded"
+            fact = Fact(FactKind.BUS, "bus", "founded", founding, self._by, reason, clock.now_ms())
+            await self._writer.append(fact)
             return await self._register.newest()
 
     async def stop(self) -> None:
@@ -131,21 +143,27 @@ class Registrar:
             raise KeyMissing(key=name)
         return held_key(self.home, entry.key)
 
+    async def operator(self) -> SigningKey:
+        """The first key of the operator's that counts and whose secret is in this home. Raises KeyMissing."""
+        here = [one for one in operators((await self.state()).keys) if self.home.has_secret(f"keys/{one.id}")]
+        if not here:
+            raise KeyMissing(key=OPERATOR)
+        return held_key(self.home, here[0])
+
     async def enrol_agencies(self, agencies: Agencies) -> int:
         """Agencies, each with a Kafka user that may read its own topics; returns how many were new or changed."""
-        changed = 0
+        wishes, operator = [], await self.operator()
         known = (await self.state()).agencies
         for agency in agencies.agencies:
             body = agency.model_dump(mode="json", exclude={"id"})
             await self._grounds.admit(rights.agency_user(agency.id), rights.agency_rights(self.topics, agency.id))
             if dict(known.get(agency.id, {})) != body:
-                await self._write(FactKind.AGENCY, agency.id, "enrolled", body, "the agency joined the bus")
-                changed += 1
-        return changed
+                wishes.append(enrolment(FactKind.AGENCY, agency.id, body, operator, "the agency joined the bus"))
+        return len(await self.sign(wishes))
 
     async def enrol_datasets(self, datasets: Iterable[Dataset]) -> int:
         """Datasets, each with its schema and its topic; returns how many were new or changed."""
-        changed = 0
+        wishes, operator = [], await self.operator()
         listed = list(datasets)
         await self._grounds.admin.ensure_topics([self.topics.changes_spec(dataset.name) for dataset in listed])
         known = (await self.state()).datasets
@@ -154,13 +172,12 @@ class Registrar:
             schema_id = await self._client.register(subject, dataset.schema)
             if dataset.name not in known or known[dataset.name].schema_id != schema_id:
                 body = {"registry": dataset.registry, "schema": dataset.schema, "schema_id": schema_id}
-                await self._write(FactKind.DATASET, dataset.name, "enrolled", body, "the dataset joined the bus")
-                changed += 1
-        return changed
+                wishes.append(enrolment(FactKind.DATASET, dataset.name, body, operator, "the dataset joined the bus"))
+        return len(await self.sign(wishes))
 
     async def enrol_connectors(self, connectors: Iterable[ConnectorEntry]) -> int:
         """Connectors, each with a Kafka user for its registry; their settings stay in the home, mode 0600."""
-        changed = 0
+        wishes, operator = [], await self.operator()
         known = (await self.state()).connectors
         for connector in connectors:
             keep_settings(self.home, connector)
@@ -168,27 +185,27 @@ class Registrar:
             await self._grounds.admit(rights.connector_user(connector.name), user_rights)
             body = {"registry": connector.registry}
             if dict(known.get(connector.name, {})) != body:
-                await self._write(FactKind.CONNECTOR, connector.name, "enrolled", body, "the connector joined the bus")
-                changed += 1
-        return changed
+                reason = "the connector joined the bus"
+                wishes.append(enrolment(FactKind.CONNECTOR, connector.name, body, operator, reason))
+        return len(await self.sign(wishes))
 
     async def remove_connector(self, name: str, reason: str) -> None:
         """A connector leaves: its Kafka user, rights and settings go; what it published stays under its agreements."""
         await self._grounds.dismiss(rights.connector_user(name))
         settings_file(self.home, name).unlink(missing_ok=True)
         if name in (await self.state()).connectors:
-            await self._write(FactKind.CONNECTOR, name, "removed", {}, reason)
+            await self.sign([of_operator(FactKind.CONNECTOR, name, "removed", await self.operator(), reason)])
 
     async def enrol_keys(self, keys: Iterable[SigningKey]) -> int:
         """Keys that are not known yet, each signed by the first key of its agency, that by the operator."""
-        known = (await self.state()).keys
+        known, operator = (await self.state()).keys, await self.operator()
         firsts = {entry.key.agency: entry.key.id for entry in reversed([*known.values()]) if not entry.revoked}
         by_id = {key.public.id: key for key in keys}
         wishes = []
         for key in by_id.values():
             if key.public.id not in known:
                 first = by_id.get(firsts.setdefault(key.public.agency, key.public.id))
-                signer = self._operator if first is None or first is key else first
+                signer = operator if first is None or first is key else first
                 wishes.append(key_added(key.public, signer))
         await self.sign(wishes)
         return len(wishes)
@@ -206,7 +223,7 @@ class Registrar:
         owners = {name: agency for agency, body in state.agencies.items() for name in body.get("registries", ())}
         changed = [document for document in documents if _is_new(document, state)]
         grounds = await self._lay(changed, datasets)
-        wishes = []
+        wishes, operator = [], await self.operator()
         for document, ground in zip(changed, grounds, strict=True):
             registry = offices.registries[owners[datasets[document.dataset].registry]]
             author, recipient = offices.author(document), offices.recipients[document.recipient]
@@ -214,12 +231,15 @@ class Registrar:
             wishes += [
                 step(document.id, Action.APPROVED, one, "as the country's files say") for one in (registry, recipient)
             ]
-            wishes.append(activation(document, ground, agencies.consent_basis, self._operator, "approved by both"))
+            wishes.append(activation(document, ground, agencies.consent_basis, operator, "approved by both"))
         await self.sign(wishes)
         return [document.id for document in changed]
 
     async def activate(self, agreement: str, consent_basis: str, reason: str) -> int:
-        """Bring the proposed text of an agreement into force; returns the offset. Raises StepRefused."""
+        """Bring the proposed text of an agreement into force; returns the offset. Raises StepRefused.
+
+        A text that follows another takes over on its first day, by itself.
+        """
         state = await self.state()
         life = state.lives.get(agreement, Life())
         if life.proposal is None or life.proposal.stage is not Stage.APPROVED:
@@ -227,17 +247,19 @@ class Registrar:
         document = AgreementDocument.model_validate(life.proposal.document)
         dataset = dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset)
         [ground] = await self._lay([document], {dataset.name: dataset})
-        return (await self.sign([activation(document, ground, consent_basis, self._operator, reason)]))[0]
+        return (await self.sign([activation(document, ground, consent_basis, await self.operator(), reason)]))[0]
 
     async def step(self, agreement: str, action: str, reason: str, key: SigningKey | None = None) -> int:
         """Take one step, as the operator or with another key; returns the offset of the fact. Raises StepRefused."""
-        return (await self.sign([step(agreement, Action(action), key or self._operator, reason)]))[0]
+        return (await self.sign([step(agreement, Action(action), key or await self.operator(), reason)]))[0]
 
     async def sign(self, wishes: Sequence[Wish]) -> list[int]:
         """Write signed facts in one batch; returns their offsets.
 
         Raises StepRefused: nothing was written, or somebody else was quicker, and the fact it names came too late.
         """
+        if not wishes:
+            return []
         facts = signed_facts(wishes, await self.state(), clock.now_ms())
         offsets = await self._writer.append(*facts)
         late = {one.offset: one for one in (await self.state()).refused}
@@ -264,15 +286,11 @@ class Registrar:
 
         `name` is an agreement's or a dataset's. Returns the offset of the fact.
         """
-        return await self._write(FactKind.ROUTE, name, action, {}, reason)
+        return (await self.sign([of_operator(FactKind.ROUTE, name, action, await self.operator(), reason)]))[0]
 
     def _agency_spec(self, document: AgreementDocument) -> TopicSpec:
         topic = self.topics.agency(document.recipient, document.id, FIRST_MAJOR)
         return self.topics.agency_spec(topic, pseudonymous=document.pseudonymous)
-
-    async def _write(self, kind: FactKind, name: str, action: str, body: dict[str, Any], reason: str) -> int:
-        fact = Fact(kind, name, action, body, self._by, reason, clock.now_ms())
-        return (await self._writer.append(fact))[0]
 
 
 def _is_new(document: AgreementDocument, state: RegisterState) -> bool:

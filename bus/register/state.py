@@ -1,11 +1,12 @@
 """The fold of the register: pure, so that every process that reads the same facts knows the same bus.
 
-What is not signed by somebody who may tell it is refused: it changes nothing, and is remembered with the reason.
+What is not signed by somebody who may tell it, or was told before, is refused: it changes nothing, and is remembered
+with the reason. Two facts need no signature: the first of all, for everything else is checked against it, and that the
+day of a scheduled text has come, for that is checked against the broker's clock.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.widening import widens
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey, Role
-from bus.register.keys import KeyEntry, first_keys, role_in, verified, with_key_fact
+from bus.register.entries import AgreementEntry, DatasetEntry, Founding, Refused, Standing
+from bus.register.keys import KeyEntry, by_operator, first_keys, role_in, verified, with_key_fact
 from bus.register.life import UNREADABLE, Act, Action, Life, NotAllowed, Refusal, advance
 from bus.topics import Topics
 
@@ -22,63 +24,6 @@ Entry = TypeVar("Entry")
 
 REFUSED_KEPT = 100
 """Refused facts that are remembered in full, so that whoever floods the register cannot fill the memory."""
-
-
-class Standing(StrEnum):
-    """Where an agreement stands in its life, as far as releasing goes."""
-
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-    ENDED = "ended"
-    PAUSED = "paused"
-    """Active, and held up by an operator. No step of an agreement leads here: see `RegisterState.standing_of`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Founding:
-    """What can never change in place."""
-
-    prefix: str
-    lanes: int
-    group: str
-    id: str = ""
-    """Names this bus in signatures, so that a fact of one bus says nothing on another."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgreementEntry:
-    """An agreement as the register knows it. `document` is its plain JSON; `number` is never given twice."""
-
-    agreement: str
-    number: int
-    revision: str
-    document: Mapping[str, Any]
-    topic: str
-    view_schema_id: int
-    standing: Standing
-    accepted_revisions: frozenset[str]
-    consent_basis: str
-    epoch: int
-    since_offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A fact that was ignored, and why."""
-
-    offset: int
-    fact: Fact
-    refusal: Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetEntry:
-    """A dataset: its registry, and the schema that it was registered with."""
-
-    dataset: str
-    registry: str
-    schema: Mapping[str, Any]
-    schema_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +40,12 @@ class RegisterState:
 
     keys: Mapping[str, KeyEntry] = field(default_factory=lambda: MappingProxyType({}))
     lives: Mapping[str, Life] = field(default_factory=lambda: MappingProxyType({}))
+    coming: Mapping[str, AgreementEntry] = field(default_factory=lambda: MappingProxyType({}))
+    """Scheduled texts as they will be in force; each beside a life whose proposal is scheduled."""
+
+    told: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """`kind/id` → how often the operator said something of it, so that each of these facts counts once."""
+
     refused: tuple[Refused, ...] = ()
     """The facts that were ignored, with the reason; the newest of them, and `refused_count` counts them all."""
 
@@ -119,13 +70,21 @@ class RegisterState:
         """The id that signatures name."""
         return "" if self.founding is None else self.founding.id
 
-    def apply(self, fact: Fact, offset: int) -> "RegisterState":
+    def apply(self, fact: Fact, offset: int, appended_ms: int | None = None) -> "RegisterState":
         """The state after one more fact, at `offset`. What its teller may not tell is refused and changes nothing.
 
-        Raises ValueError or KeyError for a broken one.
+        `appended_ms` is when the broker took it; without it, when its teller says. Raises ValueError or KeyError for a
+        broken one.
         """
+        taken_ms = fact.at_ms if appended_ms is None else appended_ms
         try:
-            return replace(_APPLY[fact.kind](self, fact, offset), offset=offset + 1)
+            if fact.kind is FactKind.AGREEMENT:
+                after = _agreement(self, fact, offset, taken_ms)
+            elif fact.kind in OF_OPERATOR:
+                after = _of_operator(self, fact, offset)
+            else:
+                after = _OTHERS[fact.kind](self, fact, offset)
+            return replace(after, offset=offset + 1)
         except NotAllowed as error:
             refused = Refused(offset, fact, error.refusal)
             newest = (*self.refused, refused)[-REFUSED_KEPT:]
@@ -154,10 +113,21 @@ def _held(state: RegisterState, name: str, offset: int) -> RegisterState:
 
 def _bus(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     if state.founding is not None:
-        return state  # founded once; a second founding changes nothing
+        raise NotAllowed(Refusal.FOUNDED)
     body = fact.body
     founding = Founding(body["prefix"], int(body["lanes"]), body["group"], body.get("id", ""))
     return replace(state, founding=founding, keys=MappingProxyType(first_keys(body, offset)))
+
+
+def _of_operator(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
+    """What the operator alone says: signed, and in its turn, so that an older fact told again changes nothing."""
+    by_operator(fact, state.keys, state.bus)
+    name = fact.key().decode()
+    if fact.body.get("step") != state.told.get(name, 0) + 1:
+        raise NotAllowed(Refusal.NOT_NEXT)
+    body = {key: value for key, value in fact.body.items() if key != "step"}
+    after = OF_OPERATOR[fact.kind](state, replace(fact, body=body), offset)
+    return replace(after, told=_with(after.told, name, fact.body["step"]))
 
 
 def _agency(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
@@ -174,29 +144,50 @@ def _dataset(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
 def _connector(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     del offset
     if fact.action == "removed":
-        rest = {name: body for name, body in state.connectors.items() if name != fact.subject_id}
-        return replace(state, connectors=MappingProxyType(rest))
+        return replace(state, connectors=_without(state.connectors, fact.subject_id))
     return replace(state, connectors=_with(state.connectors, fact.subject_id, MappingProxyType(fact.body)))
 
 
-def _agreement(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
-    signer = verified(fact, state.keys, state.bus)
-    life = state.lives.get(fact.subject_id, Life())
-    entry = state.agreements.get(fact.subject_id)
-    after = advance(life, _act(state, fact, signer))
-    if fact.action == Action.ACTIVATED and life.proposal is not None:
-        entry = _activated(state, fact, life, offset)
-    state = replace(state, lives=_with(state.lives, fact.subject_id, after))
+def _agreement(state: RegisterState, fact: Fact, offset: int, taken_ms: int) -> RegisterState:
+    name = fact.subject_id
+    before, entry = state.lives.get(name, Life()), state.agreements.get(name)
+    by_itself = fact.action == Action.TOOK_EFFECT
+    act = _day(before, fact, taken_ms) if by_itself else _act(state, fact, taken_ms)
+    after = advance(before, act)
+    if after is before:
+        return state
+    coming = _without(state.coming, name)
+    if fact.action == Action.ACTIVATED:
+        terms = _terms(state, fact, before, offset)
+        entry, coming = (entry, _with(coming, name, terms)) if after.proposal is not None else (terms, coming)
+    elif by_itself:
+        entry = replace(state.coming[name], since_offset=offset)
+    elif after.proposal is not None and after.proposal.scheduled:
+        coming = state.coming
+    state = replace(state, lives=_with(state.lives, name, after), coming=coming)
     if entry is None:
         return state
     standing = _standing(after)
     if standing is not entry.standing:
         entry = replace(entry, standing=standing, since_offset=offset)
-    return replace(state, agreements=_with(state.agreements, fact.subject_id, entry))
+    return replace(state, agreements=_with(state.agreements, name, entry))
 
 
-def _act(state: RegisterState, fact: Fact, signer: PublicKey) -> Act:
+def _day(life: Life, fact: Fact, taken_ms: int) -> Act:
+    """That the first day of a scheduled text has come, by the broker's clock. Nobody needs to sign what all can see."""
+    due = life.proposal is not None and taken_ms >= first_day_ms(life.proposal.document)
+    return Act(Action.TOOK_EFFECT, 0, fact.by, None, fact.reason, str(fact.body.get("revision", "")), due=due)
+
+
+def first_day_ms(document: Mapping[str, Any]) -> int:
+    """When a text's first day begins, in its time zone."""
+    text = AgreementDocument.model_validate(document)
+    return midnight_ms(text.valid.from_, text.timezone)
+
+
+def _act(state: RegisterState, fact: Fact, taken_ms: int) -> Act:
     """The step that a fact tells of. Raises NotAllowed for an unknown one; ValueError or KeyError for a broken one."""
+    signer = verified(fact, state.keys, state.bus)
     if fact.action not in list(Action):
         raise NotAllowed(Refusal.UNKNOWN_ACTION)
     action = Action(fact.action)
@@ -214,7 +205,7 @@ def _act(state: RegisterState, fact: Fact, signer: PublicKey) -> Act:
         fact.reason,
         fact.body.get("revision", ""),
         fact.body.get("document", {}),
-        due=all(fact.at_ms >= midnight_ms(text.valid.from_, text.timezone) for text in texts),
+        due=all(taken_ms >= midnight_ms(text.valid.from_, text.timezone) for text in texts),
     )
 
 
@@ -234,8 +225,8 @@ def _role(state: RegisterState, signer: PublicKey, text: AgreementDocument) -> R
     return None if dataset is None else role_in(signer, text, dataset.registry, state.agencies)
 
 
-def _activated(state: RegisterState, fact: Fact, life: Life, offset: int) -> AgreementEntry:
-    """The entry of a text that takes effect. Raises NotAllowed for terms that do not follow from text and state."""
+def _terms(state: RegisterState, fact: Fact, life: Life, offset: int) -> AgreementEntry:
+    """The entry of an activated text. Raises NotAllowed for terms that do not follow from text and state."""
     assert life.proposal is not None
     name, body = fact.subject_id, fact.body
     known = None if life.ended else state.agreements.get(name)
@@ -283,10 +274,7 @@ def _key(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
 
 
 def _route(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
-    """An operator's hold on a flow, or wish to have it judged again.
-
-    It needs no signature: it can only withhold, give back what it withheld, or send what the rules allow anyway.
-    """
+    """An operator's hold on a flow, or wish to have it judged again."""
     name = fact.subject_id
     if fact.action == "paused":
         return replace(state, paused=state.paused | {name})
@@ -297,21 +285,34 @@ def _route(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     raise ValueError(f"a route cannot be {fact.action}")
 
 
-def _nothing_yet(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
-    del fact, offset
-    return state
-
-
-_APPLY = {
-    FactKind.BUS: _bus,
+OF_OPERATOR = {
     FactKind.AGENCY: _agency,
     FactKind.DATASET: _dataset,
     FactKind.CONNECTOR: _connector,
-    FactKind.AGREEMENT: _agreement,
     FactKind.ROUTE: _route,
-    FactKind.KEY: _key,
 }
+"""The kinds of which the operator alone tells, each fact in its turn."""
+
+_OTHERS = {FactKind.BUS: _bus, FactKind.KEY: _key}
 
 
 def _with(entries: Mapping[str, Entry], name: str, entry: Entry) -> Mapping[str, Entry]:
     return MappingProxyType({**entries, name: entry})
+
+
+def _without(entries: Mapping[str, Entry], name: str) -> Mapping[str, Entry]:
+    return MappingProxyType({key: entry for key, entry in entries.items() if key != name})
+
+
+__all__ = [
+    "OF_OPERATOR",
+    "REFUSED_KEPT",
+    "AgreementEntry",
+    "DatasetEntry",
+    "Founding",
+    "Refused",
+    "RegisterState",
+    "Standing",
+    "covered",
+    "first_day_ms",
+]

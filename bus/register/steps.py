@@ -1,6 +1,6 @@
 """Steps as they are wished for, and the signed facts that follow from them. Pure but for the time that is passed in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from bus.errors import StepRefused
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey, SigningKey
 from bus.register.life import Action, Life, Refusal
-from bus.register.state import RegisterState, covered
+from bus.register.state import OF_OPERATOR, RegisterState, covered
 
 Body = Callable[[RegisterState], dict[str, Any]]
 """What a fact says beyond its action, given everything that was said before it."""
@@ -47,10 +47,22 @@ def key_revoked(key: str, signer: SigningKey, reason: str) -> Wish:
     return Wish(FactKind.KEY, key, "revoked", reason, signer, lambda _state: {})
 
 
+def enrolment(kind: FactKind, name: str, body: Mapping[str, Any], operator: SigningKey, reason: str) -> Wish:
+    """An agency, a dataset or a connector that takes part from here on, or differently from here on."""
+    return of_operator(kind, name, "enrolled", operator, reason, body)
+
+
+def of_operator(  # noqa: PLR0913, PLR0917 - the parts of a fact
+    kind: FactKind, name: str, action: str, operator: SigningKey, reason: str, body: Mapping[str, Any] | None = None
+) -> Wish:
+    """What the operator says of an agency, a dataset, a connector or a route."""
+    return Wish(kind, name, action, reason, operator, lambda _state: dict(body or {}))
+
+
 def drafting(document: AgreementDocument, author: SigningKey, reason: str) -> list[Wish]:
     """A text, proposed and handed to review by its author."""
     body = {"revision": revision(document), "document": document.model_dump(mode="json", by_alias=True)}
-    drafted = Wish(FactKind.AGREEMENT, document.id, Action.DRAFTED, reason, author, lambda _state: body)
+    drafted = Wish(FactKind.AGREEMENT, document.id, Action.DRAFTED, reason, author, lambda _state: dict(body))
     return [drafted, step(document.id, Action.SUBMITTED, author, reason)]
 
 
@@ -90,10 +102,12 @@ def signed_facts(wishes: Sequence[Wish], state: RegisterState, now_ms: int) -> l
     """The facts, each judged as the fold will judge it. Raises StepRefused for the first that would be refused."""
     facts = []
     for wish in wishes:
-        body = wish.body(state)
+        fact = Fact(wish.kind, wish.name, wish.action, wish.body(state), "", wish.reason, now_ms)
         if wish.kind is FactKind.AGREEMENT:
-            body = {**body, "step": state.lives.get(wish.name, Life()).steps + 1}
-        fact = wish.key.sign(Fact(wish.kind, wish.name, wish.action, body, "", wish.reason, now_ms), state.bus)
+            fact.body["step"] = state.lives.get(wish.name, Life()).steps + 1
+        elif wish.kind in OF_OPERATOR:
+            fact.body["step"] = state.told.get(fact.key().decode(), 0) + 1
+        fact = wish.key.sign(fact, state.bus)
         before, state = state, state.apply(fact, state.offset)
         if state.refused_count > before.refused_count:
             raise refused_step(fact, state.refused[-1].refusal)

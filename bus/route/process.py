@@ -16,10 +16,11 @@ from bus.kafka.rights import ROUTER, router_group
 from bus.model.keyring import KeyRing, RootKey
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
-from bus.register.log import Register
+from bus.register.log import Register, RegisterWriter
 from bus.route.report import Reporter
 from bus.route.rules import RuleBook
 from bus.route.runner import Lane, Parts, Schemas
+from bus.route.takeover import TakeOver
 from bus.settings import KafkaSettings, RouteSettings, Settings
 from bus.telemetry import Event, configure, emit
 from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
@@ -126,7 +127,11 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         closing.push_async_callback(reporter.stop)
         await reporter.start(router.lanes)
         closing.push_async_callback(router.stop)
-        await _until_told(router, member, parts, home, instance)
+        writer = RegisterWriter(access, topics, parts.messages)
+        closing.push_async_callback(writer.stop)
+        await writer.start()
+        take_over = TakeOver(parts.register, writer, by=instance)
+        await _until_told(router, member, take_over, parts, home, instance)
 
 
 async def _parts(
@@ -154,14 +159,17 @@ async def _parts(
     )
 
 
-async def _until_told(router: Router, member: LaneMember, parts: Parts, home: Home, instance: str) -> None:
+async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
+    router: Router, member: LaneMember, take_over: TakeOver, parts: Parts, home: Home, instance: str
+) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     tasks = {
         asyncio.create_task(member.run(), name="member"),
-        asyncio.create_task(_wake_on_facts(router, parts), name="register"),
+        asyncio.create_task(_wake_on_facts(router, take_over, parts), name="register"),
+        asyncio.create_task(take_over.run(), name="take-over"),
         asyncio.create_task(_announce(router, home, instance), name="announce"),
         asyncio.create_task(told.wait(), name="told"),
     }
@@ -184,8 +192,8 @@ async def _announce(router: Router, home: Home, instance: str) -> None:
     emit(Event.PROCESS_STARTED)
 
 
-async def _wake_on_facts(router: Router, parts: Parts) -> None:
-    """A fact must reach lanes that rest."""
+async def _wake_on_facts(router: Router, take_over: TakeOver, parts: Parts) -> None:
+    """A fact must reach lanes that rest, and may name a day to wait for."""
     news = asyncio.Event()
     place = Place(parts.topics.register, 0)
     pump = Pump(parts.access, news, committed=False)
@@ -196,5 +204,6 @@ async def _wake_on_facts(router: Router, parts: Parts) -> None:
             news.clear()
             pump.take(len(pump))
             router.wake()
+            take_over.wake()
     finally:
         await pump.stop()

@@ -29,6 +29,7 @@ class Event(StrEnum):
     LANE_FAILED = "lane-failed", "warning", "A lane met an error and starts anew after a pause."
     FACT_IGNORED = "fact-ignored", "warning", "A fact could not be read; what it names is suspended."
     FACT_REFUSED = "fact-refused", "warning", "A fact was told by somebody who may not; it changes nothing."
+    DAY_NOT_TOLD = "day-not-told", "warning", "That a text's first day has come could not be told; it is tried again."
     CONSENT_UNREADABLE = "consent-unreadable", "warning", "A consent event could not be read; it counts as withdrawal."
     RECORD_DEAD = "record-dead", "warning", "A record could not be read; it lies in deadletters, untouched."
     COMMAND_DONE = (

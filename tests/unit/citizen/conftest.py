@@ -1,19 +1,12 @@
 """A register with one agreement of each kind that matters to citizens."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from bus.model.fact import Fact, FactKind
 from bus.register.state import AgreementEntry, RegisterState, Standing
 
 BANK, PORTAL, TAX, PARCELS = "address-to-bank", "person-to-portal", "person-to-tax", "parcel-to-tax"
-
-
-def fact(kind: FactKind, name: str, action: str, body: Mapping[str, Any]) -> Fact:
-    return Fact(kind, name, action, dict(body), "a test", "a test", 0)
 
 
 def activated(name: str, *, consent: bool, identifier: str = "personal-id", number: int = 1) -> AgreementEntry:
@@ -50,7 +43,7 @@ def in_force(state: RegisterState, *entries: AgreementEntry) -> RegisterState:
 
 @pytest.fixture
 def state() -> RegisterState:
-    known = RegisterState().apply(fact(FactKind.AGENCY, "bank", "enrolled", {"name": {"en": "The Bank"}}), 0)
+    known = replace(RegisterState(), agencies={"bank": {"name": {"en": "The Bank"}}}, offset=1)
     return in_force(
         known,
         activated(BANK, consent=True, number=1),

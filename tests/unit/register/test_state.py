@@ -6,6 +6,7 @@ import pytest
 
 from bus.model.fact import Fact, FactKind
 from bus.register.state import AgreementEntry, Founding, RegisterState, Standing
+from tests.unit.register.book import OPERATOR, founded
 
 FOUNDING = {"prefix": "", "lanes": 8, "group": "route"}
 
@@ -71,10 +72,11 @@ def test_a_fact_that_names_nothing_known_suspends_everything(key: bytes | None) 
 
 def test_a_broken_fact_is_refused_as_a_whole() -> None:
     """A fact that lacks what it must say must raise, and leave the state as it was."""
-    state = RegisterState()
+    state = founded().state
+    broken = OPERATOR.sign(fact(FactKind.DATASET, "a.b", "added", step=1), state.bus)
     with pytest.raises((ValueError, KeyError)):
-        state.apply(fact(FactKind.DATASET, "a.b", "added"), 0)
-    assert state == RegisterState()
+        state.apply(broken, 1)
+    assert state == founded().state
 
 
 def test_an_earlier_state_is_not_changed_by_a_later_fact() -> None:

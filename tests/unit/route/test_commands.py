@@ -6,14 +6,14 @@ import pytest
 
 from bus.model.change import Change
 from bus.model.command import CommandKind, Ending
-from bus.model.fact import Fact, FactKind
 from bus.model.reasons import Reason
-from bus.register.state import AgreementEntry, RegisterState, Standing
+from bus.register.state import AgreementEntry, Standing
 from bus.route.commands import Command, ending
 from bus.route.lane import Inputs, LaneCore, Outcome
 from bus.route.memory import MemoryState
 from bus.route.rules import Rules
 from bus.route.state import DeadVersion
+from tests.unit.register.book import founded, route
 from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, give, rule, rules, value, values, withdraw
 
 RELEASE, DISCARD = CommandKind.RELEASE, CommandKind.DISCARD
@@ -173,24 +173,20 @@ def entry(standing: Standing = Standing.ACTIVE) -> AgreementEntry:
     return AgreementEntry("a", 1, "r1", document, "topic", 1, standing, frozenset({"r1"}), "CONSENT", 1, 0)
 
 
-def route_fact(name: str, action: str) -> Fact:
-    return Fact(FactKind.ROUTE, name, action, {}, "an operator", "a test", 0)
-
-
 @pytest.mark.parametrize("name", ["a", PERSON])
 def test_pauses_in_the_register(name: str) -> None:
     """A pause holds an agreement by its own name or by its dataset's, until it is resumed by the same."""
-    state = RegisterState().apply(route_fact(name, "paused"), 5)
-    assert state.standing_of(entry()) is Standing.PAUSED
-    assert state.standing_of(entry(Standing.ENDED)) is Standing.ENDED
-    assert state.apply(route_fact("other", "resumed"), 6).standing_of(entry()) is Standing.PAUSED
-    assert state.apply(route_fact(name, "resumed"), 6).standing_of(entry()) is Standing.ACTIVE
+    book = founded().sign(route(name, "paused"))
+    assert book.state.standing_of(entry()) is Standing.PAUSED
+    assert book.state.standing_of(entry(Standing.ENDED)) is Standing.ENDED
+    assert book.sign(route("other", "resumed")).state.standing_of(entry()) is Standing.PAUSED
+    assert book.sign(route(name, "resumed")).state.standing_of(entry()) is Standing.ACTIVE
 
 
 def test_other_route_facts() -> None:
     """The newest backfill counts; an unreadable fact holds up what it names; an unknown step is broken."""
-    state = RegisterState().apply(route_fact("a", "backfill-asked"), 5).apply(route_fact("a", "backfill-asked"), 6)
-    assert state.backfills == {"a": 6}
-    assert state.apply_unreadable(b"route/a", 7).standing_of(entry()) is Standing.PAUSED
+    book = founded().sign(route("a", "backfill-asked"), route("a", "backfill-asked"))
+    assert book.state.backfills == {"a": book.state.offset - 1}
+    assert book.state.apply_unreadable(b"route/a", 7).standing_of(entry()) is Standing.PAUSED
     with pytest.raises(ValueError, match="cannot be"):
-        state.apply(route_fact("a", "doubled"), 7)
+        book.sign(route("a", "doubled"))
