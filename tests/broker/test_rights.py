@@ -193,11 +193,12 @@ async def test_connector_cannot_fence_another(users: Users) -> None:
 
 
 async def test_router(users: Users) -> None:
-    """The router reads consents and the register and can write neither, nor a registry's changes or the schemas."""
+    """The router reads consents and can't write them, nor changes or schemas; into the register it tells of days."""
     topics = users.topics
     readable = (topics.consents, topics.register, topics.changes("land.thing"), topics.lane_state)
     assert await users.reads(rights.ROUTER, readable) == granted(readable)
-    forbidden = (topics.consents, topics.register, topics.changes("land.thing"), topics.schemas, topics.positions)
+    assert await users.writes(rights.ROUTER, [topics.register]) == granted([topics.register])
+    forbidden = (topics.consents, topics.changes("land.thing"), topics.schemas, topics.positions)
     assert await users.writes(rights.ROUTER, forbidden) == refused(forbidden)
 
 
