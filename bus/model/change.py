@@ -1,9 +1,8 @@
 """A change: what a registry says happened to one record."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from bus.model.key import RecordKey
 from bus.model.record import Incoming
 
 
@@ -16,19 +15,17 @@ class Operation(StrEnum):
     READ = "read"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change as it lies in `changes.<registry>.<dataset>`.
+class Change(NamedTuple):
+    """One change as it lies in `changes.<registry>.<dataset>`; there is one of these for every record that is routed.
 
-    `value` is the framed Avro record (byte 0, 4-byte schema id, body), None when deleted. `offset` is its place in the
-    partition of its lane, and orders it against every other change of the dataset in that lane.
+    `key` is the record's key as in Kafka, and `subject` the part of it that says whose record it is: None in a dataset
+    without subjects. `value` is the framed Avro record (byte 0, 4-byte schema id, body), None when deleted. `origin` is
+    the record as it was read: what becomes a dead letter if the value cannot be read, and whose offset orders it
+    against every other one of the dataset in that lane.
     """
 
     dataset: str
-    key: RecordKey
-    operation: Operation
+    key: bytes
+    subject: str | None
     value: bytes | None
-    offset: int
-    timestamp_ms: int
-    origin: Incoming | None = None
-    """The record as it was read; what becomes a dead letter if the value cannot be read."""
+    origin: Incoming

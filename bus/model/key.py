@@ -41,6 +41,17 @@ class RecordKey:
         return self.record_id if self.subject is None else self.subject
 
 
+def subject_of(key: bytes, *, has_subject: bool) -> str | None:
+    """The subject of `RecordKey.decode`, without making the rest of it. Raises ValueError as that does."""
+    text = key.decode()
+    if not has_subject:
+        return None
+    subject, _, record_id = text.partition("/")
+    if not subject or not record_id:
+        raise ValueError("the key is not `subject/record id`")
+    return subject
+
+
 def lane_of(text: str, lanes: int) -> int:
     """The lane (partition) of a subject: Kafka's own default partitioner over its UTF-8 bytes."""
     return (murmur2(text.encode()) & 0x7FFFFFFF) % lanes

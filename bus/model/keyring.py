@@ -21,14 +21,18 @@ def keyed_id(key: bytes, *parts: str, size: int = 16) -> str:
     return _base32(_absorbed(key, parts, size).digest())
 
 
-def keyed_ids(key: bytes, *parts: str, size: int = 16) -> Callable[[str], str]:
-    """`keyed_id(key, *parts, last)` as a function of `last`, for many ids that begin alike."""
-    begun = _absorbed(key, parts, size)
+def keyed_marks(key: bytes, *parts: str) -> Callable[[str], str]:
+    """A function of `last` that gives the same 16 bytes as `keyed_id(key, *parts, last)`, in hexadecimal.
+
+    For ids that are made for every record: a MAC that has begun already, and digits that the standard library writes,
+    take a sixth of the time.
+    """
+    begin = _absorbed(key, parts, 16).copy
 
     def of(last: str) -> str:
-        mac, data = begun.copy(), last.encode()
+        mac, data = begin(), last.encode()
         mac.update(len(data).to_bytes(4, "big") + data)
-        return _base32(mac.digest())
+        return mac.hexdigest()
 
     return of
 
@@ -62,14 +66,14 @@ class KeyRing:
             raise ValueError(f"the root key has {len(root)} bytes, and must have 32")
         self._root = root
         self.derive = cache(self._derive)
+        self.subject_hash = keyed_marks(self.derive("subject"))
+        """How a person stands in disclosures and logs: the same everywhere inside the bus, never outside it."""
+
+        self._view = hashlib.blake2b(key=self.derive("view"), digest_size=16)
 
     def _derive(self, use: str) -> bytes:
         """32 bytes for one use, for instance `pseudonym/statistics-office/1`."""
         return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=use.encode()).derive(self._root)
-
-    def subject_hash(self, subject: str) -> str:
-        """How a person stands in disclosures and logs: the same everywhere inside the bus, never outside it."""
-        return keyed_id(self.derive("subject"), subject)
 
     def pseudonym(self, recipient: str, epoch: int, value: str) -> str:
         """How a value stands in a pseudonymous flow: stable for one recipient and epoch, joinable with no other."""
@@ -77,15 +81,17 @@ class KeyRing:
 
     def view_hash(self, view: bytes) -> bytes:
         """16 bytes that tell whether two views are equal, keyed, for a view is personal."""
-        return hashlib.blake2b(view, key=self.derive("view"), digest_size=16).digest()
+        mac = self._view.copy()
+        mac.update(view)
+        return mac.digest()
 
     def event_id(self, recipient: str, *parts: str) -> str:
         """The id of one delivery; differs from recipient to recipient."""
         return keyed_id(self.derive(f"event/{recipient}"), *parts)
 
-    def event_ids(self, recipient: str, *parts: str) -> Callable[[str], str]:
-        """`event_id(recipient, *parts, last)` as a function of `last`."""
-        return keyed_ids(self.derive(f"event/{recipient}"), *parts)
+    def consent_refs(self, recipient: str) -> Callable[[str], str]:
+        """How consent events, by their ids, stand in the headers of a recipient's records."""
+        return keyed_marks(self.derive(f"event/{recipient}"), "consent")
 
     def trace(self, agreement: str, *parts: str) -> tuple[str, str]:
         """The ids of a trace and of its first span (W3C Trace Context), for what `parts` name under an agreement."""

@@ -42,7 +42,7 @@ def ending(command: Command, newest: DeadVersion | None) -> Ending:
         return command.trouble
     if command.change is None:
         return Ending.DISCARDED if command.kind is CommandKind.DISCARD else Ending.NO_CHANGE
-    if newest is None or newest.offset != command.change.offset:
+    if newest is None or newest.offset != command.change.origin.offset:
         return Ending.SUPERSEDED
     if newest.discarded:
         return Ending.CLOSED_BEFORE

@@ -20,7 +20,7 @@ from bus.avro.frame import unframe
 from bus.avro.own import OwnMessages
 from bus.errors import AgreementUnfit, FieldMissing, FilterError, NotFound
 from bus.kafka.access import KafkaAccess
-from bus.model.key import RecordKey
+from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.register.registrar import FIRST_MAJOR
@@ -175,7 +175,7 @@ class _Lane:
         rule, has_subject = self._question.new, self._question.has_subject
         keys = self._state.records[rule.route.dataset]
         return {
-            agency_key(rule, RecordKey.decode(key, has_subject=has_subject), self._core.lane).key: key for key in keys
+            agency_key(rule, key, subject_of(key, has_subject=has_subject), self._core.lane).key: key for key in keys
         }
 
     def _consents_lost(self) -> int:

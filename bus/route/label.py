@@ -5,8 +5,9 @@ each recipient, and times are told by a clock of each agreement's own. A label i
 record.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Self
 
 from bus.agreements.route import Route
@@ -30,11 +31,14 @@ class Label:
     """The id of the trace that begins at the recipient."""
 
     entry_head: bytes
-    event_id: Callable[[str], str]
-    """The id of a delivery by its number in the transaction."""
+    event_id: str
+    """How the ids of these deliveries begin; the number of the delivery among them follows."""
 
     consent_ref: Callable[[str], str]
     """How the consent event that allows a delivery stands in its headers."""
+
+    numbers: Iterator[int] = field(default_factory=count)
+    """Count these deliveries and nobody else's: a number that did would tell where two recipients got the same."""
 
     @classmethod
     def of(cls, rule: Rule, revision: str, reason: Reason | None, at: "Moment", keyring: KeyRing) -> Self:
@@ -48,8 +52,10 @@ class Label:
             time_ms=time_ms,
             trace=trace,
             entry_head=entry_head(rule, revision),
-            event_id=keyring.event_ids(route.recipient, lane, block),
-            consent_ref=keyring.event_ids(route.recipient, "consent"),
+            event_id=keyring.event_id(
+                route.recipient, lane, block, route.agreement, revision, "" if reason is None else reason.value
+            ),
+            consent_ref=keyring.consent_refs(route.recipient),
         )
 
 

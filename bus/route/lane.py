@@ -14,7 +14,7 @@ from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
 from bus.model.command import Ending
 from bus.model.consent import ConsentEvent
-from bus.model.key import RecordKey
+from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
@@ -195,7 +195,7 @@ class _Work:
             if isinstance(change, Unreadable):
                 self._bury(change)
             elif change.value is not None and (reason := self._poison(change.dataset, change.value)):
-                self._bury(Unreadable(_as_read(change), reason, (change.dataset, change.key.encode())))
+                self._bury(Unreadable(change.origin, reason, (change.dataset, change.key)))
             else:
                 self._take(change)
 
@@ -205,11 +205,13 @@ class _Work:
             self.outcome.completions.append(Completion(command, self._obey(command)))
 
     def _take(self, change: Change) -> None:
-        key = change.key.encode()
-        if self._draft.dead_version(change.dataset, key) is not None:
-            self._draft.dead[(change.dataset, key)] = None
-        self._draft.records[(change.dataset, key)] = change.value
-        self._judge_everywhere(change.dataset, change.key, key, change.value)
+        dataset, key, subject, value, _ = change
+        if self._draft.dead_version(dataset, key) is not None:
+            self._draft.dead[(dataset, key)] = None
+        self._draft.records[(dataset, key)] = value
+        seen = None if value is None else self._see(dataset, value)
+        for rule in self._rules.of_dataset.get(dataset, ()):
+            self._judge_seen(rule, subject, key, seen)
 
     def _bury(self, letter: Unreadable) -> None:
         self.outcome.dead.append(letter)
@@ -220,21 +222,21 @@ class _Work:
         change = command.change
         if change is None:
             return ending(command, None)
-        record = (change.dataset, change.key.encode())
+        record = (change.dataset, change.key)
         result = ending(command, self._draft.dead_version(*record))
         if result is Ending.RELEASED and change.value is not None and self._poison(change.dataset, change.value):
             return Ending.STILL_UNREADABLE
         if result is Ending.RELEASED:
             self._take(change)
         elif result is Ending.DISCARDED:
-            self._draft.dead[record] = DeadVersion(change.offset, discarded=True)
+            self._draft.dead[record] = DeadVersion(change.origin.offset, discarded=True)
         return result
 
     def take_gone(self, gone: Sequence[tuple[str, bytes]]) -> None:
         """Judge copies whose record is no longer there as the deletion would have been judged."""
         for agreement, key in gone:
             rule = self._rules.rules[agreement]
-            self._judge(rule, self._key(rule.route.dataset, key), key)
+            self._judge(rule, key)
 
     def take_due(self, limit: int) -> None:
         """Judge anew whom a moment has passed for; a retention that is over erases."""
@@ -262,43 +264,39 @@ class _Work:
         keys = self._draft.state.keys_after(dataset, cursor.after, limit)
         for key in keys:
             if self._draft.record(dataset, key) is not None:
-                self._judge(rule, self._key(dataset, key), key)
+                self._judge(rule, key)
         after = keys[-1] if keys else cursor.after
         self._draft.cursors[name] = replace(cursor, after=after, done=len(keys) < limit)
         return len(keys)
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _judge_everywhere(self, dataset: str, record_key: RecordKey, key: bytes, value: bytes | None) -> None:
-        seen = None if value is None else self._see(dataset, value)
-        for rule in self._rules.of_dataset.get(dataset, ()):
-            self._judge_seen(rule, record_key, key, seen)
-
     def _judge_person(self, subject: str, agreement: str) -> None:
         rule = self._rules.rules.get(agreement)
         if rule is None or not rule.route.needs_consent:
             return  # a consent for what does not exist yet is kept, and counts when it does
         for key in self._draft.keys_of_person(rule.route.dataset, subject):
-            self._judge(rule, self._key(rule.route.dataset, key), key)
+            self._judge(rule, key)
 
-    def _judge(self, rule: Rule, record_key: RecordKey, key: bytes) -> None:
-        value = self._draft.record(rule.route.dataset, key)
-        seen = None if value is None else self._see(rule.route.dataset, value)
-        self._judge_seen(rule, record_key, key, seen)
+    def _judge(self, rule: Rule, key: bytes) -> None:
+        dataset = rule.route.dataset
+        value = self._draft.record(dataset, key)
+        seen = None if value is None else self._see(dataset, value)
+        self._judge_seen(rule, self._subject(dataset, key), key, seen)
 
-    def _judge_seen(self, rule: Rule, record_key: RecordKey, key: bytes, seen: Seen | None) -> None:
+    def _judge_seen(self, rule: Rule, subject: str | None, key: bytes, seen: Seen | None) -> None:
         route = rule.route
-        consent = self._draft.consent(record_key.subject or "", route.agreement) if route.needs_consent else NEVER
-        decision = decide(seen, Whose(record_key.subject, consent), rule, self._now_ms)
+        consent = self._draft.consent(subject or "", route.agreement) if route.needs_consent else NEVER
+        decision = decide(seen, Whose(subject, consent), rule, self._now_ms)
         if isinstance(decision, Release):
-            self._release(rule, record_key, key, decision)
+            self._release(rule, subject, key, decision)
         else:
-            self._withhold(rule, record_key, key, decision)
+            self._withhold(rule, subject, key, decision)
 
-    def _release(self, rule: Rule, record_key: RecordKey, key: bytes, decision: Release) -> None:
+    def _release(self, rule: Rule, subject: str | None, key: bytes, decision: Release) -> None:
         route = rule.route
         value = decision.view
-        place = agency_key(rule, record_key, self._core.lane)
+        place = agency_key(rule, key, subject, self._core.lane)
         hashed = view_hash(value, self._core.keyring)
         before = self._draft.holdings_of(route.dataset, key).get(route.agreement)
         holding = Holding(
@@ -312,22 +310,22 @@ class _Work:
             due_ms=None if route.retention_ms is None else self._now_ms + route.retention_ms,
         )
         if before is not None and (before.topic, before.key) != (holding.topic, holding.key):
-            self._erase(rule, record_key, before, Reason.RECORD_MOVED)
+            self._erase(rule, subject, before, Reason.RECORD_MOVED)
         elif before is not None and before.view_hash == hashed:
             if (before.revision, before.consent) != (holding.revision, holding.consent):
                 moved = before._replace(revision=holding.revision, consent=holding.consent)
                 self._draft.hold(route.dataset, key, route.agreement, moved)
             return  # the recipient has these very bytes already
         self._draft.hold(route.dataset, key, route.agreement, holding)
-        self.outcome.deliveries.append(Delivery(rule, holding, value, record_key.subject, reason=None))
+        self.outcome.deliveries.append(Delivery(rule, holding, value, subject, reason=None))
 
-    def _withhold(self, rule: Rule, record_key: RecordKey, key: bytes, decision: Withhold) -> None:
+    def _withhold(self, rule: Rule, subject: str | None, key: bytes, decision: Withhold) -> None:
         route, reason = rule.route, decision.reason
         if reason is not Reason.DELETED:
             self.outcome.withheld[(route.agreement, reason)] += 1
         before = self._draft.holdings_of(route.dataset, key).get(route.agreement)
         if before is not None and erases(reason, route):
-            self._erase(rule, record_key, before, reason)
+            self._erase(rule, subject, before, reason)
             self._draft.hold(route.dataset, key, route.agreement, None)
 
     def _retention_over(self, agreement: str, key: bytes) -> None:
@@ -338,11 +336,11 @@ class _Work:
         if held is None or held.due_ms is None or held.due_ms > self._now_ms:
             return
         if erases(Reason.RETENTION_OVER, rule.route):
-            self._erase(rule, self._key(rule.route.dataset, key), held, Reason.RETENTION_OVER)
+            self._erase(rule, self._subject(rule.route.dataset, key), held, Reason.RETENTION_OVER)
             self._draft.hold(rule.route.dataset, key, agreement, None)
 
-    def _erase(self, rule: Rule, record_key: RecordKey, held: Holding, reason: Reason) -> None:
-        self.outcome.deliveries.append(Delivery(rule, held, None, record_key.subject, reason))
+    def _erase(self, rule: Rule, subject: str | None, held: Holding, reason: Reason) -> None:
+        self.outcome.deliveries.append(Delivery(rule, held, None, subject, reason))
 
     def _poison(self, dataset: str, value: bytes) -> str | None:
         try:
@@ -359,11 +357,5 @@ class _Work:
             self._seen = Seen(value, self._core.decode(value)) if seen is None else seen
         return self._seen
 
-    def _key(self, dataset: str, key: bytes) -> RecordKey:
-        return RecordKey.decode(key, has_subject=self._rules.has_subject.get(dataset, True))
-
-
-def _as_read(change: Change) -> Incoming:
-    if change.origin is None:
-        raise ValueError("a change that came from nowhere cannot be a dead letter")
-    return change.origin
+    def _subject(self, dataset: str, key: bytes) -> str | None:
+        return subject_of(key, has_subject=self._rules.has_subject.get(dataset, True))

@@ -9,8 +9,8 @@ from bus.consent.messages import standing
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import LogReader, Place, Reader
-from bus.model.change import Change, Operation
-from bus.model.key import RecordKey
+from bus.model.change import Change
+from bus.model.key import subject_of
 from bus.model.record import Incoming
 from bus.route.lane import Unreadable
 from bus.route.memory import MemoryState
@@ -87,7 +87,7 @@ class Loader:
     async def _record(self, state: MemoryState, change: Change | Unreadable, decoder: Decoder) -> None:
         if isinstance(change, Unreadable):
             return
-        key = change.key.encode()
+        key = change.key
         dead = state.dead_version(change.dataset, key)
         if dead is not None and not await _was_taken(change, dead, decoder):
             return
@@ -102,7 +102,7 @@ async def _was_taken(change: Change, dead: DeadVersion, decoder: Decoder) -> boo
     Older dead letters of the record are not remembered: they are known by being unreadable. The newest may be readable
     by now, and yet nobody has released it.
     """
-    if change.offset == dead.offset:
+    if change.origin.offset == dead.offset:
         return False
     if change.value is None:
         return True
@@ -116,14 +116,12 @@ async def _was_taken(change: Change, dead: DeadVersion, decoder: Decoder) -> boo
 
 def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool]) -> Change | Unreadable:
     """The change in a record of a changes topic; Unreadable for one without a proper key."""
-    dataset = record.topic.removeprefix(topics.changes_prefix)
+    dataset, key = record.topic.removeprefix(topics.changes_prefix), record.key or b""
     try:
-        key = RecordKey.decode(record.key or b"", has_subject=has_subject[dataset])
+        subject = subject_of(key, has_subject=has_subject[dataset])
     except ValueError:
         return Unreadable(record, "key-unreadable")
-    word = (record.header("ce_type") or "").rpartition(".")[2]
-    operation = Operation(word) if word in list(Operation) else Operation.UPDATED
-    return Change(dataset, key, operation, record.value, record.offset, record.timestamp_ms, record)
+    return Change(dataset, key, subject, record.value, record)
 
 
 def position_of(message: Message) -> Position:

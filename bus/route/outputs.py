@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bus.avro.own import Message, OwnMessages
 from bus.consent.messages import standing_message
-from bus.model.key import RecordKey, lane_of
+from bus.model.key import lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
@@ -43,21 +43,20 @@ class AgencyKey(NamedTuple):
     partition: int
 
 
-def agency_key(rule: Rule, record_key: RecordKey, lane: int) -> AgencyKey:
-    """The record's key as the view may show it: what the view does not release stands there as a pseudonym."""
+def agency_key(rule: Rule, key: bytes, subject: str | None, lane: int) -> AgencyKey:
+    """A record's key as the view may show it: what the view does not release stands there as a pseudonym."""
     route = rule.route
-    subject, record_id = record_key.subject, record_key.record_id
     if route.record_id_shown and (subject is None or route.subject_shown):
-        return AgencyKey(record_key.encode(), lane)
+        return AgencyKey(key, lane)
+    record_id = key.decode() if subject is None else key.decode().partition("/")[2]
     if not route.record_id_shown:
         record_id = rule.pseudonym(record_id)
     if subject is None:
-        shown, key = route.record_id_shown, record_id
+        shown, text = route.record_id_shown, record_id
     else:
         shown = route.subject_shown
-        key = f"{subject if shown else rule.pseudonym(subject)}/{record_id}"
-    partition = lane if shown else lane_of(key, rule.partitions)
-    return AgencyKey(key.encode(), partition)
+        text = f"{subject if shown else rule.pseudonym(subject)}/{record_id}"
+    return AgencyKey(text.encode(), lane if shown else lane_of(text, rule.partitions))
 
 
 def view_hash(value: bytes, keyring: KeyRing) -> bytes:
@@ -112,7 +111,7 @@ class Writer:
         """A record for each delivery; its entry for the block is added to `entries`, its trace to `traces`."""
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
         hashes: dict[str | None, str | None] = {None: None}  # a change that goes to four has one subject
-        for number, delivery in enumerate(deliveries):
+        for delivery in deliveries:
             held, subject, reason = delivery.holding, delivery.subject, delivery.reason
             kind = (delivery.rule, held.revision, reason)
             label = labels.get(kind)
@@ -122,7 +121,7 @@ class Writer:
                 traces[delivery.rule.route.agreement] = label.trace
             if subject is not None and subject not in hashes:
                 hashes[subject] = self._keyring.subject_hash(subject)
-            event_id = label.event_id(str(number))
+            event_id = f"{label.event_id}-{next(label.numbers)}"
             entries.append(entry_body(label.entry_head, held, hashes[subject], event_id, reason))
             headers = (*label.headers, ("ce_id", event_id.encode()))
             if held.consent is not None:

@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bus import clock
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import Parsed, decode, parse
-from bus.avro.frame import schema_id_of, unframe
+from bus.avro.frame import BODY_START, schema_id_of, unframe
 from bus.avro.own import OwnMessages
 from bus.consent.messages import consent_event, split_key
 from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown
@@ -53,6 +53,7 @@ class Schemas:
     def __init__(self, client: SchemaRegistryClient) -> None:
         self._client = client
         self._parsed: dict[int, Parsed] = {}
+        self._heads: set[bytes] = set()
 
     async def know(self, value: bytes) -> None:
         """Fetch the schema of a framed value if need be.
@@ -62,6 +63,20 @@ class Schemas:
         schema_id = schema_id_of(value)
         if schema_id not in self._parsed:
             self._parsed[schema_id] = parse(await self._client.schema(schema_id), schema_id=schema_id)
+
+    async def know_all(self, values: Iterable[bytes]) -> dict[bytes, str]:
+        """Fetch the schemas of framed values if need be; returns what is wrong with some, by how those values begin.
+
+        Raises SchemaRegistryUnreachable: wait.
+        """
+        wrong: dict[bytes, str] = {}
+        for head in {value[:BODY_START] for value in values} - self._heads:
+            try:
+                await self.know(head)
+                self._heads.add(head)
+            except (RecordUnreadable, SchemaUnknown) as error:
+                wrong[head] = type(error).__name__
+        return wrong
 
     def decode(self, value: bytes) -> Mapping[str, Any]:
         """The record in a framed value whose schema is known. Raises RecordUnreadable, SchemaUnknown."""
@@ -270,9 +285,10 @@ class Lane:
         prefix, orders = self._parts.topics.changes_prefix, self._parts.topics.commands
         changes = [record for record in taken.changes if record.topic != orders]
         commands = [record for record in taken.changes if record.topic == orders]
+        wrong = await self._parts.schemas.know_all(record.value for record in changes if record.value is not None)
         return Inputs(
             consents=[event for record in taken.consents if (event := await self._consent_of(record)) is not None],
-            changes=[await self._change_of(record) for record in changes],
+            changes=[self._change_of(record, wrong) for record in changes],
             consents_offset=taken.consents_offset,
             input_offsets={record.topic.removeprefix(prefix): record.offset + 1 for record in changes},
             commands=[command for record in commands if (command := await self._command_of(record)) is not None],
@@ -281,18 +297,14 @@ class Lane:
             existing_limit=self._batch_limit,
         )
 
-    async def _change_of(self, record: Incoming) -> Change | Unreadable:
+    def _change_of(self, record: Incoming, wrong: Mapping[bytes, str]) -> Change | Unreadable:
         change = change_of(record, self._parts.topics, self._rules.has_subject)
         if isinstance(change, Unreadable):
             return change
-        of = (change.dataset, change.key.encode())
-        if (record.topic, record.offset) in self._refused:
-            return Unreadable(record, "refused-by-broker", of)
-        if change.value is not None:
-            try:
-                await self._parts.schemas.know(change.value)
-            except (RecordUnreadable, SchemaUnknown) as error:
-                return Unreadable(record, type(error).__name__, of)
+        if self._refused and (record.topic, record.offset) in self._refused:
+            return Unreadable(record, "refused-by-broker", (change.dataset, change.key))
+        if wrong and change.value is not None and change.value[:BODY_START] in wrong:
+            return Unreadable(record, wrong[change.value[:BODY_START]], (change.dataset, change.key))
         return change
 
     async def _command_of(self, record: Incoming) -> Command | None:

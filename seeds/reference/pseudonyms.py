@@ -18,20 +18,19 @@ def derived(root: bytes, use: str) -> bytes:
     return hmac.digest(extracted, use.encode() + b"\x01", "sha256")
 
 
-def keyed_id(key: bytes, text: str) -> str:
-    """16 bytes over the text, before which stands its length, in base32 without padding."""
+def keyed(key: bytes, text: str) -> bytes:
+    """16 bytes over the text, before which stands its length."""
     data = text.encode()
-    mac = hashlib.blake2b(len(data).to_bytes(4, "big") + data, key=key, digest_size=16)
-    return b32encode(mac.digest()).decode().rstrip("=").lower()
+    return hashlib.blake2b(len(data).to_bytes(4, "big") + data, key=key, digest_size=16).digest()
 
 
 def pseudonyms_of(root: bytes, recipient: str) -> Hide:
-    """The pseudonyms of one recipient."""
+    """The pseudonyms of one recipient: base32 without padding."""
     key = derived(root, f"pseudonym/{recipient}/{EPOCH}")
-    return lambda value: keyed_id(key, value)
+    return lambda value: b32encode(keyed(key, value)).decode().rstrip("=").lower()
 
 
 def subject_hashes(root: bytes) -> Hide:
-    """How persons stand in disclosure blocks."""
+    """How persons stand in disclosure blocks: hexadecimal."""
     key = derived(root, "subject")
-    return lambda value: keyed_id(key, value)
+    return lambda value: keyed(key, value).hex()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.model.key import RecordKey, lane_of
+from bus.model.key import RecordKey, lane_of, subject_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 SUBJECTS = TEXTS.filter(lambda text: "/" not in text)
@@ -45,6 +45,18 @@ def test_a_broken_key_is_refused(broken: bytes) -> None:
     """Bytes that name no person and no record must be refused where a person is due."""
     with pytest.raises(ValueError, match=r"the key is not|codec can.t decode"):
         RecordKey.decode(broken, has_subject=True)
+
+
+@given(st.binary(max_size=12) | st.sampled_from([b"a/b", b"a/", b"/b", b"a/b/c", b"\xff/1"]), st.booleans())
+def test_the_subject_alone_is_that_of_the_key(key: bytes, *, has_subject: bool) -> None:
+    """Who only asks for the subject gets what the whole key says, and is refused where that is."""
+    try:
+        expected = RecordKey.decode(key, has_subject=has_subject).subject
+    except ValueError:
+        with pytest.raises(ValueError, match=r"the key is not|codec can.t decode"):
+            subject_of(key, has_subject=has_subject)
+    else:
+        assert subject_of(key, has_subject=has_subject) == expected
 
 
 @pytest.mark.parametrize(("text", "hashed"), KAFKAS_OWN.items())

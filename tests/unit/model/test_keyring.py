@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.model.keyring import KeyRing, RootKey, keyed_id, keyed_ids
+from bus.model.keyring import KeyRing, RootKey, keyed_id, keyed_marks
 
 RING = KeyRing(RootKey(bytes(range(32))))
 OTHER = KeyRing(RootKey(bytes(range(1, 33))))
@@ -51,15 +51,21 @@ def test_parts_cannot_be_shifted_into_one_another(one: list[str], other: list[st
 
 def test_an_id_fits_into_a_key() -> None:
     """An id must be lower-case letters and digits: it stands in Kafka keys and in headers."""
-    made = RING.subject_hash(PERSON)
-    assert len(made) == 26
-    assert set(made) <= set("abcdefghijklmnopqrstuvwxyz234567")
+    pseudonym, mark = RING.pseudonym("statistics-office", 1, PERSON), RING.subject_hash(PERSON)
+    assert (len(pseudonym), len(mark)) == (26, 32)
+    assert set(pseudonym) <= set("abcdefghijklmnopqrstuvwxyz234567")
+    assert set(mark) <= set("0123456789abcdef")
 
 
-@given(st.lists(st.text(), max_size=3), st.text(), st.integers(1, 64))
-def test_many_ids_are_single_ids(parts: list[str], last: str, size: int) -> None:
-    """Ids made in a row are those made one by one, in the letters of RFC 4648."""
-    key = bytes(32)
-    one = keyed_id(key, *parts, last, size=size)
-    assert keyed_ids(key, *parts, size=size)(last) == one
+@given(st.lists(st.text(), max_size=3), st.text())
+def test_marks_are_ids_in_other_digits(parts: list[str], last: str) -> None:
+    """Marks made in a row hold the same bytes as ids made one by one."""
+    one = keyed_id(bytes(32), *parts, last)
+    assert base64.b32decode(one.upper() + "======").hex() == keyed_marks(bytes(32), *parts)(last)
+
+
+@given(st.lists(st.text(), max_size=3), st.integers(1, 64))
+def test_ids_of_any_size(parts: list[str], size: int) -> None:
+    """An id is written in the letters of RFC 4648, whatever its size."""
+    one = keyed_id(bytes(32), *parts, size=size)
     assert len(base64.b32decode(one.upper() + "=" * (-len(one) % 8))) == size

@@ -9,7 +9,7 @@ from bus.agreements.route import Route
 from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import frame, unframe
 from bus.errors import SchemaUnknown
-from bus.model.change import Change, Operation
+from bus.model.change import Change
 from bus.model.consent import ConsentAction, ConsentEvent, GivenBy
 from bus.model.key import RecordKey
 from bus.model.keyring import KeyRing, RootKey
@@ -134,10 +134,8 @@ class Nutshell:
         """The next change of a dataset."""
         offset = self.offsets.get(dataset, 0)
         self.offsets[dataset] = offset + 1
-        key = RecordKey(subject, record)
-        origin = Incoming(f"changes.{dataset}", 0, offset, self.now, key.encode(), framed)
-        operation = Operation.DELETED if framed is None else Operation.UPDATED
-        return Change(dataset, key, operation, framed, offset, self.now, origin)
+        key = RecordKey(subject, record).encode()
+        return Change(dataset, key, subject, framed, Incoming(f"changes.{dataset}", 0, offset, self.now, key, framed))
 
     def step(
         self,

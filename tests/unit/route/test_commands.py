@@ -42,7 +42,7 @@ def buried(lane: Nutshell, now: Rules, subject: str = "p1") -> Change:
     """A record that cannot be read; returns it as it will be once it can."""
     poison = lane.change(subject, POISON)
     lane.step(now, poison)
-    return replace(poison, value=value("An"))
+    return poison._replace(value=value("An"))
 
 
 def test_a_released_letter_is_judged_once() -> None:
@@ -96,7 +96,7 @@ def test_a_letter_that_cannot_be_read_stays_open() -> None:
     """Releasing what is still unreadable does nothing, and it can be released later."""
     lane, now = Nutshell(), rules(rule())
     change = buried(lane, now)
-    assert endings(obey(lane, now, command(replace(change, value=POISON)))) == [Ending.STILL_UNREADABLE]
+    assert endings(obey(lane, now, command(change._replace(value=POISON)))) == [Ending.STILL_UNREADABLE]
     assert endings(obey(lane, now, command(change))) == [Ending.RELEASED]
 
 
@@ -123,7 +123,7 @@ def test_what_the_shell_found_stands() -> None:
     change = buried(lane, now)
     outcome = obey(lane, now, command(change, trouble=Ending.REFUSED), command(None, trouble=Ending.NOT_FOUND))
     assert endings(outcome) == [Ending.REFUSED, Ending.NOT_FOUND]
-    assert lane.state.dead == {(PERSON, b"p1/1"): DeadVersion(change.offset)}
+    assert lane.state.dead == {(PERSON, b"p1/1"): DeadVersion(change.origin.offset)}
 
 
 def test_orders_wait_for_consents() -> None:
