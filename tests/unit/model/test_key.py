@@ -47,7 +47,9 @@ def test_a_broken_key_is_refused(broken: bytes) -> None:
         RecordKey.decode(broken, has_subject=True)
 
 
-@given(key=st.binary(max_size=12) | st.sampled_from([b"a/b", b"a/", b"/b", b"a/b/c", b"\xff/1"]), has_subject=st.booleans())
+@given(
+    key=st.binary(max_size=12) | st.sampled_from([b"a/b", b"a/", b"/b", b"a/b/c", b"\xff/1"]), has_subject=st.booleans()
+)
 def test_the_subject_alone_is_that_of_the_key(key: bytes, *, has_subject: bool) -> None:
     """Who only asks for the subject gets what the whole key says, and is refused where that is."""
     try:
