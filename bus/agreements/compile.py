@@ -15,6 +15,7 @@ from bus.agreements.rules import unfit
 from bus.agreements.shape import shape_of
 from bus.agreements.view import compile_view, view_cuts, view_reads, view_schema
 from bus.avro.datasets import Dataset
+from bus.avro.slicer import Stretch, stretches
 from bus.errors import AgreementUnfit, FilterError
 
 DAY_MS = 86_400_000
@@ -69,6 +70,7 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         admits=compile_admits(document, dataset),
         view=compile_view(document, dataset, pseudonym),
         cuts=cuts,
+        filtered_by=fields_at(filter_reads(document), dataset),
         reads=filter_reads(document) | (view_reads(document, dataset) if cuts is None else frozenset()),
     )
 
@@ -91,6 +93,12 @@ def compile_admits(document: AgreementDocument, dataset: Dataset) -> Callable[[M
 def filter_reads(document: AgreementDocument) -> frozenset[str]:
     """The fields of a record that the agreement's filter touches."""
     return frozenset(path[0] for path in fields_of(parse(document.filter))) if document.filter else frozenset()
+
+
+def fields_at(names: frozenset[str], dataset: Dataset) -> tuple[Stretch, ...]:
+    """Where fields stand in a dataset's schema, in its own order."""
+    every = [one["name"] for one in dataset.schema["fields"]]
+    return tuple(stretches(every, [name for name in every if name in names]))
 
 
 def midnight_ms(day: date, timezone: str) -> int:

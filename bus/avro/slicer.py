@@ -49,6 +49,16 @@ def slicer(schema: Any, wanted: Sequence[str], *, schema_id: int | None = None) 
     return made
 
 
+def cutter(head: bytes, cuts: Sequence[Stretch]) -> Callable[[bytes, tuple[int, ...]], bytes]:
+    """A function of a record's bytes and of what `bounds` says of them: some of its fields, after a head."""
+    parts = [f"data[at[{first}] : at[{last}]]" for first, last in cuts]
+    source = f"def cut(data, at):\n return {' + '.join(['head', *parts])}"
+    names: dict[str, Any] = {"head": head}
+    exec(compile(source, "<cutter>", "exec"), names)  # noqa: S102 - the source is made here, of numbers alone
+    made: Callable[[bytes, tuple[int, ...]], bytes] = names["cut"]
+    return made
+
+
 def stretches(names: Sequence[str], wanted: Sequence[str]) -> list[Stretch]:
     """The wanted fields as stretches of neighbours, in the order wanted. Raises ValueError for an unknown one."""
     runs: list[Stretch] = []

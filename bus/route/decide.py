@@ -1,10 +1,10 @@
 """The decision about one record under one agreement. Everything else in the router obeys it."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from bus.agreements.route import Route
 from bus.consent.covers import refusal
-from bus.errors import FieldMissing, FilterError
+from bus.errors import FieldMissing, FilterError, RecordUnreadable
 from bus.model.consent import Consent
 from bus.model.key import UNKNOWN_SUBJECT
 from bus.model.reasons import Held, Reason
@@ -26,39 +26,52 @@ class Withhold(NamedTuple):
     reason: Reason
 
 
+WITHHOLD = {reason: Withhold(reason) for reason in Reason}
+
 Decision = Release | Withhold
 
 
-class Whose(NamedTuple):
-    """Whom a record is about, None in a dataset without subjects, and how they stand to the agreement."""
+class Term(NamedTuple):
+    """A rule at a moment: what of its decisions depends on no record and on nobody."""
 
-    subject: str | None
-    consent: Consent
+    rule: Rule
+    refused: Reason | None
+    """Why the agreement lets nothing through now."""
+
+    held_up: Reason | None
+    """That an operator holds it up."""
+
+    @classmethod
+    def of(cls, rule: Rule, now_ms: int) -> Self:
+        """The rule as it stands at a time of the lane."""
+        held_up = Reason.ROUTE_PAUSED if rule.standing is Standing.PAUSED else None
+        return cls(rule, agreement_refusal(rule.route, rule.standing, now_ms), held_up)
 
 
-def decide(seen: Seen | None, whose: Whose, rule: Rule, now_ms: int) -> Decision:
+def decide(seen: Seen | None, subject: str | None, consent: Consent, term: Term, now_ms: int) -> Decision:
     """Release or withhold. Deny by default: only the last line releases.
 
-    `seen` None means deleted at the source; `now_ms` is the time of the lane.
+    `seen` None means deleted at the source. `subject` is whom the record is about, None in a dataset without subjects;
+    `consent` how they stand to the agreement; `now_ms` the time of the lane.
     """
     if seen is None:
-        return Withhold(Reason.DELETED)
-    route = rule.route
-    paused = Reason.ROUTE_PAUSED if rule.standing is Standing.PAUSED else None
+        return WITHHOLD[Reason.DELETED]
+    rule, refused, held_up = term
+    needs_consent = rule.route.needs_consent
     # A hold-up comes last: a withdrawal erases, whatever an operator holds up.
-    refused = agreement_refusal(route, rule.standing, now_ms) or consent_refusal(route, whose, now_ms) or paused
+    refused = refused or (consent_refusal(rule.route, subject, consent, now_ms) if needs_consent else None) or held_up
     if refused is not None:
-        return Withhold(refused)
+        return WITHHOLD[refused]
     try:
-        if not route.admits(seen.record):
-            return Withhold(Reason.OUTSIDE_FILTER)
+        if not rule.admits(seen):
+            return WITHHOLD[Reason.OUTSIDE_FILTER]
         view = rule.cut(seen)
     except FilterError:
-        return Withhold(Reason.FILTER_ERROR)
-    except FieldMissing:
-        return Withhold(Reason.FIELD_MISSING)
-    given = whose.consent.given
-    return Release(view, given.event_id if route.needs_consent and given is not None else None)
+        return WITHHOLD[Reason.FILTER_ERROR]
+    except (FieldMissing, RecordUnreadable):
+        return WITHHOLD[Reason.FIELD_MISSING]
+    given = consent.given
+    return Release(view, given.event_id if needs_consent and given is not None else None)
 
 
 def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason | None:
@@ -74,13 +87,11 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
     return None
 
 
-def consent_refusal(route: Route, whose: Whose, now_ms: int) -> Reason | None:
-    """Why consent does not cover a release now, or None."""
-    if not route.needs_consent:
-        return None
-    if whose.subject is None or whose.subject == UNKNOWN_SUBJECT:
+def consent_refusal(route: Route, subject: str | None, consent: Consent, now_ms: int) -> Reason | None:
+    """Why a consent does not cover a release now that needs one, or None."""
+    if subject is None or subject == UNKNOWN_SUBJECT:
         return Reason.SUBJECT_UNKNOWN
-    return refusal(whose.consent, route.accepted_revisions, now_ms)
+    return refusal(consent, route.accepted_revisions, now_ms)
 
 
 def erases(reason: Reason, route: Route) -> bool:

@@ -5,7 +5,7 @@ the order of importance: consents and rules first, then changes, then what falls
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,8 +19,8 @@ from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
 from bus.route.commands import Command, Completion, ending
-from bus.route.decide import Release, Whose, Withhold, decide, erases
-from bus.route.outputs import Delivery, agency_key, view_hash
+from bus.route.decide import Release, Term, Withhold, decide, erases
+from bus.route.outputs import Delivery, agency_key
 from bus.route.rules import Rule, Rules
 from bus.route.seen import Seen
 from bus.route.state import Cursor, DeadVersion, Draft, Holding, LaneState, Position
@@ -169,6 +169,8 @@ class _Work:
         self._rules = rules
         self._now_ms = now_ms
         self._seen: Seen | None = None
+        self._hash = core.keyring.view_hash
+        self._terms: dict[str, tuple[Term, ...]] = {}
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
@@ -194,7 +196,7 @@ class _Work:
         for change in changes:
             if isinstance(change, Unreadable):
                 self._bury(change)
-            elif change.value is not None and (reason := self._poison(change.dataset, change.value)):
+            elif (reason := self._poison(change)) is not None:
                 self._bury(Unreadable(change.origin, reason, (change.dataset, change.key)))
             else:
                 self._take(change)
@@ -209,9 +211,11 @@ class _Work:
         if self._draft.dead_version(dataset, key) is not None:
             self._draft.dead[(dataset, key)] = None
         self._draft.records[(dataset, key)] = value
-        seen = None if value is None else self._see(dataset, value)
-        for rule in self._rules.of_dataset.get(dataset, ()):
-            self._judge_seen(rule, subject, key, seen)
+        terms = self._terms.get(dataset)
+        if terms is None:
+            listed = self._rules.of_dataset.get(dataset, ())
+            terms = self._terms[dataset] = tuple(Term.of(rule, self._now_ms) for rule in listed)
+        self._judge_under(terms, dataset, key, subject, value)
 
     def _bury(self, letter: Unreadable) -> None:
         self.outcome.dead.append(letter)
@@ -224,7 +228,7 @@ class _Work:
             return ending(command, None)
         record = (change.dataset, change.key)
         result = ending(command, self._draft.dead_version(*record))
-        if result is Ending.RELEASED and change.value is not None and self._poison(change.dataset, change.value):
+        if result is Ending.RELEASED and self._poison(change) is not None:
             return Ending.STILL_UNREADABLE
         if result is Ending.RELEASED:
             self._take(change)
@@ -280,53 +284,53 @@ class _Work:
 
     def _judge(self, rule: Rule, key: bytes) -> None:
         dataset = rule.route.dataset
-        value = self._draft.record(dataset, key)
+        terms, subject = (Term.of(rule, self._now_ms),), self._subject(dataset, key)
+        self._judge_under(terms, dataset, key, subject, self._draft.record(dataset, key))
+
+    def _judge_under(
+        self, terms: Iterable[Term], dataset: str, key: bytes, subject: str | None, value: bytes | None
+    ) -> None:
         seen = None if value is None else self._see(dataset, value)
-        self._judge_seen(rule, self._subject(dataset, key), key, seen)
+        before = self._draft.holdings_of(dataset, key)
+        held = dict(before)
+        for term in terms:
+            route = term.rule.route
+            consent = self._draft.consent(subject or "", route.agreement) if route.needs_consent else NEVER
+            decision = decide(seen, subject, consent, term, self._now_ms)
+            if isinstance(decision, Release):
+                self._release(term.rule, subject, key, decision, held)
+            else:
+                self._withhold(term.rule, subject, decision, held)
+        if held != before:
+            self._draft.holdings[(dataset, key)] = held
 
-    def _judge_seen(self, rule: Rule, subject: str | None, key: bytes, seen: Seen | None) -> None:
+    def _release(
+        self, rule: Rule, subject: str | None, key: bytes, decision: Release, held: dict[str, Holding]
+    ) -> None:
         route = rule.route
-        consent = self._draft.consent(subject or "", route.agreement) if route.needs_consent else NEVER
-        decision = decide(seen, Whose(subject, consent), rule, self._now_ms)
-        if isinstance(decision, Release):
-            self._release(rule, subject, key, decision)
-        else:
-            self._withhold(rule, subject, key, decision)
-
-    def _release(self, rule: Rule, subject: str | None, key: bytes, decision: Release) -> None:
-        route = rule.route
-        value = decision.view
-        place = agency_key(rule, key, subject, self._core.lane)
-        hashed = view_hash(value, self._core.keyring)
-        before = self._draft.holdings_of(route.dataset, key).get(route.agreement)
-        holding = Holding(
-            revision=route.revision,
-            topic=route.topic,
-            partition=place.partition,
-            key=place.key,
-            consent=decision.consent,
-            view_hash=hashed,
-            released_at_ms=self._now_ms,
-            due_ms=None if route.retention_ms is None else self._now_ms + route.retention_ms,
-        )
-        if before is not None and (before.topic, before.key) != (holding.topic, holding.key):
+        value, consent = decision
+        shown, partition = agency_key(rule, key, subject, self._core.lane)
+        hashed = self._hash(value)
+        before = held.get(route.agreement)
+        if before is not None and (before.topic, before.key) != (route.topic, shown):
             self._erase(rule, subject, before, Reason.RECORD_MOVED)
         elif before is not None and before.view_hash == hashed:
-            if (before.revision, before.consent) != (holding.revision, holding.consent):
-                moved = before._replace(revision=holding.revision, consent=holding.consent)
-                self._draft.hold(route.dataset, key, route.agreement, moved)
+            if (before.revision, before.consent) != (route.revision, consent):
+                held[route.agreement] = before._replace(revision=route.revision, consent=consent)
             return  # the recipient has these very bytes already
-        self._draft.hold(route.dataset, key, route.agreement, holding)
-        self.outcome.deliveries.append(Delivery(rule, holding, value, subject, reason=None))
+        due_ms = None if route.retention_ms is None else self._now_ms + route.retention_ms
+        now = Holding(route.revision, route.topic, partition, shown, consent, hashed, self._now_ms, due_ms)
+        held[route.agreement] = now
+        self.outcome.deliveries.append(Delivery(rule, now, value, subject, reason=None))
 
-    def _withhold(self, rule: Rule, subject: str | None, key: bytes, decision: Withhold) -> None:
+    def _withhold(self, rule: Rule, subject: str | None, decision: Withhold, held: dict[str, Holding]) -> None:
         route, reason = rule.route, decision.reason
         if reason is not Reason.DELETED:
             self.outcome.withheld[(route.agreement, reason)] += 1
-        before = self._draft.holdings_of(route.dataset, key).get(route.agreement)
+        before = held.get(route.agreement)
         if before is not None and erases(reason, route):
             self._erase(rule, subject, before, reason)
-            self._draft.hold(route.dataset, key, route.agreement, None)
+            del held[route.agreement]
 
     def _retention_over(self, agreement: str, key: bytes) -> None:
         rule = self._rules.rules.get(agreement)
@@ -342,11 +346,13 @@ class _Work:
     def _erase(self, rule: Rule, subject: str | None, held: Holding, reason: Reason) -> None:
         self.outcome.deliveries.append(Delivery(rule, held, None, subject, reason))
 
-    def _poison(self, dataset: str, value: bytes) -> str | None:
-        try:
-            self._see(dataset, value)
-        except (RecordUnreadable, SchemaUnknown) as error:
-            return type(error).__name__
+    def _poison(self, change: Change) -> str | None:
+        """Why the change's value cannot be read; None where it can, or is none."""
+        if change.value is not None:
+            try:
+                self._see(change.dataset, change.value)
+            except (RecordUnreadable, SchemaUnknown) as error:
+                return type(error).__name__
         return None
 
     def _see(self, dataset: str, value: bytes) -> Seen:

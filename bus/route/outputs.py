@@ -59,11 +59,6 @@ def agency_key(rule: Rule, key: bytes, subject: str | None, lane: int) -> Agency
     return AgencyKey(text.encode(), lane if shown else lane_of(text, rule.partitions))
 
 
-def view_hash(value: bytes, keyring: KeyRing) -> bytes:
-    """16 bytes that tell whether two views are equal, keyed, for a view is personal."""
-    return keyring.view_hash(value)
-
-
 class Writer:
     """Turns a drafted transaction of one lane into records."""
 

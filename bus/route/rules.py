@@ -11,11 +11,15 @@ from bus.agreements.route import Route
 from bus.avro.codec import Parsed, encode, parse
 from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.frame import frame
-from bus.errors import BusError
+from bus.avro.slicer import cutter
+from bus.errors import BusError, FilterError
 from bus.model.keyring import KeyRing
 from bus.register.state import AgreementEntry, RegisterState, Standing
 from bus.route.seen import Seen, Sight
 from bus.telemetry import Event, emit
+
+ANSWERS_KEPT = 4096
+"""Answers of a filter that are remembered: enough for fields that tell a status or a place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,13 +39,51 @@ class Rule:
     head: bytes = field(init=False)
     """The frame of a view."""
 
+    _cut: Callable[[bytes, tuple[int, ...]], bytes] | None = field(init=False, repr=False)
+    _filtered_by: Callable[[bytes, tuple[int, ...]], bytes] | None = field(init=False, repr=False)
+    _answers: dict[bytes, bool | FilterError] = field(init=False, repr=False)
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "head", frame(self.route.view_schema_id, b""))
+        route, head = self.route, frame(self.route.view_schema_id, b"")
+        made: dict[str, object] = {
+            "head": head,
+            "_cut": None if route.cuts is None else cutter(head, route.cuts),
+            "_filtered_by": None if route.filtered_by is None else cutter(b"", route.filtered_by),
+            "_answers": {},
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
 
     def cut(self, seen: Seen) -> bytes:
         """What the recipient gets of a record, framed. Raises FieldMissing."""
-        value = None if self.route.cuts is None else seen.cut(self.head, self.route.cuts)
-        return self.head + encode(self.view, self.route.view(seen.record)) if value is None else value
+        if self._cut is None or seen.bounds is None:
+            return self.head + encode(self.view, self.route.view(seen.record))
+        return self._cut(seen.value, seen.bounds)
+
+    def admits(self, seen: Seen) -> bool:
+        """Whether the filter lets a record through. Raises FilterError.
+
+        What it answered is remembered by the bytes of the fields that it reads: nothing else can change the answer.
+        """
+        if self._filtered_by is None or seen.bounds is None:
+            return self.route.admits(seen.record)
+        read = self._filtered_by(seen.value, seen.bounds)
+        answer = self._answers.get(read)
+        if answer is None:
+            answer = self._ask(read, seen)
+        if answer is True or answer is False:
+            return answer
+        raise answer
+
+    def _ask(self, read: bytes, seen: Seen) -> bool | FilterError:
+        try:
+            answer: bool | FilterError = self.route.admits(seen.record)
+        except FilterError as error:
+            answer = error.with_traceback(None)
+        if len(self._answers) >= ANSWERS_KEPT:
+            self._answers.clear()
+        self._answers[read] = answer
+        return answer
 
     def phase(self, now_ms: int) -> str:
         """Where `now` lies against the agreement's validity."""

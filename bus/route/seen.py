@@ -12,21 +12,31 @@ from bus.avro.slicer import Bounds, Stretch, bounds, stretches
 from bus.errors import RecordUnreadable
 
 
-@dataclass(frozen=True, slots=True)
 class Seen:
-    """One record. `record` has the fields that filters and transforms read, or all; `bounds` where each field lies."""
+    """One record. `bounds` tell where each field lies; None when its bytes are not cut, and `record` is whole."""
 
-    value: bytes
-    record: Mapping[str, Any]
-    bounds: tuple[int, ...] | None = None
-    """None: the bytes are not cut, `record` is whole."""
+    __slots__ = ("_record", "_sight", "bounds", "value")
 
-    def cut(self, head: bytes, cuts: Iterable[Stretch]) -> bytes | None:
-        """Stretches of the record's fields after a head; None where they cannot be cut."""
-        if self.bounds is None:
-            return None
-        value, at = self.value, self.bounds
-        return b"".join([head, *[value[at[first] : at[last]] for first, last in cuts]])
+    def __init__(
+        self,
+        value: bytes,
+        record: Mapping[str, Any] | None,
+        bounds: tuple[int, ...] | None = None,
+        sight: "Sight | None" = None,
+    ) -> None:
+        self.value = value
+        self.bounds = bounds
+        self._record = record
+        self._sight = sight
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """The fields that filters and transforms read, or all; decoded when somebody asks first."""
+        if self._record is None:
+            assert self._sight is not None, "nobody makes one with neither"
+            assert self.bounds is not None, "nobody makes one with neither"
+            self._record = self._sight.decoded(self.value, self.bounds)
+        return self._record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +69,13 @@ class Sight:
         if not value.startswith(self.head):
             return None
         try:
-            at = self.bounds(value, BODY_START)
+            return Seen(value, None, self.bounds(value, BODY_START), self)
         except RecordUnreadable:
             return None
-        read = b"".join([value[at[first] : at[last]] for first, last in self.read])
-        return Seen(value, decode(self.part, read), at)
+
+    def decoded(self, value: bytes, at: tuple[int, ...]) -> Mapping[str, Any]:
+        """The fields in `read` of a record whose fields lie there."""
+        fields: Mapping[str, Any] = decode(
+            self.part, b"".join([value[at[first] : at[last]] for first, last in self.read])
+        )
+        return fields

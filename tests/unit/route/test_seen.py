@@ -1,5 +1,7 @@
 """Views cut from bytes are the views that decoding and encoding gives; what cannot be cut is not."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +15,9 @@ from bus.avro.codec import decode, encode, parse
 from bus.avro.datasets import dataset_of
 from bus.avro.frame import frame
 from bus.bench.workload import COUNTRY, DATASET, Nation, Shape, dataset
-from bus.errors import RecordUnreadable
+from bus.errors import FilterError, RecordUnreadable
 from bus.register.state import AgreementEntry, DatasetEntry, RegisterState, Standing
-from bus.route.rules import RuleBook, Rules
+from bus.route.rules import ANSWERS_KEPT, RuleBook, Rules
 from bus.route.seen import Seen
 from tests.unit.route.lanes import KEYRING
 
@@ -76,7 +78,38 @@ def test_cut_as_written(recipient: str) -> None:
         assert seen is not None
         record = _decoded(whole, value)
         assert rule.cut(seen) == rule.cut(Seen(value, record))
-        assert rule.route.admits(seen.record) == rule.route.admits(record)
+        assert rule.route.admits(seen.record) == rule.route.admits(record) == rule.admits(seen)
+
+
+def test_a_filter_is_asked_once_for_what_it_reads() -> None:
+    """An answer is remembered by the fields that the filter reads, errors too, and only so many of them are."""
+    now, asked = rules(DOCUMENTS["tax"]), []
+    (rule,) = now.rules.values()
+
+    def admits(record: Mapping[str, Any]) -> bool:
+        asked.append(record["status"])
+        if record["status"] == "broken":
+            raise FilterError(agreement="tax")
+        return bool(record["status"] == "ALIVE")
+
+    rule = replace(rule, route=replace(rule.route, admits=admits))
+    statuses = ["ALIVE", "DEAD", "broken", "broken", "ALIVE", "DEAD"]
+    answers = []
+    for number, status in enumerate(statuses):
+        value = frame(1, encode(parse(SCHEMA), {**VALUES, "status": status, "version": number}))
+        seen = now.sights[DATASET].see(value)
+        assert seen is not None
+        try:
+            answers.append(str(rule.admits(seen)))
+        except FilterError:
+            answers.append("error")
+    assert answers == ["True", "False", "error", "error", "True", "False"]
+    assert asked == ["ALIVE", "DEAD", "broken"]
+    for number in range(ANSWERS_KEPT + 1):
+        seen = now.sights[DATASET].see(frame(1, encode(parse(SCHEMA), {**VALUES, "status": f"s{number}"})))
+        assert seen is not None
+        assert not rule.admits(seen)
+    assert len(asked) == 3 + ANSWERS_KEPT + 1
 
 
 def test_changed_values_are_not_cut() -> None:
