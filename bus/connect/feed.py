@@ -7,9 +7,13 @@ the records show. Both take a bearer token, and may answer 304 to If-None-Match,
 What the feed has lost is noticed, and its records are read anew: by HTTP 410; by `first`, the oldest sequence that is
 kept, where an answer has it; by `history`, a name that changes when the sequence starts over; by a head that went back;
 and where the manifest says that the sequence is `unbroken`, by any number left out.
+
+An entry without a number, and one that is no object, is a dead letter, told once: its digest stays in the position
+until the next number. A page that holds nothing else cannot be read past, and is asked for again.
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +39,8 @@ LONGEST_RETRY_AFTER_SECONDS = 300.0
 class FeedSource:
     """Settings: `url`, and `token` or what OAuth 2 needs (see `login`). A subclass names its manifest.
 
-    Position: `seq`, the newest entry that was read, and `history`, its name where the feed has one.
+    Position: `seq`, the newest entry that was read, `history`, its name where the feed has one, and `odd`, the digests
+    of what stands behind `seq` without a number and has been told.
     """
 
     manifest: ClassVar[Manifest]
@@ -75,9 +80,11 @@ class FeedSource:
                 position = await self.head()
                 yield [Restarted(tuple(self.manifest.datasets), reason, position)]
                 continue
-            history = _history(answer)
-            events = [self._event(entry, history) for entry in answer["entries"]]
-            position = events[-1].position if events else {"seq": position["seq"], **history}
+            before, events = position, self._events(position, answer)
+            position = events[-1].position if events else {**position, **_history(answer)}
+            if position["seq"] == before["seq"] and len(answer["entries"]) >= self._feed.page_rows:
+                reason = f"it has nothing but entries without a number after {before['seq']}"
+                raise SourceUnreachable(connector=self._connector, reason=reason)
             yield events or [Seen(position)]
             if position["seq"] >= int(answer["head"]):
                 await asyncio.sleep(POLL_SECONDS)
@@ -93,7 +100,7 @@ class FeedSource:
             return f"its feed ends at {head}, and was read up to {seq}"
         if int(answer.get("first") or 0) > seq + 1:
             return f"it keeps entries from {answer['first']} on, and was read up to {seq}"
-        numbers = [seq, *(int(entry["seq"]) for entry in answer["entries"])]
+        numbers = [seq, *(number for entry in answer["entries"] if (number := _number(entry)) is not None)]
         if any(after <= before for before, after in pairwise(numbers)):
             mend = "Each entry's seq must be greater than the one before it, and than `after`."
             raise SourceUnfit(connector=self._connector, reason="its feed is out of order", mend=mend)
@@ -105,7 +112,7 @@ class FeedSource:
         """One page of records; its head says which entries are in it, never fewer than the feed has shown."""
         words = {"limit": min(limit, self._feed.page_rows)} | ({} if after_key is None else {"after_key": after_key})
         answer = await self._get(self._feed.pages[dataset], **words)
-        rows = tuple(answer["records"])
+        rows = tuple(row if isinstance(row, dict) else {"record": row} for row in answer["records"])
         return Chunk(dataset, rows, answer["next_key"], {"seq": int(answer["head"])})
 
     async def confirm(self, position: Position) -> None:
@@ -129,9 +136,21 @@ class FeedSource:
             await self._http.aclose()
             self._http = None
 
-    def _event(self, entry: dict[str, Any], history: dict[str, Any]) -> SourceEvent:
+    def _events(self, after: Position, answer: dict[str, Any]) -> list[SourceEvent]:
+        """The events of a page's entries, in their order."""
+        history, position = _history(answer), after
+        events: list[SourceEvent] = []
+        for entry in answer["entries"]:
+            number = _number(entry)
+            if number is not None:
+                events.append(self._event(entry, {"seq": number, **history}))
+            elif (digest := _digest(entry)) not in position.get("odd", ()):
+                events.append(_nameless(entry, digest, {**position, **history}))
+            position = events[-1].position if events else position
+        return events
+
+    def _event(self, entry: dict[str, Any], position: Position) -> SourceEvent:
         """An entry of a kind that the manifest does not name says nothing to us."""
-        position = {"seq": int(entry["seq"]), **history}
         dataset = self._datasets.get(str(entry.get("kind")))
         if dataset is None:
             return Seen(position)
@@ -182,7 +201,7 @@ class FeedSource:
             mend = "Check url and login in the connector's settings."
             raise SourceUnfit(connector=self._connector, reason=f"HTTP {answer.status_code} for {path}", mend=mend)
         found = _object(answer)
-        if "head" not in found or not {"entries", "records"} & found.keys():
+        if not _is_answer(found):
             mend = "The service must answer as bus/connect/README.md says."
             raise SourceUnfit(connector=self._connector, reason=f"{path} is no feed", mend=mend)
         return found
@@ -203,6 +222,35 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _is_answer(found: dict[str, Any]) -> bool:
+    listed = [found[name] for name in ("entries", "records") if name in found]
+    return (
+        _whole_number(found.get("head")) is not None and bool(listed) and all(isinstance(one, list) for one in listed)
+    )
+
+
+def _number(entry: Any) -> int | None:
+    """The sequence of an entry; None where it has none."""
+    return _whole_number(entry.get("seq")) if isinstance(entry, dict) else None
+
+
+def _whole_number(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _digest(entry: Any) -> str:
+    return hashlib.blake2b(json.dumps(entry, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _nameless(entry: Any, digest: str, position: Position) -> Unreadable:
+    """A dead letter for what has no number; its place is that of the entry before it."""
+    place = {**position, "odd": [*position.get("odd", ()), digest]}
+    original = json.dumps(entry, ensure_ascii=False).encode()
+    return Unreadable(None, original, "the entry has no number (seq)", f"{position['seq']}.{digest}", place)
 
 
 def _history(answer: dict[str, Any]) -> dict[str, Any]:

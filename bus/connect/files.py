@@ -1,8 +1,8 @@
-"""A folder into which a registry drops CSV or Excel files as a source: full exports, and deltas between them.
+"""A folder into which a registry drops CSV, Excel or JSON files as a source: full exports, and deltas between them.
 
-`<origin>-full-<rank>.csv` (or `.xlsx`) holds every record, `<origin>-delta-<rank>.csv` what changed, with an operation
-column. The rank, one row of numbers for both, is the order. A file is read once it is whole and rests; a line is a
-record. A full export that lacks too much of what is published erases nothing, unless a person has put a file beside it
+`<origin>-full-<rank>.csv` (or `.xlsx`, `.json`, `.jsonl`) holds every record, `<origin>-delta-<rank>.csv` what changed,
+with an operation column. The rank, one row of numbers for both, is the order. A file is read once it is whole and
+rests. A full export that lacks too much of what is published erases nothing, unless a person has put a file beside it
 whose name is the export's with `.confirmed`.
 """
 
@@ -28,7 +28,7 @@ from bus.connect.source import (
     SourceEvent,
     Unreadable,
 )
-from bus.connect.tables import FileUnreadable, Line, looks_whole, opened
+from bus.connect.tables import ENDINGS, FileUnreadable, Line, looks_whole, opened
 from bus.errors import SourceUnreachable
 from bus.model.change import Operation
 from bus.telemetry import Event, emit
@@ -117,7 +117,7 @@ class FilesSource:
         """The folder's files by rank; hidden and half-named ones are none."""
         found: list[Drop] = []
         for dataset, rule in self.manifest.datasets.items():
-            pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.(csv|xlsx)", re.IGNORECASE)
+            pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.({'|'.join(ENDINGS)})", re.IGNORECASE)
             named = ((path, pattern.fullmatch(path.name)) for path in self._folder.iterdir())
             found += [Drop(path, dataset, int(name[2]), name[1].lower() == "full") for path, name in named if name]
         return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
@@ -181,20 +181,20 @@ class _Reading:
         try:
             with opened(self._drop.path, self._rule) as table:
                 self.shape = table.shape
-                yield from self._events(table.header, table.lines())
+                yield from self._events(table.lines())
         except FileUnreadable as error:
             name, end = self._drop.path.name, _whole(self._drop.rank)
             change_id = f"{self._drop.rank}.{self._digest}"
             yield [Unreadable(self._drop.dataset, name.encode(), f"the file {name}: {error}", change_id, end)]
 
-    def _events(self, header: list[str], lines: Iterator[Line | None]) -> Iterator[list[SourceEvent]]:
+    def _events(self, lines: Iterator[Line | None]) -> Iterator[list[SourceEvent]]:
         if self._drop.full:
             yield [ExportBegan(self._drop.dataset, self._at(0))]
         batch: list[SourceEvent] = []
         for line in lines:
             self.lines += 1
             if self.lines > self._skip:
-                batch.append(self._event(line, header))
+                batch.append(self._event(line))
             if len(batch) >= LINES_AT_ONCE:
                 yield batch
                 batch = []
@@ -206,18 +206,17 @@ class _Reading:
         confirmed = self._drop.path.with_name(f"{self._drop.path.name}.confirmed").exists()
         return 1.0 if confirmed else self._rule.may_lose_percent / 100
 
-    def _event(self, line: Line | None, header: list[str]) -> SourceEvent:
+    def _event(self, line: Line | None) -> SourceEvent:
         position = self._at(self.lines)
         change_id = f"{self._drop.rank}.{self._digest}.{self.lines}"
         if line is None:
             return Seen(position)
-        if line.cells is None:
-            reason = f"line {self.lines + 1} does not have the {len(header)} columns of the header"
+        if line.row is None:
+            reason = f"record {self.lines} {line.reason}"
             return Unreadable(self._drop.dataset, line.original, reason, change_id, position)
-        row: dict[str, Any] = dict(zip(header, line.cells, strict=True))
         if self._drop.full:
-            return SourceChange(self._drop.dataset, Operation.READ, None, row, change_id, position)
-        return self._changed(row, change_id, position)
+            return SourceChange(self._drop.dataset, Operation.READ, None, line.row, change_id, position)
+        return self._changed(line.row, change_id, position)
 
     def _changed(self, row: Row, change_id: str, position: Position) -> SourceChange:
         """A deletion's row may hold its key alone: it is given as the old row, of which only the key is read."""

@@ -90,9 +90,10 @@ class FilesRule(_Strict):
     Without an `encoding`, it is found in each file: by its mark, else UTF-8, else `encoding_otherwise`. A full export
     that lacks more than `may_lose_percent` of what is published erases nothing until a person has confirmed it.
     A file is read when it has not grown for `rest_seconds`; where its last line has no end, and it is probably half
-    written, for `unended_seconds`.
+    written, for `unended_seconds`. Where a JSON object holds a list of which every entry is a record, `each` names it.
     """
 
+    each: str | None = None
     encoding: str | None = None
     encoding_otherwise: str | None = None
     may_lose_percent: float = Field(20.0, ge=0, le=100)

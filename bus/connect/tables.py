@@ -1,21 +1,26 @@
 """A dropped file as a table: its header, then its lines, whatever stands in them.
 
-CSV in the encoding and with the delimiter that are found in it; the first sheet of an Excel workbook (.xlsx).
+CSV in the encoding and with the delimiter that are found in it; the first sheet of an Excel workbook (.xlsx); JSON, one
+object a line (.jsonl, .ndjson) or one array of objects (.json, held whole in memory). Of an object in an object the
+columns are called `outer.inner`; where the rule names a list by `each`, every entry of it is a row of its own.
 """
 
 import codecs
 import csv
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
 from bus.connect.manifest import FilesRule
 
 EXCEL = ".xlsx"
+JSON, JSON_LINES = ".json", (".jsonl", ".ndjson")
+ENDINGS = ("csv", EXCEL[1:], JSON[1:], *(ending[1:] for ending in JSON_LINES))
 UTF_8 = "utf-8-sig"
 _MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -26,21 +31,21 @@ class FileUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `cells` None: it is broken. `original` is what stands in the file, for a dead letter."""
+    """One record. `row` None: it is broken, as `reason` says. `original` is what stands in the file."""
 
-    cells: Sequence[Any] | None
-    original: bytes
+    row: Mapping[str, Any] | None
+    original: bytes = b""
+    reason: str = ""
 
 
 class Table(Protocol):
     """An open file."""
 
-    header: list[str]
     shape: dict[str, str]
     """What was found out about it, for the log."""
 
     def lines(self) -> Iterator[Line | None]:
-        """Every line after the header; None for an empty one."""
+        """Every record in the order of the file; None for an empty line."""
         ...
 
 
@@ -54,7 +59,11 @@ def opened(path: Path, rule: FilesRule) -> Iterator[Table]:
         encoding = rule.encoding or encoding_of(path, rule.encoding_otherwise)
         with path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
             try:
-                yield _Csv(text, encoding, rule.delimiter)
+                ending = path.suffix.lower()
+                if ending == JSON or ending in JSON_LINES:
+                    yield _Json(text, encoding, rule.each, whole=ending == JSON)
+                else:
+                    yield _Csv(text, encoding, rule.delimiter)
             except UnicodeError as error:
                 raise FileUnreadable(f"it is not written in {encoding}") from error
 
@@ -84,14 +93,17 @@ def encoding_of(path: Path, otherwise: str | None) -> str:
 
 
 def looks_whole(path: Path) -> bool:
-    """Whether the file ends as a whole one does: with the end of a line, or with a workbook's directory."""
+    """Whether the file ends as a whole one does: with the end of a line or of an array, or a workbook's directory."""
     if path.suffix.lower() == EXCEL:
         return zipfile.is_zipfile(path)
     with path.open("rb") as file:
         if file.seek(0, 2) == 0:
             return False
-        file.seek(-min(file.tell(), 2), 2)
-        return file.read().endswith((b"\n", b"\n\x00"))
+        file.seek(-min(file.tell(), 8), 2)
+        end = file.read()
+    if path.suffix.lower() == JSON:
+        return end.rstrip(b"\x00\r\n\t ").endswith(b"]")
+    return end.endswith((b"\n", b"\n\x00"))
 
 
 class _Csv:
@@ -100,7 +112,7 @@ class _Csv:
         self._encoding = encoding
         first = text.readline()
         self._delimiter = delimiter or max(";,\t|", key=first.count)
-        self.header = [name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])]
+        self._header = [name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])]
         self.shape = {"encoding": encoding, "delimiter": self._delimiter}
 
     def lines(self) -> Iterator[Line | None]:
@@ -112,8 +124,78 @@ class _Csv:
         try:
             (cells,) = csv.reader([text], delimiter=self._delimiter, strict=True)
         except (csv.Error, ValueError):
-            return Line(None, original)
-        return Line(cells if len(cells) == len(self.header) else None, original)
+            cells = []
+        if len(cells) != len(self._header):
+            return Line(None, original, f"does not have the {len(self._header)} columns of the header")
+        return Line(dict(zip(self._header, cells, strict=True)))
+
+
+class Flat(dict[str, Any]):
+    """An object whose inner objects are spread out; an inner value of an absent object is absent too."""
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "Flat":
+        """`{"a": {"b": 1}}` becomes `{"a.b": 1}`; lists stay as they are."""
+        flat = cls()
+        for name, value in found.items():
+            if isinstance(value, dict):
+                flat.update({f"{name}.{inner}": one for inner, one in cls.of(value).items()})
+            else:
+                flat[name] = value
+        return flat
+
+    def __missing__(self, name: str) -> None:
+        outer = name.rpartition(".")[0]
+        while outer:
+            if outer in self and self[outer] is None:
+                return
+            outer = outer.rpartition(".")[0]
+        raise KeyError(name)
+
+
+class _Json:
+    """Objects, a line each or as one array. A number with a fraction is a Decimal, as the registry wrote it."""
+
+    def __init__(self, text: Any, encoding: str, each: str | None, *, whole: bool) -> None:
+        self._text = text
+        self._encoding = encoding.removesuffix("-sig")
+        self._each = each
+        self._whole = whole
+        self.shape = {"encoding": encoding, "delimiter": "array" if whole else "lines"}
+
+    def lines(self) -> Iterator[Line | None]:
+        if not self._whole:
+            for text in self._text:
+                yield from self._records(text) if text.strip() else [None]
+            return
+        try:
+            found = json.loads(self._text.read(), parse_float=Decimal)
+        except ValueError as error:
+            raise FileUnreadable(f"it is no JSON ({type(error).__name__})") from None
+        if not isinstance(found, list):
+            raise FileUnreadable("it is no array of objects")
+        for one in found:
+            yield from self._rows(one, json.dumps(one, ensure_ascii=False, default=str))
+
+    def _records(self, text: str) -> Iterator[Line]:
+        try:
+            found = json.loads(text, parse_float=Decimal)
+        except ValueError:
+            found = None
+        yield from self._rows(found, text)
+
+    def _rows(self, found: Any, text: str) -> Iterator[Line]:
+        """The rows of one object; of one with a list that the rule names, a row for each of its entries."""
+        original = text.encode(self._encoding, "surrogateescape")
+        if not isinstance(found, dict):
+            yield Line(None, original, "is no JSON object")
+        elif self._each is None:
+            yield Line(Flat.of(found))
+        elif not isinstance(listed := found.get(self._each), list) or not all(isinstance(one, dict) for one in listed):
+            yield Line(None, original, f"has no list of objects called {self._each}")
+        else:
+            for one in listed:
+                yield Line(Flat.of({**found, self._each: one}))
 
 
 class _Excel:
@@ -133,7 +215,7 @@ class _Excel:
         names = ["" if cell is None else str(cell).strip() for cell in first]
         while names and not names[-1]:
             names.pop()
-        self.header = names
+        self._header = names
         self.shape = {"encoding": "xlsx", "delimiter": "cells"}
 
     def lines(self) -> Iterator[Line | None]:
@@ -147,8 +229,8 @@ class _Excel:
             yield None if all(cell is None or cell == "" for cell in row) else self._line(row)
 
     def _line(self, row: tuple[Any, ...]) -> Line:
-        original = json.dumps(row, ensure_ascii=False, default=str).encode()
-        width = len(self.header)
+        width = len(self._header)
         if any(cell is not None for cell in row[width:]):
-            return Line(None, original)
-        return Line([*row[:width], *[None] * (width - len(row))], original)
+            original = json.dumps(row, ensure_ascii=False, default=str).encode()
+            return Line(None, original, f"does not have the {width} columns of the header")
+        return Line(dict(zip(self._header, [*row[:width], *[None] * (width - len(row))], strict=True)))

@@ -11,7 +11,7 @@ from bus.clock import now_ms
 from bus.connect.feed import FeedSource
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.source import Restarted, Seen, SourceChange
+from bus.connect.source import Restarted, Seen, SourceChange, Unreadable
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 
 TOKEN = {"url": "http://feed.test", "token": "let-me-in"}
@@ -174,3 +174,50 @@ async def test_a_refused_login(sources: Sources) -> None:
     with pytest.raises(SourceUnfit) as refused:
         await source.head()
     assert "client_secret" in refused.value.how_to_mend
+
+
+async def page_of(source: FeedSource, position: Any) -> list[Any]:
+    """What the source tells at once after a position."""
+    stream = source.changes(position)
+    try:
+        return list(await anext(stream))
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined] # the sources are async generators
+
+
+async def test_what_has_no_number_is_told_once(sources: Sources) -> None:
+    """Entries without a number are unreadable, the others pass; asked again from there, they are not told again."""
+    odd: list[Any] = [{"kind": "thing"}, "nonsense", {"seq": "x"}]
+    page = [*entries(1), *odd, *entries(2), {"seq": None}]
+    body = {"entries": page, "head": 2}
+    found = await page_of(sources(lambda _: httpx.Response(200, json=body)), {"seq": 0})
+    assert [type(event) for event in found] == [
+        SourceChange,
+        Unreadable,
+        Unreadable,
+        Unreadable,
+        SourceChange,
+        Unreadable,
+    ]
+    assert [event.position["seq"] for event in found] == [1, 1, 1, 1, 2, 2]
+    assert len({event.change_id for event in found}) == len(found)
+    rest = {"entries": [{"seq": None}], "head": 2}
+    (again,) = await page_of(sources(lambda _: httpx.Response(200, json=rest)), found[-1].position)
+    assert again == Seen(found[-1].position)
+    middle = {"entries": page[1:], "head": 2}
+    resumed = await page_of(sources(lambda _: httpx.Response(200, json=middle)), found[2].position)
+    assert [event.change_id for event in resumed] == [event.change_id for event in found[3:]]
+
+
+async def test_a_page_without_a_number_is_asked_for_again(sources: Sources) -> None:
+    """Where nothing leads past a page, the source counts as out of reach, and the connector waits."""
+    body = {"entries": [{"kind": "thing"}, {"kind": "thing", "x": 1}], "head": 9}
+    with pytest.raises(SourceUnreachable, match="without a number"):
+        await first(sources(lambda _: httpx.Response(200, json=body), page_rows=2), {"seq": 0})
+
+
+@pytest.mark.parametrize("body", [{"entries": 5, "head": 1}, {"entries": [], "head": "soon"}, {"entries": []}, []])
+async def test_what_is_no_feed_is_refused(sources: Sources, body: Any) -> None:
+    """An answer without a list of entries and a head that is a number is told to the operator, by its path."""
+    with pytest.raises(SourceUnfit, match="/feed is no feed"):
+        await first(sources(lambda _: httpx.Response(200, json=body)), {"seq": 0})

@@ -1,11 +1,12 @@
 """Dropped files as tables: how they are written is found out, and what is broken stays one line."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bus.connect.manifest import FilesRule
-from bus.connect.tables import Line, looks_whole, opened
+from bus.connect.tables import FileUnreadable, Line, looks_whole, opened
 
 RULE = FilesRule.model_validate({"operation_column": "op", "deleted": ["D"]})
 NAMES = ("Nguyễn Văn An", "Trần Thị Bình", "Đỗ Cường")
@@ -14,8 +15,7 @@ TEXT = "id;name\r\n" + "".join(f"{n};{name}\r\n" for n, name in enumerate(NAMES)
 
 def cells(path: Path, rule: FilesRule = RULE) -> list[object]:
     with opened(path, rule) as table:
-        assert table.header == ["id", "name"]
-        return [line and line.cells for line in table.lines()]
+        return [line and (line.row and list(line.row.values())) for line in table.lines()]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -45,7 +45,41 @@ def test_broken_and_empty_lines(tmp_path: Path) -> None:
     path.write_bytes(b'id;name\n1;a;b\n\n2;"open\n3;c\n')
     with opened(path, RULE) as table:
         found = list(table.lines())
-    assert found == [Line(None, b"1;a;b\n"), None, Line(None, b'2;"open\n'), Line(["3", "c"], b"3;c\n")]
+    reason = "does not have the 2 columns of the header"
+    torn = [Line(None, original, reason) for original in (b"1;a;b\n", b'2;"open\n')]
+    assert found == [torn[0], None, torn[1], Line({"id": "3", "name": "c"})]
+
+
+def test_objects_in_objects_and_lists(tmp_path: Path) -> None:
+    """Inner objects become columns, each entry of the named list a row; what is none of it stays one broken record."""
+    path = tmp_path / "a.jsonl"
+    whole = '{"n": 1, "at": {"y": "01", "z": null}, "who": [{"id": "a"}, {"id": "b"}]}'
+    path.write_text(f'{whole}\n\n{{"n": 2, "at": null, "who": []}}\n{{"n": 3}}\n{{torn\n', encoding="utf-8")
+    with opened(path, RULE.model_copy(update={"each": "who"})) as table:
+        found = list(table.lines())
+    both = [{"n": 1, "at.y": "01", "at.z": None, "who.id": one} for one in "ab"]
+    assert [line and line.row for line in found] == [*both, None, None, None]
+    assert [line.original for line in found[3:] if line] == [b'{"n": 3}\n', b"{torn\n"]
+    path.write_text('{"n": 2, "at": null}\n')
+    with opened(path, RULE) as table:
+        (line,) = table.lines()
+    assert line
+    assert line.row
+    assert line.row["at.y"] is None
+    with pytest.raises(KeyError):
+        line.row["n.y"]
+
+
+def test_an_array_of_objects(tmp_path: Path) -> None:
+    """A file that is one array gives its objects; one that is something else is told as a whole."""
+    path = tmp_path / "a.json"
+    path.write_text('[{"n": 1.50}, 5]')
+    with opened(path, RULE) as table:
+        assert [line and line.row for line in table.lines()] == [{"n": Decimal("1.50")}, None]
+    for wrong in ("{}", '[{"n": 1}'):
+        path.write_text(wrong)
+        with opened(path, RULE) as table, pytest.raises(FileUnreadable):
+            list(table.lines())
 
 
 @pytest.mark.parametrize(
@@ -56,6 +90,10 @@ def test_broken_and_empty_lines(tmp_path: Path) -> None:
         ("a.csv", b"a\nb", False),
         ("a.csv", "a\n".encode("utf-16"), True),
         ("a.xlsx", b"PK\x03\x04half", False),
+        ("a.json", b'[{"a": 1}', False),
+        ("a.json", b"[]\n\n", True),
+        ("a.jsonl", b'{"a": 1}', False),
+        ("a.jsonl", b'{"a": 1}\n', True),
         ("a.xlsx", b"PK\x05\x06" + bytes(18), True),
     ],
 )
