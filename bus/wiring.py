@@ -10,14 +10,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from bus import clock
-from bus.agreements.agencies import load_agencies, load_legal_bases
-from bus.agreements.check import load_agreements
 from bus.agreements.document import AgreementDocument
 from bus.avro.client import SchemaRegistryClient, value_subject
-from bus.avro.datasets import Dataset, load_datasets
+from bus.avro.datasets import Dataset
 from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
 from bus.connect.folder import forget as forget_folder
+from bus.connect.folder import remember as remember_folder
 from bus.connect.process import make_source
 from bus.errors import NotFound, SchemaBreaksAgreements, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
@@ -34,6 +33,7 @@ from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
+from bus.register.country import enrol_country, enrol_folders
 from bus.register.impact import Impact, impact
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
@@ -112,22 +112,20 @@ def place_of(settings: Settings, home: Home, postgres: str) -> Place:
         prefix=settings.prefix,
         citizen_api=f"http://127.0.0.1:{citizen['port']}" if citizen else None,
         citizen_token=home.secret("citizen-token"),
+        wide=bool(_remembered(home).get("wide")),
     )
 
 
 async def bring_up(
-    settings: Settings, supervisor: Supervisor, *, people: int | None, seed: int | None = None, stages: bool = True
+    settings: Settings,
+    supervisor: Supervisor,
+    wanted: "Wanted",
 ) -> None:
     """Start everything, in the order of need and side by side where nothing needs the other.
 
-    `people` None leaves the country out; `seed` None means that of the country that is there. `stages` False founds
-    the bus and enrols everybody, and leaves the stages to be started elsewhere. What exists already in the home stays
-    and goes on.
+    What exists already in the home stays and goes on.
     """
-    country = None if people is None else country_plugin()
-    seeds = (seed, remembered_seed(supervisor.home), DEFAULT_SEED)
-    chosen = next(known for known in seeds if known is not None)
-    start = _Start(settings, supervisor, country, people or 0, chosen, stages=stages)
+    start = _Start(settings, supervisor, wanted)
     access, postgres = await asyncio.gather(start.kafka(), start.postgres())
     made = asyncio.create_task(start.make(postgres))
     try:
@@ -141,25 +139,29 @@ async def bring_up(
         await asyncio.gather(made, return_exceptions=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to come up.
+
+    `people` None leaves the country out; `seed` None means that of the country that is there. `stages` False founds
+    the bus and enrols everybody, and leaves the stages to be started elsewhere. `wide` brings the registries that
+    joined later.
+    """
+
+    people: int | None
+    seed: int | None = None
+    stages: bool = True
+    wide: bool = False
+
+
 class _Start:
     """The steps of `bring_up`."""
 
-    def __init__(  # noqa: PLR0913 - what `bring_up` was told
-        self,
-        settings: Settings,
-        supervisor: Supervisor,
-        country: Country | None,
-        people: int,
-        seed: int,
-        *,
-        stages: bool,
-    ) -> None:
+    def __init__(self, settings: Settings, supervisor: Supervisor, wanted: Wanted) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._country = country
-        self._people = people
-        self._seed = seed
-        self._stages = stages
+        self._wanted = wanted
+        self._country = None if wanted.people is None else country_plugin()
 
     async def kafka(self) -> KafkaAccess:
         """The administrator's access, to the user's own Kafka or to one started here."""
@@ -188,14 +190,17 @@ class _Start:
             return None
         home = self._supervisor.home
         place = place_of(self._settings, home, postgres)
+        place = replace(place, wide=place.wide or self._wanted.wide)
+        people, seeds = self._wanted.people or 0, (self._wanted.seed, remembered_seed(home), DEFAULT_SEED)
+        seed = next(known for known in seeds if known is not None)
         processes = self._country.processes(place)
         await self._supervisor.start_all([ProcessSpec(one.name, one.argv, env=one.env) for one in processes])
         try:
-            await self._country.make(place, people=self._people, seed=self._seed)
+            await self._country.make(place, people=people, seed=seed)
         except OtherCountryThere as error:
             instead = "Leave --people out to go on with the one that is there."
             raise WrongUse(what=str(error), instead=instead) from error
-        write_whole(_memory(home), json.dumps({"people": self._people, "seed": self._seed}))
+        write_whole(_memory(home), json.dumps({"people": people, "seed": seed, "wide": place.wide}))
         return place
 
     async def enrol(self, registrar: Registrar, made: asyncio.Task[Place | None]) -> None:
@@ -210,12 +215,17 @@ class _Start:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
         if self._country is not None and place is not None:
-            entries = [ConnectorEntry(one.name, one.name, one.settings) for one in self._country.connectors(place)]
+            places = self._country.connectors(place)
+            for one in places:
+                if one.folder is not None:
+                    remember_folder(self._supervisor.home.path, one.name, one.folder)
+            await enrol_folders(registrar, self._country, [one.folder for one in places if one.folder is not None])
+            entries = [ConnectorEntry(one.name, one.name, one.settings) for one in places]
             await registrar.enrol_connectors(entries)
             await self._start([connector_stage(entry.name) for entry in entries])
 
     async def _start(self, stages: list[Stage]) -> None:
-        if self._stages:
+        if self._wanted.stages:
             await self._supervisor.start_all([stage_process(stage, self._settings) for stage in stages])
 
 
@@ -362,16 +372,6 @@ def _registry_token(settings: Settings, home: Home) -> str | None:
     if own is not None:
         return own.get_secret_value()
     return home.secret(TOKEN_NAME) if settings.schema_registry is None else None
-
-
-async def enrol_country(registrar: Registrar, country: Country) -> None:
-    """The country's agencies, datasets and agreements, as facts; its own offices sign for the agreements."""
-    datasets = load_datasets(country.schemas_dir)
-    agencies = load_agencies(country.agencies_file)
-    await registrar.enrol_agencies(agencies)
-    await registrar.enrol_datasets(datasets.values())
-    documents = load_agreements(country.agreements_dir, datasets, agencies, load_legal_bases(country.legal_bases_file))
-    await registrar.enact(documents, datasets, agencies)
 
 
 def _memory(home: Home) -> Path:

@@ -13,7 +13,7 @@ from seeds.property import Estate
 from seeds.records import Coverage, Obligation, Taxpayer
 from seeds.units import UNITS
 
-_EMPLOYERS = 400
+EMPLOYERS = 400
 _WORK = Weighted([("EMPLOYEE", 52), ("HOUSEHOLD_BUSINESS", 12), ("SELF_EMPLOYED", 6), ("NONE", 30)])
 _LAND_TAX_PER_M2 = 1_500
 _BASE_PAY = 2_340_000
@@ -153,7 +153,7 @@ def coverage(dice: Dice, person: Draft, work: Work) -> Iterator[Coverage]:
             yield _pension(dice, person, ended=person.death_date)
         return
     if work.kind == "EMPLOYEE":
-        firm = employer(dice.between(0, _EMPLOYERS - 1))
+        firm = employer(dice.between(0, EMPLOYERS - 1))
         yield _cover(person, "COMPULSORY", work.income, work.since, firm)
         yield _cover(person, "UNEMPLOYMENT", work.income, work.since, firm)
     elif work.kind in {"HOUSEHOLD_BUSINESS", "SELF_EMPLOYED"} and dice.chance(0.2):

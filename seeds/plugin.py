@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from bus.model.country import ConnectorPlace, Country, CountryProcess, Made, Place, Step
-from seeds import consents, day, live
+from seeds import consents, day, later, live
 from seeds.country import Country as Generated
 from seeds.filling import fill
 from seeds.offices import open_offices
@@ -43,7 +43,8 @@ class Pretend:
         """The systems that are not databases."""
         site = Site(place)
         files = ("--drop", str(site.drop))
-        return (_process(site, "tax"), _process(site, "insurance", *files))
+        later = (_process(site, "transport"),) if place.wide else ()
+        return (_process(site, "tax"), _process(site, "insurance", *files), *later)
 
     def connectors(self, place: Place) -> tuple[ConnectorPlace, ...]:
         """One for each registry."""
@@ -53,15 +54,20 @@ class Pretend:
             ConnectorPlace("land", {"dsn": site.database("land")}),
             ConnectorPlace("tax", {"url": site.url("tax"), "token": site.token("tax")}),
             ConnectorPlace("insurance", {"folder": str(site.drop)}),
+            *(later.connectors(site, _HERE.parent / "connectors") if place.wide else ()),
         )
 
     async def make(self, place: Place, *, people: int, seed: int) -> Made:
-        """Fill the four systems; see `filling.fill`."""
-        return await asyncio.to_thread(fill, Site(place), Generated(seed, people))
+        """Fill the systems; see `filling.fill` and `later.fill`."""
+        site, country = Site(place), Generated(seed, people)
+        made = await asyncio.to_thread(fill, site, country)
+        if place.wide:
+            await asyncio.to_thread(later.fill, site, country)
+        return made
 
     async def unmake(self, place: Place) -> None:
-        """Drop the two databases, whoever is connected."""
-        for registry in ("population", "land"):
+        """Drop the databases, whoever is connected."""
+        for registry in ("population", "land", *later.DATABASES):
             await asyncio.to_thread(drop_database, place.postgres, Site(place).database_name(registry))
 
     async def settled(self, place: Place) -> bool:

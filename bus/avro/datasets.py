@@ -18,6 +18,7 @@ from bus.avro.validity import flaws
 from bus.errors import DatasetSchemaWrong
 
 _WORD = re.compile(r"^[a-z][a-z0-9-]*$")
+_DATASET = re.compile(r"^[a-z][a-z0-9_-]*$")
 _KEYABLE = {"string", "int", "long", "enum"}
 
 
@@ -131,8 +132,9 @@ def _without_null(avro_type: Any) -> tuple[Any, bool]:
 
 def _wrong_head(schema: Mapping[str, Any]) -> Iterator[str]:
     for word in ("registry", "dataset"):
-        if not isinstance(schema.get(word), str) or not _WORD.match(schema[word]):
-            yield f"`{word}` must be a name of lower-case letters, digits and hyphens"
+        rule, more = (_WORD, "") if word == "registry" else (_DATASET, ", and underscores")
+        if not isinstance(schema.get(word), str) or not rule.match(schema[word]):
+            yield f"`{word}` must be a name of lower-case letters, digits and hyphens{more}"
     fields = {one["name"]: one for one in schema["fields"]}
     if "subject" not in schema:
         yield "`subject` must name a field, or be null where the dataset is about no person"

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -18,15 +19,19 @@ from bus.platform.session import keep_up
 from bus.settings import Settings
 from bus.telemetry import configure
 
+if TYPE_CHECKING:
+    from bus.wiring import Wanted
+
 
 @click.command()
 @click.option(
     "--people", type=click.IntRange(1), help="How many people the pretend country has.  [default: as before, or 2000]"
 )
 @click.option("--empty", is_flag=True, help="Start Kafka, PostgreSQL and the stages without a pretend country.")
+@click.option("--wide", is_flag=True, help="Bring the registries that joined later too; stays so for this home.")
 @click.option("--without-stages", is_flag=True, help="Found the bus and fill the country; stages run elsewhere.")
 @click.option("--detach", is_flag=True, help="Return when everything is ready; `bus down` ends it.")
-def up(*, people: int | None, empty: bool, without_stages: bool, detach: bool) -> None:
+def up(*, people: int | None, empty: bool, wide: bool, without_stages: bool, detach: bool) -> None:
     """Start a bus on this machine: Kafka, PostgreSQL, a pretend country and every stage.
 
     It stays and shows what runs until Ctrl-C, which ends everything in order. State is kept in BUS_HOME: the next
@@ -35,16 +40,19 @@ def up(*, people: int | None, empty: bool, without_stages: bool, detach: bool) -
     """
     if people and empty:
         raise WrongUse(what="--people and --empty contradict each other", instead="Give one of them.")
-    from bus.wiring import remembered_people  # noqa: PLC0415 - it imports every stage: not for `bus up --help`
+    if wide and empty:
+        raise WrongUse(what="--wide and --empty contradict each other", instead="Give one of them.")
+    from bus.wiring import Wanted, remembered_people  # noqa: PLC0415 - it imports every stage: not for `bus up --help`
 
     settings = Settings()
     home = Home.from_settings(settings)
     count = None if empty else people or remembered_people(home) or 2000
     if detach:
         words = ["--empty"] if count is None else ["--people", str(count)]
-        _detach(settings, home, [*words, *(["--without-stages"] if without_stages else [])])
+        flags = {"--wide": wide, "--without-stages": without_stages}
+        _detach(settings, home, [*words, *(flag for flag, given in flags.items() if given)])
     else:
-        asyncio.run(_stay(settings, home, count, stages=not without_stages))
+        asyncio.run(_stay(settings, home, Wanted(count, stages=not without_stages, wide=wide)))
 
 
 def _detach(settings: Settings, home: Home, words: list[str]) -> None:
@@ -55,7 +63,7 @@ def _detach(settings: Settings, home: Home, words: list[str]) -> None:
     click.echo(f"The bus is up (process {pid}). `bus status` shows it, `bus down` ends it.")
 
 
-async def _stay(settings: Settings, home: Home, people: int | None, *, stages: bool) -> None:
+async def _stay(settings: Settings, home: Home, wanted: "Wanted") -> None:
     from bus.wiring import bring_up  # noqa: PLC0415 - it imports every stage: not for `bus up --help`
 
     console = Console(stderr=True)
@@ -63,7 +71,7 @@ async def _stay(settings: Settings, home: Home, people: int | None, *, stages: b
     with ExitStack() as shown:
 
         async def start(supervisor: Supervisor) -> None:
-            await bring_up(settings, supervisor, people=people, stages=stages)
+            await bring_up(settings, supervisor, wanted)
 
         def ready() -> None:
             console.print("The bus is up. Ctrl-C, or `bus down` elsewhere, ends it.")

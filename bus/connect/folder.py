@@ -1,7 +1,8 @@
 """A connector that is a folder somewhere on this machine, and need not be installed as a package.
 
-The folder holds `manifest.yaml`, `source.py` with a class `Source`, and `schemas/<registry>/<dataset>.avsc`. A home
-remembers where the folders of its connectors lie, so that a connector is named like an installed one from then on.
+The folder holds `manifest.yaml`, `source.py` with a class `Source`, and `schemas/<registry>/<dataset>.avsc`; there may
+be agreements on its datasets in `agreements/`. A home remembers where the folders of its connectors lie, so that a
+connector is named like an installed one from then on.
 """
 
 import importlib.util

@@ -25,7 +25,8 @@ class Place:
 
     `home` is BUS_HOME: a country keeps its files in `home/country`. `postgres` is the address of a superuser, as
     `postgresql://…/postgres`. `prefix` stands before every topic of the bus, and sets databases of several buses on
-    one server apart. `citizen_api` is the address that takes consents, None while it does not run.
+    one server apart. `citizen_api` is the address that takes consents, None while it does not run. `wide`: the
+    registries that joined later are there too.
     """
 
     home: Path
@@ -33,6 +34,7 @@ class Place:
     prefix: str = ""
     citizen_api: str | None = None
     citizen_token: str | None = field(default=None, repr=False)
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,15 @@ class CountryProcess:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorPlace:
-    """A connector that the country needs, and how it reaches its source. The settings may hold secrets."""
+    """A connector that the country needs, and how it reaches its source. The settings may hold secrets.
+
+    `folder` is that of a registry which joined later: manifest and source, `schemas/` and `agreements/`. Without one,
+    the connector is installed, and its schemas and agreements are among the country's own.
+    """
 
     name: str
     settings: Mapping[str, str] = field(repr=False)
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The connector of the database of bank accounts."""

@@ -1,0 +1,1 @@
+"""The connector of the database of driving licences and vehicles."""
