@@ -20,7 +20,7 @@ from bus.model.key import RecordKey, lane_of
 from bus.model.record import Outgoing
 from bus.platform.processes import Supervisor
 from bus.settings import Settings
-from bus.wiring import ROUTE, bring_up
+from bus.wiring import ROUTE, Wanted, bring_up
 
 MEASURED = 64
 """Citizens whose withdrawal is measured one by one: some while the router is down, then some after each step."""
@@ -52,7 +52,7 @@ async def run(settings: Settings, supervisor: Supervisor, display: Display, *, p
     """
     began = monotonic()
     with display.phase(f"Starting Kafka, PostgreSQL, every stage, and a country of {people:,} people"):
-        await bring_up(settings, supervisor, people=people, seed=seed)
+        await bring_up(settings, supervisor, Wanted(people, seed))
     async with open_parts(settings, supervisor) as parts:
         patience = QUIET_SECONDS + people * SECONDS_A_PERSON
         with display.phase("The registries flow onto the bus while citizens give their consents"):

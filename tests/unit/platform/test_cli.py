@@ -84,8 +84,8 @@ def test_up_brings_up_what_was_asked_for_and_ends_it(
     """The wiring must be handed the words' meaning, and SIGTERM must end what it started."""
     asked: list[tuple[int | None, bool]] = []
 
-    async def bring_up(_settings: object, supervisor: Supervisor, *, people: int | None, stages: bool) -> None:
-        asked.append((people, stages))
+    async def bring_up(_settings: object, supervisor: Supervisor, wanted: wiring.Wanted) -> None:
+        asked.append((wanted.people, wanted.stages))
         await supervisor.start(shell("route"))
         os.kill(os.getpid(), signal.SIGTERM)
 
