@@ -74,7 +74,7 @@ class Ground:
 
     async def start_router(self) -> psutil.Process:
         """Start the router as a process of its own."""
-        record = await self.supervisor.start(_own(stage_process(ROUTE, self.settings)))
+        record = await self.supervisor.start(own_servers(stage_process(ROUTE, self.settings)))
         return psutil.Process(record.pid)
 
     async def stop_router(self) -> None:
@@ -87,7 +87,7 @@ class Ground:
         await Admin(self.access).ensure_topics(specs)
         words = (sys.executable, "-m", copying.__name__)
         spec = ProcessSpec(copying.NAME, words, env=environment(self.settings))
-        return psutil.Process((await self.supervisor.start(_own(spec))).pid)
+        return psutil.Process((await self.supervisor.start(own_servers(spec))).pid)
 
     async def everybody_consents(self) -> int:
         """Write the consents of all people; returns how many."""
@@ -162,7 +162,7 @@ async def ground(
         topics = Topics(settings.prefix, settings.lanes)
         await Grounds(access, topics, home).lay()
         home.secret(TOKEN_NAME)
-        await supervisor.start(_own(stage_process(SCHEMA_REGISTRY, settings)))
+        await supervisor.start(own_servers(stage_process(SCHEMA_REGISTRY, settings)))
         revisions = await _enrol(settings, shape)
         client = await closing.enter_async_context(SchemaRegistryClient(schema_registry_url(settings, home)))
         messages, consents = OwnMessages(client), LogWriter(access)
@@ -212,6 +212,6 @@ def _with(agencies: Agencies, recipients: set[str]) -> Agencies:
     return agencies.model_copy(update={"agencies": (*agencies.agencies, *more)})
 
 
-def _own(spec: ProcessSpec) -> ProcessSpec:
+def own_servers(spec: ProcessSpec) -> ProcessSpec:
     """The process on servers of the bench's own, whatever the environment says."""
     return replace(spec, env={**spec.env, **{f"BUS_{name.upper()}": "" for name in _NONE_BUT_OURS}})

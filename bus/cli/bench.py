@@ -89,6 +89,34 @@ def withdraw(*, withdrawals: int, rate: int, subjects: int, as_json: bool) -> No
     _show(result, as_json=as_json)
 
 
+@bench.command()
+@click.option("--rows", type=click.IntRange(1000), default=100_000, show_default=True, help="Rows of the table.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def connect(*, rows: int, as_json: bool) -> None:
+    """How many row changes of a PostgreSQL a connector publishes with a second of CPU.
+
+    Inserts, updates, an update of every row in one transaction, and deletions, of a table of 20 columns.
+    """
+    from bus.bench.connect import bench_connect  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        result = asyncio.run(bench_connect(Settings(), progress.tell, rows=rows))
+    _show(result, as_json=as_json)
+
+
+@bench.command()
+@click.option("--rows", type=click.IntRange(1000), default=1_000_000, show_default=True, help="Rows of the table.")
+@click.option("--rate", type=click.IntRange(1), default=500, show_default=True, help="Changes a second meanwhile.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def snapshot(*, rows: int, rate: int, as_json: bool) -> None:
+    """How fast a whole table is read while it goes on changing, and how late the changes come."""
+    from bus.bench.snapshot import bench_snapshot  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        result = asyncio.run(bench_snapshot(Settings(), progress.tell, rows=rows, rate=rate))
+    _show(result, as_json=as_json)
+
+
 class _Progress:
     """One line on stderr that says what goes on; on no terminal, a line now and then."""
 

@@ -54,9 +54,29 @@ class Flow:
         self._gone: deque[tuple[str, RecordKey]] = deque()
         self._after_gone: Position | None = None
         self._export: Export | None = None
-        self.standing = standing
+        self._standing = standing
+        self._fresh_published = 0
+        self._fresh_stream: Position | None = None
 
     # --- what the runner asks ---
+
+    @property
+    def standing(self) -> Standing:
+        """Where the connector stands, what waits to be drained included.
+
+        What every row changes is counted beside it and put into a new value only when somebody asks: a frozen value a
+        row would cost as much as its Avro does.
+        """
+        if self._fresh_stream is not None or self._fresh_published:
+            before, self._fresh_published = self._fresh_published, 0
+            stream, self._fresh_stream = self._fresh_stream, None
+            published = self._standing.published + before
+            self._standing = replace(self._standing, published=published, stream=stream or self._standing.stream)
+        return self._standing
+
+    @standing.setter
+    def standing(self, now: Standing) -> None:
+        self._standing, self._fresh_published, self._fresh_stream = now, 0, None
 
     @property
     def wants_chunk(self) -> tuple[str, object] | None:
@@ -201,8 +221,9 @@ class Flow:
             case Seen():
                 pass
         if not self._told_again(event.position):
-            self.standing = replace(self.standing, stream=event.position)
-        self._close_window(event.position, at_ms)
+            self._fresh_stream = event.position
+        if self._window is not None:
+            self._close_window(event.position, at_ms)
 
     def _told_again(self, position: Position) -> bool:
         """Whether a full export that was interrupted is told again, up to where it had come."""
@@ -244,7 +265,7 @@ class Flow:
         try:
             key = contract.mapper.key(row)
             if before is not None and before != key:
-                self._publish(replace(stamp, change_id=f"{stamp.change_id}.moved"), before, Operation.DELETED, None)
+                self._publish(stamp._replace(change_id=f"{stamp.change_id}.moved"), before, Operation.DELETED, None)
             value = contract.value(row)
         except RowUnfit as error:
             self._dead(stamp, key or before, original_bytes(row), str(error))
@@ -284,7 +305,7 @@ class Flow:
 
     def _publish(self, stamp: Stamp, key: RecordKey, operation: Operation, value: bytes | None) -> None:
         self._out.append(self._envelope.change(stamp, key, operation, value))
-        self.standing = replace(self.standing, published=self.standing.published + 1)
+        self._fresh_published += 1
         if self._known is not None and stamp.dataset:
             self._known.put(stamp.dataset, key, value)
 

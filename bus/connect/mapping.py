@@ -40,12 +40,17 @@ class Mapper:
             field.name: _maker(rules[field.name], field.type) if field.name in rules else _absent
             for field in dataset.fields
         }
+        self._all = tuple(self._makers.items())
+        self._only = self._makers[dataset.record_id[0]] if len(dataset.record_id) == 1 else None
         self._rules = rules
 
     def record(self, row: Row) -> dict[str, Any]:
         """The record with raw Avro values. Raises RowUnfit."""
         row = self._derived(row)
-        return {name: self._made(name, make, row) for name, make in self._makers.items()}
+        try:
+            return {name: make(row) for name, make in self._all}
+        except (KeyError, ValueError, TypeError, ArithmeticError):  # slowly again, for the place and the reason
+            return {name: self._made(name, make, row) for name, make in self._all}
 
     def key(self, row: Row) -> RecordKey:
         """Whose record it is and which one. Raises RowUnfit."""
@@ -71,7 +76,14 @@ class Mapper:
             raise RowUnfit(f"the connector's own function failed ({type(error).__name__})") from None
 
     def _record_id(self, row: Row) -> str:
-        return "-".join(self._part(name, row) for name in self.dataset.record_id)
+        if self._only is not None:
+            try:
+                value = self._only(row)
+            except (KeyError, ValueError, TypeError, ArithmeticError):
+                value = None  # slowly again, for the place and the reason
+            if type(value) is str and value:
+                return value
+        return "-".join([self._part(name, row) for name in self.dataset.record_id])
 
     def column(self, field: str) -> str:
         """The column that a field of the record is made from, for texts; the field itself where there is none."""
@@ -108,14 +120,24 @@ def _maker(rule: FieldRule, kind: Any) -> Make:
     if "constant" in rule.model_fields_set:
         constant = rule.constant
         return lambda _: constant
-    column = str(rule.column)
-    convert = _converter(rule, kind)
+    return _column(str(rule.column), _converter(rule, kind), empty=None if rule.keep_empty else "")
+
+
+def _column(column: str, convert: Callable[[Any], Any], *, empty: str | None) -> Make:
+    """A column, converted; null where it is null, or is the text that counts as absent."""
+    if convert is _text:
+
+        def text(row: Row) -> Any:
+            value = row[column]
+            if type(value) is str:  # as it mostly is, and then nothing has to be converted
+                return None if value == empty else value
+            return None if value is None else _text(value)
+
+        return text
 
     def make(row: Row) -> Any:
         value = row[column]
-        if value is None or (value == "" and not rule.keep_empty):
-            return None
-        return convert(value)
+        return None if value is None or value == empty else convert(value)
 
     return make
 
@@ -163,7 +185,7 @@ def _coded(codes: Mapping[Any, Any]) -> Callable[[Any], Any]:
 
     def convert(value: Any) -> Any:
         try:
-            return table[str(value)]
+            return table[value if type(value) is str else str(value)]
         except KeyError:
             raise RowUnfit("holds a code that the manifest does not list") from None
 

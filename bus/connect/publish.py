@@ -1,17 +1,17 @@
 """How a change, and a row that cannot be one, lie in Kafka: key, lane, frame, CloudEvents headers."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
 
 from bus.avro.codec import Parsed, encode, parse
+from bus.avro.encoder import QuickEncoder, quick_encoder
 from bus.avro.fit import misfits
 from bus.avro.frame import frame
 from bus.clock import iso
 from bus.connect.mapping import Mapper, RowUnfit
-from bus.connect.quick import quick_fit
 from bus.connect.source import Row
 from bus.errors import ValueMisfit
 from bus.model.change import Operation
@@ -33,26 +33,32 @@ class Contract:
     mapper: Mapper
     parsed: Parsed
     schema_id: int
-    fits: Callable[[Any], bool] = field(compare=False, repr=False)
+    quick: QuickEncoder = field(compare=False, repr=False)
+    head: bytes
 
     @classmethod
     def of(cls, mapper: Mapper, schema_id: int) -> Self:
         """The contract of a mapper's dataset under its id in the schema registry."""
         schema = mapper.dataset.schema
-        return cls(mapper, parse(schema, schema_id=schema_id), schema_id, quick_fit(schema))
+        return cls(mapper, parse(schema, schema_id=schema_id), schema_id, quick_encoder(schema), frame(schema_id, b""))
 
     def value(self, row: Row) -> bytes:
         """The framed record. Raises RowUnfit."""
         record = self.mapper.record(row)
-        if not self.fits(record) and (found := misfits(self.parsed.schema, record)):
-            raise RowUnfit("; ".join(self._by_column(text) for text in found))
-        try:
-            framed = frame(self.schema_id, encode(self.parsed, record))
-        except ValueMisfit as error:
-            raise RowUnfit(str(error)) from None
+        body = self.quick(record)
+        framed = self.head + (self._slowly(record) if body is None else body)
         if len(framed) > MAX_RECORD_BYTES - ROOM_BYTES:
             raise RowUnfit(f"the record has {len(framed)} bytes, which is more than Kafka takes")
         return framed
+
+    def _slowly(self, record: Any) -> bytes:
+        """What the quick encoder is not sure of. Raises RowUnfit with the reasons."""
+        if found := misfits(self.parsed.schema, record):
+            raise RowUnfit("; ".join(self._by_column(text) for text in found))
+        try:
+            return encode(self.parsed, record)
+        except ValueMisfit as error:
+            raise RowUnfit(str(error)) from None
 
     def _by_column(self, text: str) -> str:
         name = text.partition(":")[0].partition(".")[0].partition("[")[0]
@@ -60,8 +66,7 @@ class Contract:
         return f"field {text}" if column == name else f"field {text} (column {column})"
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """Which change of which dataset, and when it was published. `dataset` None: of no dataset that is known."""
 
     dataset: str | None
@@ -83,7 +88,7 @@ class Envelope:
         dataset = stamp.dataset or self.registry
         headers = (("content-type", b"application/avro"), *self._event(stamp, operation.value))
         lane = lane_of(key.lane_text, self.topics.lanes)
-        return Outgoing(self.topics.changes(dataset), lane, key.encode(), value, headers)
+        return Outgoing(_changes_topic(self.topics, dataset), lane, key.encode(), value, headers)
 
     def dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> Outgoing:
         """A dead letter: the original untouched, reason and origin in the headers, in the lane of its key if known.
@@ -107,9 +112,9 @@ class Envelope:
         return (
             ("ce_specversion", b"1.0"),
             ("ce_id", f"{self.connector}.{self.epoch}.{stamp.change_id}".encode()),
-            ("ce_source", f"/registries/{self.registry}".encode()),
-            ("ce_type", f"{stamp.dataset or self.registry}.{what}".encode()),
-            ("ce_time", iso(stamp.at_ms).encode()),
+            _source(self.registry),
+            _type(stamp.dataset or self.registry, what),
+            _time(stamp.at_ms),
         )
 
 
@@ -130,3 +135,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
     return str(value)
+
+
+# The same in every record of a batch, and made once.
+
+
+@lru_cache(64)
+def _changes_topic(topics: Topics, dataset: str) -> str:
+    return topics.changes(dataset)
+
+
+@lru_cache(64)
+def _source(registry: str) -> tuple[str, bytes]:
+    return "ce_source", f"/registries/{registry}".encode()
+
+
+@lru_cache(256)
+def _type(dataset: str, what: str) -> tuple[str, bytes]:
+    return "ce_type", f"{dataset}.{what}".encode()
+
+
+@lru_cache(64)
+def _time(at_ms: int) -> tuple[str, bytes]:
+    return "ce_time", iso(at_ms).encode()

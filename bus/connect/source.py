@@ -5,7 +5,7 @@ A source speaks of rows in the registry's own shape; the kit maps, keys, encodes
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from bus.model.change import Operation
 
@@ -17,8 +17,7 @@ Position = Mapping[str, Any]
 ordered by commit, never by a clock, and may point between two rows of one large transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceChange:
+class SourceChange(NamedTuple):
     """One row was created, updated, deleted, or stands in an export (READ).
 
     `old` is the row before, where the source knows it; `new` the row after, None when deleted. A source that knows no

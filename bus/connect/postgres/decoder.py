@@ -4,15 +4,19 @@ Source of the formats: PostgreSQL manual, "Logical Replication Message Formats".
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bus.connect.postgres.values import Read, read_or_text, reader
 
 UNCHANGED = object()
 """Stands for a large value that an update did not touch and that was therefore not sent."""
 
+TEXT, NULL = b"tn"
+"""How a cell begins: text follows, or it is null; a third letter says that it is unchanged and not sent."""
+
+_SIZE = struct.Struct(">I").unpack_from
 _BEGIN = struct.Struct(">QqI")
 _COMMIT = struct.Struct(">BQQq")
 
@@ -43,14 +47,14 @@ class Relation:
     name: str
     identity: str
     columns: tuple[tuple[str, Read, bool], ...]
+    places: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class RowChanged:
+class RowChanged(NamedTuple):
     """A row: inserted (`old` None), updated, or deleted (`new` None). `old_whole`: all columns, not only the key."""
 
     relation: Relation
-    old: dict[str, Any] | None
+    old: Mapping[str, Any] | None
     new: dict[str, Any] | None
     old_whole: bool
 
@@ -119,31 +123,32 @@ class Decoder:
             (type_oid,) = struct.unpack_from(">I", data, at)
             at += 8
             columns.append((column, reader(self._base_types.get(type_oid, type_oid)), is_key))
-        relation = Relation(oid, schema, name, identity.decode(), tuple(columns))
+        relation = Relation(
+            oid, schema, name, identity.decode(), tuple(columns), {one[0]: at for at, one in enumerate(columns)}
+        )
         self.relations[oid] = relation
         return relation
 
     def _insert(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        new, _ = _tuple(data, 6, relation)
-        return RowChanged(relation, None, new, old_whole=False)
+        return RowChanged(relation, None, _new(data, 6, relation), old_whole=False)
 
     def _update(self, data: bytes) -> RowChanged:
         relation = self._of(data)
         kind, at = data[5:6], 6
-        old = None
+        old: OldRow | None = None
         if kind in (b"O", b"K"):
-            old, at = _tuple(data, at, relation)
+            old, at = _old(data, at, relation)
             at += 1
-        new, _ = _tuple(data, at, relation)
+        new = _new(data, at, relation)
         whole = kind == b"O"
-        if whole and old is not None:
+        if old is not None and whole and UNCHANGED in new.values():
             new = {name: old[name] if value is UNCHANGED else value for name, value in new.items()}
         return RowChanged(relation, old, new, old_whole=whole)
 
     def _delete(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        old, _ = _tuple(data, 6, relation)
+        old, _ = _old(data, 6, relation)
         return RowChanged(relation, old, None, old_whole=data[5:6] == b"O")
 
     def _truncate(self, data: bytes) -> Truncated:
@@ -161,20 +166,64 @@ class Decoder:
         return self.relations[int.from_bytes(data[1:5], "big")]
 
 
-def _tuple(data: bytes, at: int, relation: Relation) -> tuple[dict[str, Any], int]:
-    """A row's columns and where its bytes end."""
+class OldRow(Mapping[str, Any]):
+    """A row before a change: its values are read when they are asked for, and most of them never are."""
+
+    __slots__ = ("_cells", "_relation")
+
+    def __init__(self, relation: "Relation", cells: list[bytes | object | None]) -> None:
+        self._relation = relation
+        self._cells = cells
+
+    def __getitem__(self, name: str) -> Any:
+        at = self._relation.places[name]
+        cell = self._cells[at]
+        if not isinstance(cell, bytes):
+            return cell
+        return read_or_text(self._relation.columns[at][1], cell.decode())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._relation.places)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+
+def _old(data: bytes, at: int, relation: Relation) -> tuple[OldRow, int]:
+    """A row's columns, unread, and where its bytes end."""
+    at += 2
+    cells: list[bytes | object | None] = []
+    for _ in relation.columns:
+        if data[at] == TEXT:
+            start = at + 5
+            at = start + _SIZE(data, at + 1)[0]
+            cells.append(data[start:at])
+        else:
+            cells.append(None if data[at] == NULL else UNCHANGED)
+            at += 1
+    return OldRow(relation, cells), at
+
+
+def _new(data: bytes, at: int, relation: Relation) -> dict[str, Any]:
+    """A row's columns."""
     at += 2
     row: dict[str, Any] = {}
     for name, read, _ in relation.columns:
-        kind = data[at]
-        at += 1
-        if kind == 116:  # t: text
-            start = at + 4
-            at = start + int.from_bytes(data[at:start], "big")
-            row[name] = read_or_text(read, data[start:at].decode())
+        if data[at] == TEXT:
+            start = at + 5
+            at = start + _SIZE(data, at + 1)[0]
+            text = data[start:at].decode()
+            if read is str:
+                row[name] = text
+                continue
+            try:
+                row[name] = read(text)
+            except (ValueError, ArithmeticError):
+                row[name] = read_or_text(read, text)
         else:
-            row[name] = None if kind == 110 else UNCHANGED  # n: null, u: unchanged
-    return row, at
+            row[name] = None if data[at] == NULL else UNCHANGED
+            at += 1
+    return row
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
