@@ -90,6 +90,29 @@ class CommitUncertain(BusError):
     retryable = True
 
 
+class TwoOfOneName(BusError):
+    """A router was fenced again and again: another process works under its name, and neither would get anywhere."""
+
+    message = "lane {lane} was taken from this router {times} times within {seconds} s: a second one bears its name"
+    remedy = "End one of the two, or start it with another --instance. Nothing is lost: fences kept them apart."
+    exit_code = 4
+
+
+class LaneKeepsFailing(BusError):
+    """A lane failed as often as it may without getting anywhere in between."""
+
+    message = "lane {lane} failed {times} times in a row and got nowhere; the last time: {last}"
+    remedy = "Mend what it names. Nothing is lost: whoever starts next goes on from what was committed."
+    exit_code = 5
+
+
+class TopicTooNarrow(BusError):
+    """A topic would refuse what must always find room in it."""
+
+    message = "topic {topic} takes records up to {found} bytes, and {needed} are needed: {reason}"
+    remedy = "Raise its max.message.bytes; a record that finds no room there would hold its lane up for ever."
+
+
 class BusNotFounded(BusError):
     """The register holds no founding fact."""
 

@@ -116,3 +116,14 @@ class RouteSettings(BaseSettings):
         default=10_000, ge=1000, description="after this long Kafka aborts a dead lane's batch"
     )
     session_timeout_ms: int = Field(default=10_000, ge=1000, description="after this long a dead router's lanes move")
+    lane_failures: int = Field(
+        default=20, ge=1, description="failures of a lane in a row, with nothing done in between, that end its router"
+    )
+    lane_fences: int = Field(
+        default=5, ge=2, description="times within a minute that a lane may be taken from its router before that ends"
+    )
+
+    @property
+    def heartbeat_ms(self) -> int:
+        """How often a router tells its group that it lives, and learns whether it is still a member."""
+        return max(100, self.session_timeout_ms // 5)

@@ -34,8 +34,10 @@ def lanes(*, once: bool, as_json: bool) -> None:
     """Show where each lane stands, how far behind it is, and who serves it; live until Ctrl-C.
 
     `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
-    waited. `latency` is that of the last batch: from the publishing of its oldest change to its commit. With --once or
-    --json it ends with 1 when a lane is served by nobody. --json tells more.
+    waited. `p50 / p99` are the commits of the last 500 transactions; `fences` counts how often another process took
+    the lane; `loop` is the longest that its process stood still in the last minute. `latency` is that of the last
+    batch: from the publishing of its oldest change to its commit. With --once or --json it ends with 1 when a lane is
+    served by nobody. --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
         found = asyncio.run(_watch(once=once or as_json, as_json=as_json))
@@ -64,7 +66,7 @@ def table(found: Iterable[LaneView]) -> Table:
     drawn.add_column("lane", justify="right")
     drawn.add_column("health", no_wrap=True)
     drawn.add_column("served by", overflow="fold")
-    for heading in ("block", "waiting", "age", "commit", "latency", "dead", "heard"):
+    for heading in ("block", "waiting", "age", "p50 / p99", "latency", "dead", "fences", "loop", "heard"):
         drawn.add_column(heading, justify="right", no_wrap=True)
     for one in found:
         drawn.add_row(str(one.lane), f"[{_COLOURS[one.health]}]{one.health}[/]", one.owner or "-", *_figures(one))
@@ -75,16 +77,22 @@ def _figures(one: LaneView) -> list[str]:
     report = one.report
     waiting, age = f"{one.lag_records:,}", _seconds(one.lag_seconds)
     if report is None:
-        return ["-", waiting, age, "-", "-", "-", "never"]
+        return ["-", waiting, age, "-", "-", "-", "-", "-", "never"]
     return [
         f"{report['block']:,}",
         waiting,
         age,
-        _milliseconds(report["transaction_ms"]),
+        _both(report.get("transaction_p50_ms"), report.get("transaction_p99_ms")),
         _milliseconds(report["latency_ms"]),
         f"{report['dead_letters']:,}",
+        f"{report.get('fences', 0):,}",
+        _milliseconds(report.get("loop_max_ms")),
         _seconds(one.heard_seconds),
     ]
+
+
+def _both(p50: float | None, p99: float | None) -> str:
+    return "-" if p50 is None or p99 is None else f"{p50:,.0f} / {p99:,.0f} ms"
 
 
 def _milliseconds(value: float | None) -> str:

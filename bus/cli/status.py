@@ -44,7 +44,7 @@ def table(found: Survey) -> Table:
             str(seen.pid or ""),
             seen.address,
             _duration(seen.uptime_seconds),
-            f"[{_COLOURS[seen.health]}]{seen.health}[/]",
+            f"[{_COLOURS[seen.health]}]{seen.health}[/]" + (f" ({seen.coming})" if seen.coming else ""),
             str(seen.restarts or ""),
         )
     return drawn

@@ -22,9 +22,9 @@ COMMIT_SECONDS = 5.0
 
 
 class LaneMember(ConsumerRebalanceListener):
-    """A member of the router's group; static, so that a restarted process gets its lanes back at once."""
+    """A member of the router's group; static, so that one that was killed gets its lanes back at its next start."""
 
-    def __init__(  # noqa: PLR0913 - three words of Kafka, two callbacks, and who we are
+    def __init__(  # noqa: PLR0913 - four words of Kafka, two callbacks, and who we are
         self,
         access: KafkaAccess,
         *,
@@ -32,6 +32,7 @@ class LaneMember(ConsumerRebalanceListener):
         group: str,
         instance: str,
         session_timeout_ms: int,
+        heartbeat_ms: int,
         got: LanesChanged,
         gave_up: LanesChanged,
     ) -> None:
@@ -43,7 +44,7 @@ class LaneMember(ConsumerRebalanceListener):
             group_id=group,
             group_instance_id=instance,
             session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=max(100, session_timeout_ms // 5),
+            heartbeat_interval_ms=heartbeat_ms,
             enable_auto_commit=False,
             auto_offset_reset="latest",
         )
@@ -60,7 +61,15 @@ class LaneMember(ConsumerRebalanceListener):
             await asyncio.sleep(0)
 
     async def stop(self) -> None:
-        """Leave the group's connection; a static member keeps its place until the session is over."""
+        """Leave the group, so that others have the lanes at once.
+
+        A static member is not meant to leave by the client: its place is kept for the length of a session, in case it
+        comes back. That is right for one that was killed, and wrong for one that was told to end (decision 0009). Only
+        the inner parts of the client let it leave, by its member id.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - see above
+        if coordinator is not None:
+            coordinator._group_instance_id = None  # noqa: SLF001 - see above
         await self._consumer.stop()
 
     async def commit(self, offsets: Mapping[Place, int]) -> None:

@@ -37,6 +37,8 @@ class Seen:
     health: Health
     restarts: int
     log: str
+    coming: str = ""
+    """How far a long start has come, in the words of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def _seen(home: Home, record: ProcessRecord, *, alive: bool) -> Seen:
         health=_health(alive=alive, told=told is not None, port=port),
         restarts=record.restarts,
         log=record.log,
+        coming="" if told else home.coming(record.name),
     )
 
 

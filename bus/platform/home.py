@@ -90,13 +90,28 @@ class Home:
         told = {"name": name, "pid": pid, "port": port, "ready_ms": now_ms(), **details}
         write_whole(self.ready_file(name), json.dumps(told))
 
+    def tell_coming(self, name: str, progress: str) -> None:
+        """Say how far a start has come that takes long: as long as this changes, nobody gives the process up."""
+        write_whole(self._coming_file(name), progress)
+
+    def coming(self, name: str) -> str:
+        """How far the start of a process has come, in its own words; empty when it said nothing."""
+        try:
+            return self._coming_file(name).read_text()
+        except FileNotFoundError:
+            return ""
+
     def withdraw(self, name: str) -> None:
         """Forget what a process said about itself."""
         self.ready_file(name).unlink(missing_ok=True)
+        self._coming_file(name).unlink(missing_ok=True)
 
     def endpoint(self, name: str) -> dict[str, Any] | None:
         """What the process said when it became ready; None when it said nothing, or has ended in order."""
         return read_object(self.ready_file(name))
+
+    def _coming_file(self, name: str) -> Path:
+        return self.run / f"{_checked(name)}.coming"
 
     def _folder(self, name: str) -> Path:
         folder = self.path / name

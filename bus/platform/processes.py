@@ -167,7 +167,7 @@ class Supervisor:
         return _Child(spec, popen, record, offset, born=monotonic())
 
     async def _until_ready(self, child: _Child) -> None:
-        spec, deadline = child.spec, monotonic() + child.spec.ready_timeout_seconds
+        spec, deadline, told = child.spec, monotonic() + child.spec.ready_timeout_seconds, ""
         while self.home.endpoint(spec.name) is None:
             code = child.popen.poll()
             if code is not None:
@@ -180,6 +180,8 @@ class Supervisor:
                         last=last_lines(Path(child.record.log), child.log_offset),
                     ),
                 )
+            if (coming := self.home.coming(spec.name)) != told:
+                told, deadline = coming, monotonic() + spec.ready_timeout_seconds
             if monotonic() > deadline:
                 raise ProcessNotReady(
                     name=spec.name,

@@ -21,9 +21,9 @@ _SAME_START_SECONDS = 0.05
 class ProcessSpec:
     """A child process: what to run, when it counts as ready, and how it is asked to end.
 
-    A process is ready when its ready file exists. For a program that writes none, name a `port` or a `probe`: the
-    parent asks it and writes the file, with `details` in it. `needs` are the names that must be ready before it
-    starts, and that end after it.
+    A process is ready when its ready file exists; one that tells how it comes on is waited for as long as it does. For
+    a program that writes none, name a `port` or a `probe`: the parent asks it and writes the file, with `details` in
+    it. `needs` are the names that must be ready before it starts, and that end after it.
     """
 
     name: str

@@ -41,6 +41,7 @@ class Loader:
         self._access = access
         self._topics = topics
         self._lane = lane
+        self.loaded = 0
 
     async def state(self, messages: OwnMessages) -> MemoryState:
         """The lane's position, consents, holdings and cursors, as last committed."""
@@ -50,6 +51,7 @@ class Loader:
             newest = {record.key: record for record in await reader.read_to_end()}
         finally:
             await reader.stop()
+        self.loaded += len(newest)
         state = MemoryState()
         position = newest.pop(b"position", None)
         if position is not None and position.value is not None:
@@ -76,6 +78,7 @@ class Loader:
         try:
             reader.assign(await reader.beginnings(ends))
             async for records in reader.to_ends(ends):
+                self.loaded += len(records)
                 for number, record in enumerate(records):
                     if number % LOADED_AT_ONCE == 0:
                         await asyncio.sleep(0)

@@ -4,7 +4,7 @@ Told from outside the transactions, about once a second: it costs them nothing, 
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,11 +18,19 @@ from bus.model.record import Incoming, Outgoing
 from bus.route.lane import Outcome
 from bus.route.state import Position
 from bus.telemetry import Event, emit
+from bus.telemetry.loop import LoopWatch
 from bus.topics import Topics
 
 PERIOD_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 """A lane of which there is nothing new to tell is told of again after this long."""
+
+NO_NEWS = {"loop_max_ms"}
+"""Changes all the time, and says nothing of a lane."""
+
+
+TIMES_KEPT = 500
+"""Transactions of which the durations are told."""
 
 
 @dataclass(slots=True)
@@ -32,6 +40,7 @@ class LaneReport:
     lane: int
     started_ms: int = 0
     restarts: int = 0
+    fences: int = 0
     transactions: int = 0
     released: int = 0
     erased: int = 0
@@ -39,6 +48,11 @@ class LaneReport:
     withheld: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     transaction_ms: float | None = None
     latency_ms: int | None = None
+    times_ms: deque[float] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
+
+    def again(self, now_ms: int, *, fenced: bool) -> "LaneReport":
+        """The report of the lane after a failure: it counts from there on, but for the failures themselves."""
+        return LaneReport(self.lane, now_ms, restarts=self.restarts + 1, fences=self.fences + fenced)
 
     def count(self, outcome: Outcome) -> None:
         """Add a transaction that was committed."""
@@ -51,8 +65,14 @@ class LaneReport:
     def measure(self, began: float, changes: Sequence[Incoming]) -> None:
         """How long the commit took that began then, by the monotonic clock, and how old its oldest change was."""
         self.transaction_ms = (clock.monotonic() - began) * 1000
+        self.times_ms.append(self.transaction_ms)
         if changes:
             self.latency_ms = max(0, clock.now_ms() - min(record.timestamp_ms for record in changes))
+
+    def time_ms(self, share: float) -> float | None:
+        """Below this lie so many of the last transactions; None before the first."""
+        ordered = sorted(self.times_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +99,10 @@ class Reporter:
     """Tells of the lanes of one process until stopped."""
 
     def __init__(
-        self,
-        writer: LogWriter,
-        topics: Topics,
-        messages: OwnMessages,
-        *,
-        instance: str,
-        commit: Callable[[Mapping[Place, int]], Awaitable[None]],
+        self, writer: LogWriter, teller: "Teller", *, commit: Callable[[Mapping[Place, int]], Awaitable[None]]
     ) -> None:
         self._writer = writer
-        self._topics = topics
-        self._messages = messages
-        self._instance = instance
+        self._teller = teller
         self._commit = commit
         self._told: dict[int, tuple[Message, int]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -122,37 +134,50 @@ class Reporter:
     async def _tell(self, lanes: Sequence[Reported]) -> None:
         now_ms = clock.now_ms()
         standing = [(lane.report, progress) for lane in lanes if (progress := lane.progress()) is not None]
-        messages = {report.lane: report_message(report, progress, self._instance) for report, progress in standing}
+        messages = {report.lane: self._teller.message(report, progress) for report, progress in standing}
         gone = {lane: told | {"stopped": True} for lane, (told, _) in self._told.items() if lane not in messages}
         news = {lane: message for lane, message in messages.items() if self._is_news(lane, message, now_ms)}
-        await self._writer.append_all(
-            Outgoing(
-                self._topics.status,
-                0,
-                f"lane/{lane}".encode(),
-                self._messages.encode("lane_report", message | {"at": now_ms}),
-            )
-            for lane, message in (news | gone).items()
-        )
+        await self._writer.append_all(self._teller.record(message, now_ms) for message in (news | gone).values())
         self._told = {lane: told for lane, told in self._told.items() if lane not in gone}
         self._told |= {lane: (message, now_ms) for lane, message in news.items()}
-        await self._commit(self._offsets(standing))
+        await self._commit(self._teller.offsets(standing))
 
     def _is_news(self, lane: int, message: Message, now_ms: int) -> bool:
         told, at_ms = self._told.get(lane, ({}, 0))
-        return told != message or now_ms - at_ms >= HEARTBEAT_SECONDS * 1000
+        changed = {name for name, value in message.items() if told.get(name) != value} - NO_NEWS
+        return bool(changed) or now_ms - at_ms >= HEARTBEAT_SECONDS * 1000
 
-    def _offsets(self, standing: Sequence[tuple[LaneReport, Progress]]) -> dict[Place, int]:
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Puts into words for operators how the lanes of one process fare."""
+
+    topics: Topics
+    messages: OwnMessages
+    instance: str
+    loop: LoopWatch
+
+    def message(self, report: LaneReport, progress: Progress) -> Message:
+        """A lane's report as `status` keeps it; `at` is put in when it is written."""
+        return report_message(report, progress, self.instance) | {"loop_max_ms": self.loop.longest_ms()}
+
+    def record(self, message: Message, now_ms: int) -> Outgoing:
+        """The report, ready to be written."""
+        value = self.messages.encode("lane_report", message | {"at": now_ms})
+        return Outgoing(self.topics.status, 0, f"lane/{message['lane']}".encode(), value)
+
+    def offsets(self, standing: Sequence[tuple[LaneReport, Progress]]) -> dict[Place, int]:
+        """Where the lanes stand, in the words of a consumer group."""
         offsets: dict[Place, int] = {}
         for report, progress in standing:
-            offsets[Place(self._topics.consents, report.lane)] = progress.position.consents_offset
+            offsets[Place(self.topics.consents, report.lane)] = progress.position.consents_offset
             for dataset, offset in progress.inputs.items():
-                offsets[Place(self._topics.changes(dataset), report.lane)] = offset
+                offsets[Place(self.topics.changes(dataset), report.lane)] = offset
         return offsets
 
 
 def report_message(report: LaneReport, progress: Progress, instance: str) -> Message:
-    """A lane's report as `status` keeps it; `at` is put in when it is written."""
+    """A lane's report but for what its process adds."""
     position = progress.position
     return {
         "lane": report.lane,
@@ -167,6 +192,8 @@ def report_message(report: LaneReport, progress: Progress, instance: str) -> Mes
         "oldest_waiting": progress.oldest_waiting_ms,
         "catching_up": list(progress.catching_up),
         "transaction_ms": report.transaction_ms,
+        "transaction_p50_ms": report.time_ms(0.5),
+        "transaction_p99_ms": report.time_ms(0.99),
         "latency_ms": report.latency_ms,
         "transactions": report.transactions,
         "released": report.released,
@@ -174,5 +201,6 @@ def report_message(report: LaneReport, progress: Progress, instance: str) -> Mes
         "withheld": report.withheld.total(),
         "dead_letters": report.dead_letters,
         "restarts": report.restarts,
+        "fences": report.fences,
         "stopped": False,
     }

@@ -117,15 +117,15 @@ class Taken:
 class Lane:
     """One lane, served by this process from `start` until `stop` is set."""
 
-    def __init__(self, lane: int, parts: Parts, *, restarts: int = 0) -> None:
-        self.report = LaneReport(lane, started_ms=clock.now_ms(), restarts=restarts)
-        self.serving = asyncio.Event()
+    def __init__(self, lane: int, parts: Parts, report: LaneReport | None = None) -> None:
+        self.report = report or LaneReport(lane, started_ms=clock.now_ms())
+        self.serving, self.stopping = asyncio.Event(), asyncio.Event()
         self._lane = lane
         self._parts = parts
         self._core = LaneCore(lane, parts.keyring, parts.schemas.decode)
         self._writer_of_records = Writer(lane, parts.topics, parts.keyring, parts.messages)
         self._wake = asyncio.Event()
-        self._stop = False
+        self._loader = Loader(parts.access, parts.topics, lane)
         self._register_place = Place(parts.topics.register, 0)
         self._consents_place = Place(parts.topics.consents, lane)
         self._batch_limit = parts.settings.batch_records
@@ -142,8 +142,17 @@ class Lane:
 
     def stop(self) -> None:
         """Ask the lane to finish its transaction and end."""
-        self._stop = True
+        self.stopping.set()
         self._wake.set()
+
+    def again(self, *, fenced: bool) -> "Lane":
+        """The lane anew after a failure: nothing is taken over but what operators count."""
+        return Lane(self._lane, self._parts, self.report.again(clock.now_ms(), fenced=fenced))
+
+    @property
+    def loaded(self) -> int:
+        """Records read back since its start."""
+        return self._loader.loaded
 
     def progress(self) -> Progress | None:
         """Where the lane stands now, for operators; None before it serves."""
@@ -182,15 +191,14 @@ class Lane:
             await asyncio.gather(self._transactions.stop(), consents.stop(), changes.stop(), return_exceptions=True)
 
     async def _read_back(self) -> None:
-        loader = Loader(self._parts.access, self._parts.topics, self._lane)
-        self._state = await loader.state(self._parts.messages)
+        self._state = await self._loader.state(self._parts.messages)
         await self._newest_rules((await self._parts.ends.ends([self._register_place]))[self._register_place])
-        await loader.records(self._state, self._rules.has_subject, self._parts.schemas)
+        await self._loader.records(self._state, self._rules.has_subject, self._parts.schemas)
         self._unlooked = [(dataset, b"") for dataset in self._rules.has_subject]
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
-        while not self._stop:
+        while not self.stopping.is_set():
             self._wake.clear()
             taken = await self._take(consents, changes)
             if changes.places != self._change_places().keys():

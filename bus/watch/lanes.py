@@ -75,6 +75,8 @@ _TOLD = (
     "inputs",
     "catching_up",
     "transaction_ms",
+    "transaction_p50_ms",
+    "transaction_p99_ms",
     "latency_ms",
     "transactions",
     "released",
@@ -82,6 +84,8 @@ _TOLD = (
     "withheld",
     "dead_letters",
     "restarts",
+    "fences",
+    "loop_max_ms",
 )
 
 

@@ -1,13 +1,16 @@
 """The router on a real broker, as a process of its own."""
 
 import asyncio
+import os
 from collections import Counter
 
 import pytest
 
 from bus import clock
+from bus.errors import TwoOfOneName
 from bus.model.consent import ConsentAction
 from bus.model.key import lane_of
+from bus.wiring import ROUTE, stage_process
 from tests.broker.conftest import PERSON, SmallBus
 
 pytestmark = pytest.mark.broker
@@ -111,15 +114,48 @@ async def test_suspension(small_bus: SmallBus) -> None:
     await assert_logged(bus, TAX)
 
 
-async def test_two_routers(small_bus: SmallBus) -> None:
-    """Two routers share the lanes; when one is killed for good the other takes its lanes over, and nothing is lost."""
+@pytest.mark.long
+async def test_two_of_one_name(small_bus: SmallBus) -> None:
+    """Two routers of one name do not fight for ever: one ends with the code that says so, and the other goes on."""
     bus = small_bus
+    await bus.activate(TAX)
+    stage = stage_process(ROUTE, bus.settings)
+    both = [
+        await asyncio.create_subprocess_exec(
+            *stage.argv, env={**os.environ, **stage.env}, stderr=asyncio.subprocess.DEVNULL
+        )
+        for _ in range(2)
+    ]
+    ending = [asyncio.create_task(one.wait()) for one in both]
+    try:
+        number, deadline = 0, clock.monotonic() + 120
+        while not any(one.done() for one in ending):
+            await bus.publish(*[await bus.person(one) for one in people(20 * (number + 1))[20 * number :]])
+            number += 1
+            assert clock.monotonic() < deadline
+        (ended,) = [one.result() for one in ending if one.done()]
+        assert ended == TwoOfOneName.exit_code
+        await bus.until(lambda: len(bus.held(TAX)) == 20 * number, "everybody", seconds=60)
+    finally:
+        for one in both:
+            if one.returncode is None:
+                one.terminate()
+        await asyncio.gather(*ending)
+    await assert_logged(bus, TAX)
+
+
+async def test_two_routers(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two routers share the lanes; when one is told to end the other has its lanes at once, and nothing is lost."""
+    bus = small_bus
+    monkeypatch.setenv("BUS_ROUTE_SESSION_TIMEOUT_MS", "300000")  # nobody waits for a session to be over
     await bus.activate(TAX)
     await bus.route()
     await bus.route("route-2")
     await bus.publish(*[await bus.person(one) for one in people(100)])
     await bus.until(lambda: len(bus.held(TAX)) == 100, "a hundred people")
+    begun = clock.monotonic()
     await bus.supervisor.stop("route-2")
+    assert clock.monotonic() - begun < 8, "it was killed at its deadline, and did not end in order"
     await bus.publish(*[await bus.person(one) for one in people(300)])
     await bus.until(lambda: len(bus.held(TAX)) == 300, "three hundred people", seconds=60)
     await assert_logged(bus, TAX)

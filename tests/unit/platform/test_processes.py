@@ -87,6 +87,23 @@ async def test_a_child_that_never_serves_is_ended(home: Home, parent: Supervisor
     assert find_running(home) == []
 
 
+async def test_a_child_that_tells_how_it_comes_on_is_waited_for(home: Home, parent: Supervisor, shell: Shell) -> None:
+    """A start that takes longer than the time-out is not given up as long as its progress changes."""
+    script = (
+        'for round in 1 2 3 4 5 6; do echo "$round read" > "${BUS_READY_FILE%.ready.json}.coming"; sleep 0.3; done; '
+        'echo "{}" > "$BUS_READY_FILE"; exec sleep 100'
+    )
+    begun = monotonic()
+    await parent.start(shell("large", script, ready_timeout_seconds=1.2))
+    assert monotonic() - begun > 1.2
+    assert home.coming("large") == "6 read\n"
+    await parent.stop("large")
+    with pytest.raises(ProcessNotReady):
+        await parent.start(
+            shell("stuck", 'echo 1 > "${BUS_READY_FILE%.ready.json}.coming"; exec sleep 100', ready_timeout_seconds=0.3)
+        )
+
+
 async def test_a_killed_child_is_started_again(home: Home, parent: Supervisor, shell: Shell) -> None:
     """After SIGKILL the child must serve again under a new pid, and the record must count the restart."""
     first = await parent.start(shell("one"))
