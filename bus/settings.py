@@ -126,4 +126,4 @@ class RouteSettings(BaseSettings):
     @property
     def heartbeat_ms(self) -> int:
         """How often a router tells its group that it lives, and learns whether it is still a member."""
-        return max(100, self.session_timeout_ms // 5)
+        return max(100, min(2000, self.session_timeout_ms // 5))

@@ -13,6 +13,7 @@ LONGEST_ABSENCE_MS = 30 * DAY_MS
 PSEUDONYMOUS_PARTITIONS = 8
 """A pseudonymous flow is spread by pseudonym, so that its partition says nothing of the lane."""
 
+LARGEST_RECORD = "max.message.bytes"
 MAX_RECORD_BYTES = 1_048_576
 """The largest record of a source topic; `deadletters` takes twice that, so that it never refuses one."""
 
@@ -131,7 +132,7 @@ def _compacted(segment_ms: int) -> tuple[tuple[str, str], ...]:
 
 
 def _config(**settings: str | int) -> tuple[tuple[str, str], ...]:
-    both = {"max.message.bytes": MAX_RECORD_BYTES, "message.timestamp.type": "CreateTime", **settings}
+    both = {LARGEST_RECORD: MAX_RECORD_BYTES, "message.timestamp.type": "CreateTime", **settings}
     return tuple(sorted((name.replace("_", "."), str(value)) for name, value in both.items()))
 
 
@@ -146,5 +147,5 @@ DATED_BY_THE_BROKER = _config(
 )
 """When a text's first day has come is judged by when the broker took the fact that says so, not by what it says."""
 
-LONG_AND_LARGE = _config(**{"max.message.bytes": 2 * MAX_RECORD_BYTES}, cleanup_policy="delete", retention_ms=-1)
+LONG_AND_LARGE = _config(**{LARGEST_RECORD: 2 * MAX_RECORD_BYTES}, cleanup_policy="delete", retention_ms=-1)
 DAYS = _config(cleanup_policy="delete", retention_ms=7 * DAY_MS)

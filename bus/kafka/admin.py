@@ -1,6 +1,7 @@
 """Administration: topics as they must be, users, rights. By confluent-kafka, for aiokafka's client lacks most of it."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ from bus.clock import monotonic
 from bus.errors import KafkaUnreachable, TopicDrifted
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import Pattern, Resource, Right
-from bus.topics import TopicSpec
+from bus.topics import LARGEST_RECORD, TopicSpec
 
 ANSWER_SECONDS = 20
 SCRAM_ITERATIONS = 4096
@@ -97,6 +98,15 @@ class Admin:
             for setting, needed in spec.config:
                 if found[setting].value != needed:
                     raise TopicDrifted(topic=spec.name, setting=setting, found=found[setting].value, needed=needed)
+
+    async def largest_records(self, names: Iterable[str]) -> dict[str, int]:
+        """How large a batch of records each topic takes, in bytes; a topic that may not be asked about is left out."""
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+        found: dict[str, int] = {}
+        for resource, future in self._client.describe_configs(resources, request_timeout=ANSWER_SECONDS).items():
+            with contextlib.suppress(KafkaException):
+                found[resource.name] = int((await asyncio.to_thread(future.result))[LARGEST_RECORD].value)
+        return found
 
     async def delete_topics(self, names: Iterable[str]) -> None:
         """Remove topics; for tests and for taking a bus down for good."""

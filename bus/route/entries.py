@@ -73,5 +73,6 @@ def block_body(block: Mapping[str, Any], entries: Sequence[bytes]) -> bytes:
             items(entries),
             items(withheld),
             items(traces),
+            number(block["aborted"]),
         )
     )

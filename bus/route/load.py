@@ -42,6 +42,8 @@ class Loader:
         self._topics = topics
         self._lane = lane
         self.loaded = 0
+        self.left_open = False
+        """Whether something was sent after the last committed position, and aborted: by the fence, or before it."""
 
     async def state(self, messages: OwnMessages) -> MemoryState:
         """The lane's position, consents, holdings and cursors, as last committed."""
@@ -49,11 +51,14 @@ class Loader:
         await reader.start()
         try:
             newest = {record.key: record for record in await reader.read_to_end()}
+            end = await reader.position()
         finally:
             await reader.stop()
         self.loaded += len(newest)
         state = MemoryState()
         position = newest.pop(b"position", None)
+        # A transaction's last record is the position, and its marker follows; an aborted one leaves a marker at least.
+        self.left_open = end > (0 if position is None else position.offset + 2)
         if position is not None and position.value is not None:
             state.position = position_of(await messages.decode(position.value))
         for key, record in newest.items():

@@ -69,14 +69,23 @@ class Writer:
         self._messages = messages
 
     def records(
-        self, draft: Draft, deliveries: Sequence[Delivery], withheld: Sequence[Message], dead: Sequence[Outgoing]
+        self,
+        draft: Draft,
+        deliveries: Sequence[Delivery],
+        withheld: Sequence[Message],
+        dead: Sequence[Outgoing],
+        *,
+        aborted: int = 0,
     ) -> list[Outgoing]:
-        """Everything of one transaction. The position is always among it, a block where there is something to say."""
+        """Everything of one transaction. The position is always among it, a block where there is something to say.
+
+        `aborted` counts the attempts since the last block that had been sent and were not committed.
+        """
         entries: list[bytes] = []
         traces: dict[str, str] = {}
         return [
             *self._deliveries(draft.position, deliveries, entries, traces),
-            *self._blocks(draft.position, entries, traces, withheld),
+            *self._blocks(draft.position, entries, traces, withheld, aborted),
             *dead,
             *self._state(draft),
         ]
@@ -124,9 +133,14 @@ class Writer:
             yield Outgoing(held.topic, held.partition, held.key, delivery.value, headers, label.time_ms)
 
     def _blocks(
-        self, position: Position, entries: Sequence[bytes], traces: Mapping[str, str], withheld: Sequence[Message]
+        self,
+        position: Position,
+        entries: Sequence[bytes],
+        traces: Mapping[str, str],
+        withheld: Sequence[Message],
+        aborted: int,
     ) -> Iterator[Outgoing]:
-        if not entries and not withheld:
+        if not entries and not withheld and not aborted:
             return
         beside = sum(len(one["agreement"]) + len(one["reason"]) + COUNT_BYTES for one in withheld)
         for part, some in enumerate(parts_of(entries, beside)):
@@ -140,6 +154,7 @@ class Writer:
                 "inputs": dict(position.inputs),
                 "withheld": list(withheld) if part == 0 else [],
                 "traces": traces if part == 0 else {},
+                "aborted": aborted if part == 0 else 0,
             }
             value = self._messages.framed("disclosure_block", block_body(block, some))
             yield Outgoing(self._topics.disclosures, self._lane, None, value)

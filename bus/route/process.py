@@ -7,6 +7,7 @@ import signal
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.ends import Ends
 from bus.kafka.lanes import LaneMember
 from bus.kafka.log import LogWriter, Place, Reader
@@ -17,6 +18,7 @@ from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.register.log import Register, RegisterWriter
 from bus.route.report import Reporter, Teller
+from bus.route.room import check_room
 from bus.route.router import Router
 from bus.route.rules import RuleBook
 from bus.route.runner import Parts, Schemas
@@ -30,7 +32,10 @@ LOOKED_EVERY_SECONDS = 0.1
 
 
 async def serve(settings: Settings, *, instance: str = "route") -> None:
-    """Run the router until SIGTERM or SIGINT. Raises TwoOfOneName, LaneKeepsFailing when a lane fails for good."""
+    """Run the router until SIGTERM or SIGINT.
+
+    Raises TopicTooNarrow at its start, TwoOfOneName and LaneKeepsFailing when a lane fails for good.
+    """
     configure(instance)
     home = Home.from_settings(settings)
     access = kafka_access(settings, KafkaSettings(), home, ROUTER)
@@ -39,6 +44,7 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         client = SchemaRegistryClient(schema_registry_url(settings, home))
         closing.push_async_callback(client.close)
         parts = await _parts(access, topics, client, home, closing)
+        await check_room(Admin(access), topics, parts.register.state.datasets)
         router = Router(parts)
         member = LaneMember(
             access,

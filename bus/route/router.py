@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from bus import clock
 from bus.errors import BusError, CommitUncertain, Fenced
 from bus.route.runner import Lane, Parts
-from bus.route.trouble import HEALTHY_SECONDS, Trouble, giving_up
+from bus.route.trouble import HEALTHY_SECONDS, Trouble, bear
 from bus.telemetry import Event, emit
 
 LAST_TRANSACTION_SECONDS = 1.2
@@ -98,12 +98,13 @@ class Router:
         trouble = before.fenced(clock.monotonic()) if fenced else before.failed(healthy=healthy)
         self._troubles[lane] = trouble
         told = str(error) if isinstance(error, BusError) else type(error).__name__  # a foreign text may quote a value
-        ending = giving_up(lane, trouble, failures=settings.lane_failures, fences=settings.lane_fences, last=told)
         # who was fenced first asks the group, by its next heartbeat, whether the lane is still its own
         pause = trouble.pause_seconds(at_least=settings.heartbeat_ms * 1.25 / 1000 if fenced else 0.0)
         expected = fenced or isinstance(error, CommitUncertain)
-        emit(Event.LANE_FAILED, lane=lane, error=told, expected=expected, again_in_seconds=None if ending else pause)
-        if ending is not None:
+        emit(Event.LANE_FAILED, lane=lane, error=told, expected=expected, again_in_seconds=pause)
+        try:
+            bear(lane, trouble, failures=settings.lane_failures, fences=settings.lane_fences, last=told)
+        except BusError as ending:
             self._failure = ending
             self._failing.set()
             return None

@@ -138,6 +138,7 @@ class Lane:
         self._compiled_from = -1
         self._changes: Pump | None = None
         self._resting = False
+        self._aborted = 0
         self._orders = Orders(parts.access, parts.topics, parts.messages)
 
     def stop(self) -> None:
@@ -192,6 +193,7 @@ class Lane:
 
     async def _read_back(self) -> None:
         self._state = await self._loader.state(self._parts.messages)
+        self._aborted = int(self._loader.left_open)
         await self._newest_rules((await self._parts.ends.ends([self._register_place]))[self._register_place])
         await self._loader.records(self._state, self._rules.has_subject, self._parts.schemas)
         self._unlooked = [(dataset, b"") for dataset in self._rules.has_subject]
@@ -238,13 +240,18 @@ class Lane:
         return []
 
     async def _try_smaller(self, taken: "Taken", consents: Pump, changes: Pump) -> None:
-        """Nothing was written: halve the batch until the record that the broker refuses stands alone, then bury it."""
-        if not taken.changes:
-            raise RecordRefused(topic=self._parts.topics.lane_state, partition=self._lane, reason="no change to blame")
+        """Nothing was committed: halve the batch until the record that the broker refuses stands alone, then bury it.
+
+        Raises RecordRefused when there is no change to blame, or when even the dead letter was refused: the lane then
+        stands, for a record is never dropped.
+        """
+        alone = {(record.topic, record.offset) for record in taken.changes} if len(taken.changes) == 1 else set()
+        if not taken.changes or alone & self._refused:
+            raise RecordRefused(topic=self._parts.topics.deadletters, partition=self._lane, reason="no change to blame")
+        self._aborted += 1
         consents.put_back(taken.consents)
         changes.put_back(taken.changes)
-        if len(taken.changes) == 1:
-            self._refused.add((taken.changes[0].topic, taken.changes[0].offset))
+        self._refused |= alone
         self._batch_limit = max(1, len(taken.changes) // 2)
         await self._transactions.stop()  # its sequence has a gap
         self._transactions = self._new_transactions()
@@ -348,9 +355,10 @@ class Lane:
         writer = self._writer_of_records
         dead = [writer.dead_letter(letter.record, letter.reason) for letter in outcome.dead]
         done = [writer.completion(one, outcome.draft.position) for one in outcome.completions]
-        return writer.records(outcome.draft, outcome.deliveries, withheld, [*dead, *done])
+        return writer.records(outcome.draft, outcome.deliveries, withheld, [*dead, *done], aborted=self._aborted)
 
     def _applied(self, outcome: Outcome) -> None:
+        self._aborted = 0  # it stands in the block of this transaction
         self._state.apply(outcome.draft)
         self.report.count(outcome)
         for letter in outcome.dead:

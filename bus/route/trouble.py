@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from bus.errors import BusError, LaneKeepsFailing, TwoOfOneName
+from bus.errors import LaneKeepsFailing, TwoOfOneName
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
@@ -35,10 +35,12 @@ class Trouble:
         return max(at_least, min(LONGEST_PAUSE_SECONDS, pause))
 
 
-def giving_up(lane: int, trouble: Trouble, *, failures: int, fences: int, last: str) -> BusError | None:
-    """Why the process ends, or None while it may go on. `last` is what the lane failed of, without personal values."""
+def bear(lane: int, trouble: Trouble, *, failures: int, fences: int, last: str) -> None:
+    """Return while the process may go on. `last` is what the lane failed of, without personal values.
+
+    Raises TwoOfOneName, LaneKeepsFailing: then it ends.
+    """
     if len(trouble.fences) >= fences:
-        return TwoOfOneName(lane=lane, times=len(trouble.fences), seconds=int(FENCES_COUNT_SECONDS))
+        raise TwoOfOneName(lane=lane, times=len(trouble.fences), seconds=int(FENCES_COUNT_SECONDS))
     if trouble.failures >= failures:
-        return LaneKeepsFailing(lane=lane, times=trouble.failures, last=last)
-    return None
+        raise LaneKeepsFailing(lane=lane, times=trouble.failures, last=last)

@@ -38,6 +38,11 @@ class Event(StrEnum):
         "An operator's order about a dead letter was carried out, and what became of it.",
     )
     COMMAND_UNREADABLE = "command-unreadable", "warning", "An order could not be read; it is passed over."
+    LIMITS_UNKNOWN = (
+        "limits-unknown",
+        "warning",
+        "The router may not ask how large records of these topics may be: whether dead letters find room is unchecked.",
+    )
     REPORT_FAILED = "report-failed", "warning", "How the lanes fare could not be told; it is tried again."
 
     # --- connectors ---

@@ -5,9 +5,11 @@ import os
 from collections import Counter
 
 import pytest
+from confluent_kafka import Producer
 
 from bus import clock
 from bus.errors import TwoOfOneName
+from bus.kafka.rights import router_group
 from bus.model.consent import ConsentAction
 from bus.model.key import lane_of
 from bus.wiring import ROUTE, stage_process
@@ -36,6 +38,17 @@ async def assert_logged(bus: SmallBus, *agreements: str) -> None:
     )
     assert written == logged
     assert not written or max(written.values()) == 1
+
+
+def abort_an_attempt(bus: SmallBus, lane: int) -> None:
+    """What a lane leaves behind that was killed after it had sent its outputs, once its successor has fenced it."""
+    producer = Producer(bus.access.for_confluent() | {"transactional.id": f"{router_group(bus.topics)}-{lane}"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    for topic in (bus.agency_topic(TAX), bus.topics.lane_state):
+        producer.produce(topic, key=b"attempt", value=b"attempt", partition=lane)
+    producer.flush(20)
+    producer.abort_transaction(20)
 
 
 async def test_release_withdraw_erase(small_bus: SmallBus) -> None:
@@ -70,6 +83,16 @@ async def test_killed_router(small_bus: SmallBus) -> None:
         bus.kill()
     await bus.until(lambda: len(bus.held(TAX)) == len(ids), "everybody at the tax authority", seconds=60)
     assert Counter(record.key for record in bus.read(bus.agency_topic(TAX))).most_common(1)[0][1] == 1
+    await assert_logged(bus, TAX)
+    await bus.supervisor.stop("route")
+    lane = lane_of(ids[0], bus.settings.lanes)
+    before = [block["block"] for block in await bus.disclosures() if block["lane"] == lane]
+    abort_an_attempt(bus, lane)
+    await bus.route()
+    await bus.publish(await bus.person(ids[0], residence_province="08"))
+    await bus.until(lambda: len(bus.read(bus.agency_topic(TAX))) == len(ids) + 1, "the change after the attempt")
+    (after,) = [one for one in await bus.disclosures() if one["lane"] == lane and one["block"] > max(before)]
+    assert after["aborted"] == 1, "an attempt that had sent outputs and was aborted stands in the next block"
     await assert_logged(bus, TAX)
 
 

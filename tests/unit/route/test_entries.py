@@ -35,6 +35,7 @@ BLOCKS = st.fixed_dictionaries(
         "inputs": st.dictionaries(TEXTS, LONGS, max_size=3),
         "withheld": st.lists(COUNTS, max_size=3),
         "traces": st.dictionaries(TEXTS, TEXTS, max_size=3),
+        "aborted": st.integers(0, 2**31 - 1),
     }
 )
 
