@@ -3,32 +3,15 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-_SMALL = 64
-"""So many numbers from 0 on take a single byte."""
+from bus.model.varint import varint
 
-
-def _number(value: int) -> bytes:
-    """An int or a long. Raises OverflowError for what takes more than 64 bits."""
-    if not -(1 << 63) <= value < 1 << 63:
-        raise OverflowError("a long has 64 bits")
-    rest, out = (value << 1) ^ (value >> 63), bytearray()
-    while rest > 127:
-        out.append(rest & 127 | 128)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
-
-
-_BYTES = tuple(_number(value) for value in range(_SMALL))
-
-number = lru_cache(maxsize=4096)(_number)
-"""As `_number`: the same few lengths, partitions and moments come again and again."""
+number = varint
+"""An int or a long. Raises OverflowError for what takes more than 64 bits."""
 
 
 def data(value: bytes) -> bytes:
     """Bytes with their length."""
-    length = len(value)
-    return (_BYTES[length] if length < _SMALL else number(length)) + value
+    return varint(len(value)) + value
 
 
 def text(value: str) -> bytes:

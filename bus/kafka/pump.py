@@ -61,7 +61,8 @@ class Pump:
     def take(self, limit: int) -> list[Incoming]:
         """The next records that wait, at most `limit`, each partition's in order."""
         self._raise_failure()
-        taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        take = self._waiting.popleft
+        taken = [take() for _ in range(min(limit, len(self._waiting)))]
         self._moved.set()
         return taken
 
@@ -91,19 +92,22 @@ class Pump:
                     self._moved.clear()
                     await self._moved.wait()
                     continue
-                self._take_in(await self._reader.poll(POLL_MS))
+                self._take_in(await self._reader.poll_places(POLL_MS))
                 await self._pass_markers()
         finally:
             self._moved.set()
             self._wake.set()
 
-    def _take_in(self, records: list[Incoming]) -> None:
-        for record in records:
-            place = Place(record.topic, record.partition)
-            if record.offset >= self._reached.get(place, record.offset + 1):
-                self._reached[place] = record.offset + 1
-                self._waiting.append(record)
-        if records:
+    def _take_in(self, found: Mapping[Place, list[Incoming]]) -> None:
+        for place, records in found.items():
+            reached = self._reached.get(place)
+            if reached is None or not records:
+                continue  # no longer asked for
+            news = records if records[0].offset >= reached else [one for one in records if one.offset >= reached]
+            if news:
+                self._reached[place] = news[-1].offset + 1
+                self._waiting.extend(news)
+        if found:
             self._moved.set()
             self._wake.set()
 

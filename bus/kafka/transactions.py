@@ -7,20 +7,17 @@ delayed end marker could hit the next transaction of the same producer.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.producer import sender
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bus.errors import CommitUncertain, Fenced, KafkaUnreachable, RecordRefused
 from bus.kafka.access import KafkaAccess
+from bus.kafka.batch import BATCH_BYTES, batches
 from bus.kafka.log import Place
 from bus.model.record import Outgoing
-
-BATCH_BYTES = 900_000
-"""A batch stays below `max.message.bytes` of every topic (1 MiB), with room for its frame."""
 
 sender.BACKOFF_OVERRIDE = 0.002
 # After a commit the next transaction often finds the markers of the last one still being written and is told to try
@@ -85,10 +82,10 @@ class TransactionalWriter:
 
     async def _send(self, records: Sequence[Outgoing]) -> None:
         sent: list[tuple[Place, asyncio.Future[object]]] = []
-        for place, batches in self._batches(records).items():
-            for batch in batches:
-                future = await self._producer.send_batch(batch, place.topic, partition=place.partition)
-                sent.append((place, future))
+        for (topic, partition), listed in batches(records).items():
+            for batch in listed:
+                future = await self._producer.send_batch(batch, topic, partition=partition)
+                sent.append((Place(topic, partition), future))
         outcomes = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
         for (place, _), outcome in zip(sent, outcomes, strict=True):
             if isinstance(outcome, ProducerFenced | InvalidProducerEpoch):
@@ -97,28 +94,8 @@ class TransactionalWriter:
                 await self._abort()
                 raise RecordRefused(topic=place.topic, partition=place.partition, reason=type(outcome).__name__)
 
-    def _batches(self, records: Iterable[Outgoing]) -> dict[Place, list[BatchBuilder]]:
-        batches: dict[tuple[str, int], list[BatchBuilder]] = {}
-        for record in records:
-            of_place = batches.get((record.topic, record.partition))
-            if of_place is None:
-                of_place = batches[(record.topic, record.partition)] = [self._producer.create_batch()]
-            if not _append(of_place[-1], record):
-                of_place.append(self._producer.create_batch())
-                _append(of_place[-1], record)
-        for of_place in batches.values():
-            for batch in of_place:
-                batch.close()  # an open batch could be topped up by someone else
-        return {Place(*place): listed for place, listed in batches.items()}
-
     async def _abort(self) -> None:
         try:
             await self._producer.abort_transaction()
         except KafkaError:
             return  # the next start under this id aborts it
-
-
-def _append(batch: BatchBuilder, record: Outgoing) -> bool:
-    """False when the batch is full; an empty batch takes any record, and the broker judges its size."""
-    headers = list(record.headers)
-    return batch.append(key=record.key, value=record.value, timestamp=record.timestamp_ms, headers=headers) is not None

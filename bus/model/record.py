@@ -28,7 +28,11 @@ class Incoming(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A record to be written; `value` None writes a tombstone, `timestamp_ms` None takes the time of writing."""
+    """A record to be written; `value` None writes a tombstone, `timestamp_ms` None takes the time of writing.
+
+    `stamp`, in a transaction, are headers that are encoded already, their count in front, and stands for `headers`: see
+    `bus.kafka.batch`.
+    """
 
     topic: str
     partition: int
@@ -36,3 +40,4 @@ class Outgoing(NamedTuple):
     value: bytes | None
     headers: Headers = ()
     timestamp_ms: int | None = None
+    stamp: bytes | None = None

@@ -5,10 +5,10 @@ with fastavro's.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from bus.avro.wire import data, items, known_text, maybe_data, maybe_number, maybe_text, number, text
-from bus.model.reasons import Reason
 from bus.route.rules import Rule
 from bus.route.state import Holding, Holdings
 
@@ -22,19 +22,23 @@ def holdings_body(holdings: Holdings, record_key: bytes) -> bytes:
 
 
 def _holding(agreement: str, holding: Holding, record_key: bytes) -> bytes:
+    revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms = holding
     return b"".join(
         (
-            known_text(agreement),
-            known_text(holding.revision),
-            known_text(holding.topic),
-            number(holding.partition),
-            maybe_data(None if holding.key == record_key else holding.key),
-            maybe_text(holding.consent),
-            data(holding.view_hash),
-            number(holding.released_at_ms),
-            maybe_number(holding.due_ms),
+            _where(agreement, revision, topic, partition),
+            b"\0" if key == record_key else maybe_data(key),
+            maybe_text(consent),
+            data(view_hash),
+            number(released_at_ms),
+            maybe_number(due_ms),
         )
     )
+
+
+@lru_cache(maxsize=4096)
+def _where(agreement: str, revision: str, topic: str, partition: int) -> bytes:
+    """How a holding begins; the same for all records of an agreement in a lane."""
+    return text(agreement) + text(revision) + text(topic) + number(partition)
 
 
 def entry_head(rule: Rule, revision: str) -> bytes:
@@ -45,18 +49,21 @@ def entry_head(rule: Rule, revision: str) -> bytes:
     )
 
 
-def entry_body(head: bytes, holding: Holding, subject_hash: str | None, event_id: str, reason: Reason | None) -> bytes:
-    """An entry of a disclosure block: a release, or, with a reason, an erasure."""
+def entry_body(begin: bytes, holding: Holding, subject: bytes, event_id: bytes, end: bytes) -> bytes:
+    """An entry of a disclosure block.
+
+    `begin` is its kind and its `entry_head`. The subject, and the reason in `end`, may be none; they are encoded
+    already, for many entries share them.
+    """
     return b"".join(
         (
-            RELEASE if reason is None else ERASE,
-            head,
+            begin,
             maybe_text(holding.consent),
-            maybe_text(subject_hash),
+            subject,
             known_text(holding.topic),
             number(holding.partition),
-            text(event_id),
-            maybe_text(None if reason is None else reason.value),
+            data(event_id),
+            end,
         )
     )
 

@@ -11,12 +11,18 @@ from itertools import count
 from typing import Self
 
 from bus.agreements.route import Route
+from bus.avro.wire import maybe_text
 from bus.clock import iso
+from bus.kafka.batch import encoded_headers, encoded_name
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Headers
-from bus.route.entries import entry_head
+from bus.model.varint import varint
+from bus.route.entries import ERASE, RELEASE, entry_head
 from bus.route.rules import Rule
+
+ID = encoded_name("ce_id")
+REFERENCE = encoded_name("ce_consentref")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,10 @@ class Label:
     trace: str
     """The id of the trace that begins at the recipient."""
 
-    entry_head: bytes
+    entry_begin: bytes
+    entry_end: bytes
+    """What all their entries in a disclosure block begin and end with."""
+
     event_id: str
     """How the ids of these deliveries begin; the number of the delivery among them follows."""
 
@@ -39,6 +48,22 @@ class Label:
 
     numbers: Iterator[int] = field(default_factory=count)
     """Count these deliveries and nobody else's: a number that did would tell where two recipients got the same."""
+
+    _statutory: bytes = field(init=False)
+    _by_consent: bytes = field(init=False)
+    """The headers, encoded, behind the count of those of a delivery."""
+
+    def __post_init__(self) -> None:
+        encoded, count = encoded_headers(self.headers), len(self.headers)
+        object.__setattr__(self, "_statutory", varint(count + 1) + encoded + ID)
+        object.__setattr__(self, "_by_consent", varint(count + 2) + encoded + ID)
+
+    def stamp(self, event_id: bytes, consent: str | None) -> bytes:
+        """All headers of one delivery, encoded."""
+        if consent is None:
+            return b"".join((self._statutory, varint(len(event_id)), event_id))
+        ref = self.consent_ref(consent).encode()
+        return b"".join((self._by_consent, varint(len(event_id)), event_id, REFERENCE, varint(len(ref)), ref))
 
     @classmethod
     def of(cls, rule: Rule, revision: str, reason: Reason | None, at: "Moment", keyring: KeyRing) -> Self:
@@ -51,7 +76,8 @@ class Label:
             headers=tuple((name, text.encode()) for name, text in words.items()),
             time_ms=time_ms,
             trace=trace,
-            entry_head=entry_head(rule, revision),
+            entry_begin=(RELEASE if reason is None else ERASE) + entry_head(rule, revision),
+            entry_end=maybe_text(None if reason is None else reason.value),
             event_id=keyring.event_id(
                 route.recipient, lane, block, route.agreement, revision, "" if reason is None else reason.value
             ),

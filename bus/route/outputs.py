@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bus.avro.own import Message, OwnMessages
+from bus.avro.wire import maybe_text
 from bus.consent.messages import standing_message
 from bus.model.key import lane_of
 from bus.model.keyring import KeyRing
@@ -114,23 +115,21 @@ class Writer:
     ) -> Iterator[Outgoing]:
         """A record for each delivery; its entry for the block is added to `entries`, its trace to `traces`."""
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
-        hashes: dict[str | None, str | None] = {None: None}  # a change that goes to four has one subject
-        for delivery in deliveries:
-            held, subject, reason = delivery.holding, delivery.subject, delivery.reason
-            kind = (delivery.rule, held.revision, reason)
+        hashes: dict[str | None, bytes] = {None: maybe_text(None)}  # a change that goes to four has one subject
+        for rule, held, value, subject, reason in deliveries:
+            kind = (rule, held.revision, reason)
             label = labels.get(kind)
             if label is None:
                 moment = Moment(self._lane, position.block, position.lane_time_ms)
                 label = labels[kind] = Label.of(*kind, moment, self._keyring)
-                traces[delivery.rule.route.agreement] = label.trace
-            if subject is not None and subject not in hashes:
-                hashes[subject] = self._keyring.subject_hash(subject)
-            event_id = f"{label.event_id}-{next(label.numbers)}"
-            entries.append(entry_body(label.entry_head, held, hashes[subject], event_id, reason))
-            headers = (*label.headers, ("ce_id", event_id.encode()))
-            if held.consent is not None:
-                headers = (*headers, ("ce_consentref", label.consent_ref(held.consent).encode()))
-            yield Outgoing(held.topic, held.partition, held.key, delivery.value, headers, label.time_ms)
+                traces[rule.route.agreement] = label.trace
+            hashed = hashes.get(subject)
+            if hashed is None:
+                hashed = hashes[subject] = maybe_text(self._keyring.subject_hash(subject or ""))
+            event_id = f"{label.event_id}-{next(label.numbers)}".encode()
+            entries.append(entry_body(label.entry_begin, held, hashed, event_id, label.entry_end))
+            stamp = label.stamp(event_id, held.consent)
+            yield Outgoing(held.topic, held.partition, held.key, value, (), label.time_ms, stamp)
 
     def _blocks(
         self,

@@ -1,17 +1,21 @@
 """Readers, writers and transactions against a real broker."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bus.errors import Fenced, KafkaTooOld, RecordRefused, TopicDrifted
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
+from bus.kafka.batch import encoded_headers
 from bus.kafka.log import LogReader, LogWriter, Place
 from bus.kafka.pump import Pump
 from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.version import require_kafka_4
 from bus.model.record import Outgoing
+from bus.model.varint import varint
 from bus.topics import COMPACTED, TopicSpec
 
 pytestmark = pytest.mark.broker
@@ -137,3 +141,56 @@ async def test_drift_is_refused(kafka: KafkaAccess, prefix: str) -> None:
     topic = await topic_of(kafka, prefix, **{"segment.ms": "12345678"})
     with pytest.raises(TopicDrifted, match=r"segment\.ms=12345678"):
         await Admin(kafka).ensure_topics([TopicSpec(topic, 1, COMPACTED)])
+
+
+async def test_what_we_write_and_read_is_what_others_see(kafka: KafkaAccess, prefix: str) -> None:
+    """A plain client reads our batches as they were meant, and our reader reads what it reads, but for what aborted."""
+    topic = await topic_of(kafka, prefix)
+    small = TopicSpec(f"{prefix}small", 1, (("max.message.bytes", "2000"),))
+    await Admin(kafka).ensure_topics([small])
+    stamp = varint(1) + encoded_headers([("stamped", b"once")])
+    written = [
+        Outgoing(topic, 0, b"k", b"v", (("a", b"1"), ("b", b"")), 1_767_225_600_123),
+        Outgoing(topic, 0, b"l", "ấ".encode() * 3000, (), 1_767_225_600_001),
+        Outgoing(topic, 0, b"k", None, (), 1_767_225_600_456, stamp),
+    ]
+    writer = await started(kafka, f"{prefix}w")
+    await writer.commit(written)
+    with pytest.raises(RecordRefused):
+        await writer.commit([Outgoing(topic, 0, b"k", b"aborted"), Outgoing(small.name, 0, b"k", bytes(3000))])
+    await writer.stop()
+    writer = await started(kafka, f"{prefix}w")
+    await writer.commit([Outgoing(topic, 0, b"k", b"last", (), 1_767_225_600_789)])
+    await writer.stop()
+    plain = await _as_a_plain_client_reads(kafka, topic)
+    assert [one[2:6] for one in plain] == [
+        (1_767_225_600_123, b"k", b"v", (("a", b"1"), ("b", b""))),
+        (1_767_225_600_001, b"l", "ấ".encode() * 3000, ()),
+        (1_767_225_600_456, b"k", None, (("stamped", b"once"),)),
+        (1_767_225_600_789, b"k", b"last", ()),
+    ]
+    reader = LogReader(kafka, topic)
+    await reader.start()
+    try:
+        ours = await reader.read_to_end()
+    finally:
+        await reader.stop()
+    assert [tuple(one[1:]) for one in ours] == plain
+
+
+async def _as_a_plain_client_reads(kafka: KafkaAccess, topic: str) -> list[tuple[Any, ...]]:
+    consumer = AIOKafkaConsumer(**kafka.for_aiokafka(), isolation_level="read_committed", auto_offset_reset="earliest")
+    await consumer.start()
+    place = TopicPartition(topic, 0)
+    found: list[tuple[Any, ...]] = []
+    consumer.assign([place])
+    await consumer.seek_to_beginning(place)
+    try:
+        while not found or found[-1][4] != b"last":
+            found += [
+                (0, one.offset, one.timestamp, one.key, one.value, tuple(one.headers))
+                for one in (await consumer.getmany(timeout_ms=1000)).get(place, [])
+            ]
+    finally:
+        await consumer.stop()
+    return found

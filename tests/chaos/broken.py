@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from bus.errors import CommitUncertain
+from bus.kafka.batch import batches
 from bus.kafka.lanes import LaneMember
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
@@ -52,9 +53,9 @@ def future_not_awaited(_notes: Notes) -> None:
     """Nobody looks whether the broker took a batch."""
 
     async def send(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
-        for place, batches in self._batches(records).items():
-            for batch in batches:
-                future = await self._producer.send_batch(batch, place.topic, partition=place.partition)
+        for (topic, partition), listed in batches(records).items():
+            for batch in listed:
+                future = await self._producer.send_batch(batch, topic, partition=partition)
                 future.add_done_callback(lambda done: done.exception())
 
     TransactionalWriter._send = send  # type: ignore[method-assign]

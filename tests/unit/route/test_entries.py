@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from bus.avro.codec import encode, parse
 from bus.avro.own import own_schema
+from bus.avro.wire import maybe_text
 from bus.model.reasons import Reason
-from bus.route.entries import block_body, entry_body, entry_head, holdings_body
+from bus.route.entries import ERASE, RELEASE, block_body, entry_body, entry_head, holdings_body
 from bus.route.state import Holding
 from tests.unit.route.lanes import rule
 
@@ -66,7 +67,13 @@ def test_block(block: dict[str, Any], drawn: list[tuple[Holding, str | None, str
     """Any block is written as its schema says, releases and erasures in it included."""
     one = rule(legal_basis="LAW-§", number=3)
     entries = [
-        entry_body(entry_head(one, held.revision), held, subject_hash, event_id, reason)
+        entry_body(
+            (RELEASE if reason is None else ERASE) + entry_head(one, held.revision),
+            held,
+            maybe_text(subject_hash),
+            event_id.encode(),
+            maybe_text(None if reason is None else reason.value),
+        )
         for held, subject_hash, event_id, reason in drawn
     ]
     expected = [

@@ -1,0 +1,125 @@
+"""A batch of records in Kafka's own format (magic 2), put together in one go.
+
+The client's own builder takes a list of headers for each record and writes them one by one. Here headers that many
+records share are written once, see `encoded_headers`, and a record is one join. The client sends such a batch as if it
+were its own: it asks for what `BatchBuilder` of aiokafka 0.14 answers, and our dependency is pinned to that.
+"""
+
+import struct
+from collections.abc import Iterable
+
+from aiokafka.record.util import calc_crc32c
+
+from bus import clock
+from bus.model.record import Outgoing
+from bus.model.varint import varint
+
+BATCH_BYTES = 900_000
+"""A batch stays below `max.message.bytes` of every topic (1 MiB), with room for its frame."""
+
+_FRAME = struct.Struct(">qiibI")
+"""Base offset, length of what follows it, leader's epoch, magic, checksum of all that comes after."""
+
+_HEAD = struct.Struct(">hiqqqhii")
+"""Attributes, last offset, first and last time, producer's id, epoch and sequence, count."""
+
+_LENGTH_FROM = 12
+
+_MAGIC, _TRANSACTIONAL = 2, 0x10
+
+
+def encoded_headers(headers: Iterable[tuple[str, bytes | None]]) -> bytes:
+    """Headers as they stand in a record, without their count: what many records share is encoded once."""
+    parts: list[bytes] = []
+    for name, value in headers:
+        parts += encoded_name(name), _sized(value)
+    return b"".join(parts)
+
+
+def encoded_name(name: str) -> bytes:
+    """The name of a header as it stands before the length of its value, and the value."""
+    return _sized(name.encode())
+
+
+def _sized(value: bytes | None) -> bytes:
+    """Bytes after their length; -1 stands for none."""
+    return b"\1" if value is None else varint(len(value)) + value
+
+
+class Batch:
+    """Records of one partition, in order. The methods after `add` are those that the client's sender asks for."""
+
+    __slots__ = ("_built", "_count", "_first_ms", "_last_ms", "_parts", "_producer", "_size")
+
+    def __init__(self, first_ms: int) -> None:
+        self._parts: list[bytes] = []
+        self._count = 0
+        self._size = _FRAME.size + _HEAD.size
+        self._first_ms = self._last_ms = first_ms
+        self._producer = (-1, -1, -1)
+        self._built: bytearray | None = None
+
+    def add(self, record: Outgoing, now_ms: int) -> bool:
+        """False when the batch is full; an empty batch takes any record, and the broker judges its size."""
+        _, _, key, value, headers, time_ms, stamp = record
+        if time_ms is None:
+            time_ms = now_ms
+        if stamp is None:
+            stamp = varint(len(headers)) + encoded_headers(headers)
+        after_ms, number = varint(time_ms - self._first_ms), varint(self._count)
+        body = b"".join((b"\0", after_ms, number, _sized(key), _sized(value), stamp))
+        length = varint(len(body))
+        size = self._size + len(length) + len(body)
+        if size > BATCH_BYTES and self._count:
+            return False
+        self._parts += length, body
+        self._count += 1
+        self._size = size
+        self._last_ms = max(self._last_ms, time_ms)
+        return True
+
+    def record_count(self) -> int:
+        """How many records it holds."""
+        return self._count
+
+    def size(self) -> int:
+        """Its bytes."""
+        return self._size
+
+    def closed(self) -> bool:
+        """Nobody adds to it any more."""
+        return True
+
+    def close(self) -> None:
+        """It is closed as soon as the client has it."""
+
+    def _set_producer_state(self, producer_id: int, epoch: int, sequence: int) -> None:
+        self._producer = (producer_id, epoch, sequence)
+
+    def _build(self) -> bytearray:
+        """The batch as it goes over the wire; the same when it has to be sent again."""
+        if self._built is None:
+            head = (_TRANSACTIONAL, self._count - 1, self._first_ms, self._last_ms, *self._producer, self._count)
+            body = b"".join((_HEAD.pack(*head), *self._parts))
+            frame = _FRAME.pack(0, self._size - _LENGTH_FROM, -1, _MAGIC, calc_crc32c(body))
+            self._built, self._parts = bytearray(frame + body), []
+        return self._built
+
+
+def batches(records: Iterable[Outgoing]) -> dict[tuple[str, int], list[Batch]]:
+    """Records of a transaction by (topic, partition), in order within each; a new batch where one is full."""
+    now_ms = clock.now_ms()
+    made: dict[tuple[str, int], list[Batch]] = {}
+    for record in records:
+        place = record[:2]
+        of_place = made.get(place)
+        if of_place is None:
+            of_place = made[place] = [_begun(record, now_ms)]
+        if not of_place[-1].add(record, now_ms):
+            of_place.append(_begun(record, now_ms))
+            of_place[-1].add(record, now_ms)
+    return made
+
+
+def _begun(record: Outgoing, now_ms: int) -> Batch:
+    return Batch(now_ms if record.timestamp_ms is None else record.timestamp_ms)
