@@ -30,7 +30,7 @@ from bus.route.load import Loader
 from bus.route.memory import MemoryState
 from bus.route.outputs import Delivery, agency_key
 from bus.route.rules import Rule, RuleBook, Rules
-from bus.route.runner import Schemas
+from bus.route.schemas import Schemas
 from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
 
 AT_ONCE = 2000

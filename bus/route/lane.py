@@ -70,6 +70,9 @@ class Inputs:
     existing_limit: int = 200
     """Records that exist already and are judged anew, at the most."""
 
+    catch_up_limit: int | None = None
+    """How many of them under rules whose standing has changed; None: as many as the changes leave room for."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -80,6 +83,11 @@ class Outcome:
     withheld: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     dead: list[Unreadable] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
+    caught_up: int = 0
+    """Records that exist already and were judged under rules whose standing has changed."""
+
+    lagging: bool = False
+    """More of them wait."""
 
     def worth_writing(self, before: Position) -> bool:
         """False when nothing was read, judged or due: then there is no transaction."""
@@ -120,7 +128,8 @@ class LaneCore:
             work.take_gone(inputs.gone)
             work.take_commands(inputs.commands)
             work.take_due(inputs.existing_limit)
-            work.catch_up(max(inputs.existing_limit // 5, inputs.existing_limit - len(inputs.changes)))
+            room = max(inputs.existing_limit // 5, inputs.existing_limit - len(inputs.changes))
+            work.catch_up(room if inputs.catch_up_limit is None else inputs.catch_up_limit)
         return work.outcome
 
     def wake_at_ms(self, state: LaneState, rules: Rules) -> int | None:
@@ -253,15 +262,18 @@ class _Work:
     def catch_up(self, limit: int) -> None:
         """Judge records that exist under rules whose standing has changed, from where the cursor points."""
         for name, rule in self._rules.rules.items():
-            if limit <= 0:
-                return
             text = rule.standing_text(self._now_ms)
             cursor = self._draft.cursor(name)
             if cursor is None or cursor.standing != text:
                 cursor = Cursor(text)
             elif cursor.done:
                 continue
-            limit -= self._advance(name, rule, cursor, limit)
+            if limit > 0:
+                limit -= self._advance(name, rule, cursor, limit)
+            after = self._draft.cursor(name)
+            if after is None or after.standing != text or not after.done:
+                self.outcome.lagging = True
+                return
 
     def _advance(self, name: str, rule: Rule, cursor: Cursor, limit: int) -> int:
         dataset = rule.route.dataset
@@ -269,6 +281,7 @@ class _Work:
         for key in keys:
             if self._draft.record(dataset, key) is not None:
                 self._judge(rule, key)
+        self.outcome.caught_up += len(keys)
         after = keys[-1] if keys else cursor.after
         self._draft.cursors[name] = replace(cursor, after=after, done=len(keys) < limit)
         return len(keys)

@@ -21,7 +21,9 @@ from bus.route.report import Reporter, Teller
 from bus.route.room import check_room
 from bus.route.router import Router
 from bus.route.rules import RuleBook
-from bus.route.runner import Parts, Schemas
+from bus.route.runner import Parts
+from bus.route.schemas import Schemas
+from bus.route.share import CatchUp
 from bus.route.takeover import TakeOver
 from bus.settings import KafkaSettings, RouteSettings, Settings
 from bus.telemetry import Event, configure, emit
@@ -82,17 +84,19 @@ async def _parts(
     ends = Ends(Reader(access, committed=False))
     closing.push_async_callback(ends.stop)
     await ends.start()
+    settings = RouteSettings()
     keyring = KeyRing(RootKey(home.root_key()))
     return Parts(
         access=access,
         topics=topics,
-        settings=RouteSettings(),
+        settings=settings,
         keyring=keyring,
         messages=messages,
         schemas=Schemas(client),
         register=register,
         book=RuleBook(keyring, lanes=topics.lanes, pseudonymous_partitions=PSEUDONYMOUS_PARTITIONS),
         ends=ends,
+        share=CatchUp(most=settings.batch_records),
     )
 
 

@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bus import clock
-from bus.avro.client import SchemaRegistryClient
-from bus.avro.codec import Parsed, decode, parse
-from bus.avro.frame import BODY_START, schema_id_of, unframe
+from bus.avro.frame import BODY_START
 from bus.avro.own import OwnMessages
 from bus.consent.messages import consent_event, split_key
 from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown
@@ -33,6 +30,8 @@ from bus.route.orders import Orders
 from bus.route.outputs import Writer
 from bus.route.report import LaneReport, Progress
 from bus.route.rules import RuleBook, Rules
+from bus.route.schemas import Schemas
+from bus.route.share import CatchUp
 from bus.settings import RouteSettings
 from bus.telemetry import Event, emit
 from bus.topics import Topics
@@ -45,48 +44,6 @@ LOOKED_AT_ONCE = 2000
 
 IDLE_SECONDS = 5.0
 """A lane with nothing to do looks again after this long even if nothing woke it."""
-
-
-class Schemas:
-    """Schemas by id, so that a batch can be decoded without waiting in its midst."""
-
-    def __init__(self, client: SchemaRegistryClient) -> None:
-        self._client = client
-        self._parsed: dict[int, Parsed] = {}
-        self._heads: set[bytes] = set()
-
-    async def know(self, value: bytes) -> None:
-        """Fetch the schema of a framed value if need be.
-
-        Raises RecordUnreadable, SchemaUnknown: poison; SchemaRegistryUnreachable: wait.
-        """
-        schema_id = schema_id_of(value)
-        if schema_id not in self._parsed:
-            self._parsed[schema_id] = parse(await self._client.schema(schema_id), schema_id=schema_id)
-
-    async def know_all(self, values: Iterable[bytes]) -> dict[bytes, str]:
-        """Fetch the schemas of framed values if need be; returns what is wrong with some, by how those values begin.
-
-        Raises SchemaRegistryUnreachable: wait.
-        """
-        wrong: dict[bytes, str] = {}
-        for head in {value[:BODY_START] for value in values} - self._heads:
-            try:
-                await self.know(head)
-                self._heads.add(head)
-            except (RecordUnreadable, SchemaUnknown) as error:
-                wrong[head] = type(error).__name__
-        return wrong
-
-    def decode(self, value: bytes) -> Mapping[str, Any]:
-        """The record in a framed value whose schema is known. Raises RecordUnreadable, SchemaUnknown."""
-        schema_id, body = unframe(value)
-        if schema_id not in self._parsed:
-            raise SchemaUnknown(schema_id=schema_id)
-        record = decode(self._parsed[schema_id], body)
-        if not isinstance(record, dict):
-            raise RecordUnreadable(schema_id=schema_id, reason="it is not a record")
-        return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +59,7 @@ class Parts:
     register: Register
     book: RuleBook
     ends: Ends
+    share: CatchUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +97,7 @@ class Lane:
         self._changes: Pump | None = None
         self._resting = False
         self._aborted = 0
+        self._slice_seconds = 0.0
         self._orders = Orders(parts.access, parts.topics, parts.messages)
 
     def stop(self) -> None:
@@ -189,6 +148,7 @@ class Lane:
             await self._serve(consents, changes)
             emit(Event.LANE_STOPPED, lane=self._lane, block=self._state.position.block)
         finally:
+            self._parts.share.forget(self._lane)
             await asyncio.gather(self._transactions.stop(), consents.stop(), changes.stop(), return_exceptions=True)
 
     async def _read_back(self) -> None:
@@ -206,19 +166,40 @@ class Lane:
             if changes.places != self._change_places().keys():
                 changes.assign(self._change_places())
             inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
-            outcome = self._core.draft(self._state, self._rules, inputs, clock.now_ms())
-            if not outcome.worth_writing(self._state.position):
-                await self._rest()
-                continue
+            outcome, records = await self._drafted(inputs)
             began = clock.monotonic()
             try:
-                await self._transactions.commit(self._records(outcome))
+                await self._transactions.commit(records)
             except RecordRefused:
                 await self._try_smaller(taken, consents, changes)
+                continue
+            finally:
+                self._end_turn(outcome)
+            if not records:
+                await self._rest()
                 continue
             self._applied(outcome)
             self.report.measure(began, taken.changes)
             self._batch_limit = self._parts.settings.batch_records
+
+    async def _drafted(self, inputs: Inputs) -> tuple[Outcome, list[Outgoing]]:
+        """A transaction and its records; none when there is nothing to write."""
+        granted, began = self._parts.share.granted(self._lane), clock.monotonic()
+        outcome = self._core.draft(self._state, self._rules, replace(inputs, catch_up_limit=granted), clock.now_ms())
+        drafted = clock.monotonic()
+        await asyncio.sleep(0)  # a large draft is followed by as large a writing: others have their turn in between
+        writing = clock.monotonic()
+        records = self._records(outcome) if outcome.worth_writing(self._state.position) else []
+        self._slice_seconds = drafted - began + clock.monotonic() - writing
+        return outcome, records
+
+    def _end_turn(self, outcome: Outcome) -> None:
+        """What was judged anew beside live changes is committed, or has failed: give others their turn."""
+        share = self._parts.share
+        if share.granted(self._lane):
+            share.done(self._lane, records=outcome.caught_up, seconds=self._slice_seconds)
+        if outcome.lagging:
+            share.ask(self._lane, self._wake.set)
 
     async def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
         """Copies of records that were deleted while no lane read, and whose tombstones are compacted away by now.

@@ -143,6 +143,7 @@ class Nutshell:
         *changes: Change | Unreadable,
         consents: Sequence[ConsentEvent | UnreadableConsent] = (),
         existing_limit: int = 100,
+        catch_up_limit: int | None = None,
     ) -> Outcome:
         """One transaction, committed."""
         self.consents_offset += len(consents)
@@ -152,6 +153,7 @@ class Nutshell:
             consents_offset=self.consents_offset,
             input_offsets=dict(self.offsets),
             existing_limit=existing_limit,
+            catch_up_limit=catch_up_limit,
         )
         outcome = self.core.draft(self.state, rules_now, inputs, self.now)
         self.state.apply(outcome.draft)

@@ -265,6 +265,18 @@ def test_catch_up_in_parts() -> None:
     assert not lane.core.behind(lane.state, now, lane.now)
 
 
+def test_catch_up_waits_for_its_turn() -> None:
+    """Without a turn nothing is caught up and the lane says that it lags, while live changes flow; with one it does."""
+    lane = Nutshell()
+    lane.step(rules(), *(lane.change(f"p{number}", value("An")) for number in range(6)))
+    now = rules(rule(), offset=2)
+    waiting = lane.step(now, lane.change("p9", value("Bình")), catch_up_limit=0)
+    assert (len(waiting.deliveries), waiting.caught_up, waiting.lagging) == (1, 0, True)
+    parts = [lane.step(now, catch_up_limit=4) for _ in range(3)]
+    assert [(one.caught_up, one.lagging) for one in parts] == [(4, True), (3, False), (0, False)]
+    assert len(lane.held()) == 7
+
+
 def test_live_change_beats_catch_up() -> None:
     """A change that arrives while its record waits to be caught up is delivered at once, and not overtaken later."""
     lane = Nutshell()

@@ -1,0 +1,56 @@
+"""Whose turn it is to judge records that exist already, and how many: so that they never hold live changes up.
+
+A lane that catches up does so beside its live changes, in the same transactions. All lanes of a process share one
+event loop, and often they all begin to catch up at one moment, for an agreement is activated for all of them: then
+every live change would wait for the slices of all others. So few lanes at a time have a slice, in turn, and a slice is
+as many records as were judged in a few milliseconds before.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+AT_ONCE = 2
+"""While one waits for its commit, the other can judge."""
+
+SLICE_SECONDS = 0.006
+FEWEST, FIRST = 10, 50
+
+
+class CatchUp:
+    """The turns of one process's lanes."""
+
+    def __init__(self, *, most: int) -> None:
+        self._most = most
+        self._holding: set[int] = set()
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self._seconds_each = SLICE_SECONDS / FIRST
+
+    def ask(self, lane: int, wake: Callable[[], None]) -> None:
+        """Give the lane a turn when one is free; `wake` is called then. Asking twice is asking once."""
+        if lane not in self._holding and all(one != lane for one, _ in self._waiting):
+            self._waiting.append((lane, wake))
+        self._grant()
+
+    def granted(self, lane: int) -> int:
+        """How many records the lane may judge in its next transaction; 0 while it is not its turn."""
+        if lane not in self._holding:
+            return 0
+        return min(self._most, max(FEWEST, int(SLICE_SECONDS / self._seconds_each)))
+
+    def done(self, lane: int, *, records: int, seconds: float) -> None:
+        """The lane's turn is over; it judged so many records in so many seconds of work."""
+        if records:
+            self._seconds_each += (max(seconds, 1e-6) / records - self._seconds_each) / 8
+        self.forget(lane)
+
+    def forget(self, lane: int) -> None:
+        """The lane wants no turn any more."""
+        self._holding.discard(lane)
+        self._waiting = deque(one for one in self._waiting if one[0] != lane)
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._waiting and len(self._holding) < AT_ONCE:
+            lane, wake = self._waiting.popleft()
+            self._holding.add(lane)
+            wake()
