@@ -62,6 +62,11 @@ def status(*, as_json: bool) -> None:
             counts = (f"{at.published:,}", f"{at.dead:,}", f"{at.refused:,}")
             table.add_row(one.name, *counts, snapshot, one.trouble or _caught_up(one))
         Console().print(table)
+        for one in found:
+            for strange in one.standing.drift.found if one.standing else ():
+                click.echo(f"{one.name}: {strange}, {strange.mode}, in {strange.rows:,} rows")
+            if one.standing and one.standing.drift.frozen:
+                click.echo(f"{one.name}: stands still before {one.standing.drift.frozen}; see `bus connector accept`")
     if not all(one.caught_up for one in found):
         raise SystemExit(1)
 
@@ -69,6 +74,8 @@ def status(*, as_json: bool) -> None:
 def _caught_up(one: "ConnectorStatus") -> str:
     if one.standing is not None and one.standing.paused:
         return "paused"
+    if one.standing is not None and one.standing.drift.frozen:
+        return "frozen"
     return "yes" if one.caught_up else "no"
 
 

@@ -1,4 +1,4 @@
-"""`bus connector pause|resume|snapshot|reset|remove`: orders to a connector that runs, and its end."""
+"""`bus connector pause|resume|snapshot|reset|accept|remove`: orders to a connector that runs, and its end."""
 
 import asyncio
 import json
@@ -72,6 +72,15 @@ def reset(name: str, *, yes: bool, seconds: float) -> None:
 
 @click.command()
 @click.argument("name")
+@click.option("--dataset", "datasets", multiple=True, help="Only this dataset; by default every one.")
+@_waiting
+def accept(name: str, datasets: tuple[str, ...], seconds: float) -> None:
+    """Take what differs at the source, and stops a connector where its manifest says `freeze`, for how it is to be."""
+    _give(name, Order(_new_id(), OrderKind.ACCEPT, datasets, at_ms=clock.now_ms()), seconds)
+
+
+@click.command()
+@click.argument("name")
 @click.option("--reason", required=True, help="Why: it stands in the register for ever.")
 @click.option("--yes", is_flag=True, help="Without asking.")
 def remove(name: str, *, reason: str, yes: bool) -> None:
@@ -87,7 +96,7 @@ def remove(name: str, *, reason: str, yes: bool) -> None:
     click.echo(f"removed {name}; what it published stays")
 
 
-ALL = (pause, resume, snapshot, reset, remove)
+ALL = (pause, resume, snapshot, reset, accept, remove)
 
 
 def _give(name: str, order: Order, seconds: float) -> None:

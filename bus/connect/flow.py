@@ -7,7 +7,9 @@ last commit said, plus what is drained into the next.
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Self
 
+from bus.connect.drift import Strange, Watch
 from bus.connect.known import Export, Known
 from bus.connect.mapping import RowUnfit
 from bus.connect.publish import Contract, Envelope, Stamp, original_bytes
@@ -49,6 +51,7 @@ class Flow:
         self._contracts = contracts
         self._passed = passed
         self._known = known
+        self._watch: Watch | None = None
         self._window: Window | None = None
         self._out: list[Outgoing] = []
         self._gone: deque[tuple[str, RecordKey]] = deque()
@@ -57,6 +60,11 @@ class Flow:
         self._standing = standing
         self._fresh_published = 0
         self._fresh_stream: Position | None = None
+
+    def watched_by(self, watch: Watch) -> Self:
+        """Itself, with somebody who looks at every row before anything of it is taken."""
+        self._watch = watch
+        return self
 
     # --- what the runner asks ---
 
@@ -104,7 +112,9 @@ class Flow:
         return self._contracts[dataset]
 
     def drain(self) -> list[Outgoing]:
-        """What is to be committed together with `standing` as it is now."""
+        """What is to be committed together with `standing` as it is after this call."""
+        if self._watch is not None and (drift := self._watch.drift()) is not self.standing.drift:
+            self.standing = replace(self.standing, drift=drift)
         records, self._out = self._out, []
         return records
 
@@ -129,6 +139,14 @@ class Flow:
         self._window = None
         if unique:
             emit(Event.SNAPSHOT_STARTED, connector=self.standing.connector, datasets=unique, reason=reason, epoch=epoch)
+
+    def adopt(self, datasets: tuple[str, ...]) -> None:
+        """Note which datasets the manifest has; one that it had not at the last start is read whole."""
+        before, stream = self.standing.datasets, self.standing.stream
+        self.standing = replace(self.standing, datasets=datasets)
+        new = tuple(one for one in datasets if one not in before)
+        if before and new and stream is not None:
+            self.begin(stream, new, "the manifest has more datasets than before")
 
     def open(self, chunk: Chunk, at_ms: int) -> None:
         """Take a chunk that was read after everything taken so far had been streamed."""
@@ -178,7 +196,10 @@ class Flow:
         window, cursor = self._window, self.standing.snapshot
         if window is None or cursor is None or not self._passed(position, window.chunk.high):
             return
-        for number, row in enumerate(window.rows()):
+        rows = list(window.rows())
+        for row in rows:
+            self._look(window.chunk.dataset, row)
+        for number, row in enumerate(rows):
             self._row(Stamp(window.chunk.dataset, f"s{cursor.chunks}.{number}", at_ms), Operation.READ, None, row)
         self._window = None
         if window.chunk.last_key is not None:
@@ -200,6 +221,28 @@ class Flow:
     def settle(self, orders_end: int) -> None:
         """Note that every order below is read, and that those are done whose snapshot is over."""
         self.standing = replace(self.standing, obeyed=orders_end).settled()
+
+    # --- differences ---
+
+    def freeze(self, reason: str) -> bool:
+        """Stand still before a row that differs; whether that is new."""
+        assert self._watch is not None
+        first = self._watch.frozen != reason
+        self._watch.freeze(reason)
+        return first
+
+    def accept(self, datasets: tuple[str, ...]) -> None:
+        """Take what differs at the source for how it is to be."""
+        if self._watch is not None:
+            self._watch.accept(datasets)
+            self._watch.freeze("")
+
+    def news(self) -> list[Strange]:
+        """What was found since the last call."""
+        if self._watch is None:
+            return []
+        found, self._watch.news = self._watch.news, []
+        return found
 
     # --- the stream ---
 
@@ -239,7 +282,17 @@ class Flow:
         if not self._told_again(event.position):
             self._dead(Stamp(event.dataset, event.change_id, at_ms), None, event.original, event.reason)
 
+    def _look(self, dataset: str, row: Row) -> None:
+        """Raises Frozen, before anything of the row is taken."""
+        if self._watch is not None:
+            learning = self.standing.snapshot is not None or self._export is not None
+            self._watch.meet(dataset, row, learning=learning)
+            if self._watch.frozen:
+                self._watch.freeze("")
+
     def _change(self, change: SourceChange, at_ms: int) -> None:
+        if change.new is not None:
+            self._look(change.dataset, change.new)
         if self._window:
             self._window.overtake(change)
         if self._export is not None and change.new is not None:

@@ -1,5 +1,6 @@
 """A connector's manifest: which datasets it publishes, and how the registry's columns become their fields."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -60,12 +61,37 @@ class SecretRule(_Strict):
         return found is not None and _plain(found) in {_plain(value) for value in self.values}
 
 
+class DriftMode(StrEnum):
+    """What is done about a source that differs from what it was."""
+
+    FREEZE = "freeze"
+    DISCARD = "discard"
+    EVOLVE = "evolve"
+
+
+class DriftRule(_Strict):
+    """What is done about a new column, and about a value of another kind. `ignore` names columns that may appear."""
+
+    new_column: DriftMode = DriftMode.DISCARD
+    changed_type: Literal[DriftMode.FREEZE, DriftMode.DISCARD] = DriftMode.DISCARD
+    ignore: tuple[str, ...] = ()
+
+
 class DatasetRule(_Strict):
     """One dataset: `origin` is the table, entry kind or file stem that it comes from."""
 
     origin: str
     fields: dict[str, Rule]
     state_secret: SecretRule | None = None
+    drift: DriftMode | DriftRule = DriftMode.DISCARD
+
+    def drift_rule(self) -> DriftRule:
+        """The rule in its long form. No schema that older records can be read with holds a value of another kind."""
+        if isinstance(self.drift, DriftRule):
+            return self.drift
+        if self.drift is DriftMode.EVOLVE:
+            return DriftRule(new_column=DriftMode.EVOLVE, changed_type=DriftMode.FREEZE)
+        return DriftRule(new_column=self.drift, changed_type=self.drift)
 
     def rules(self) -> dict[str, FieldRule]:
         """Every field's rule, the short form (`field: column`) written out."""

@@ -1,4 +1,4 @@
-"""Orders to a connector that runs: pause, resume, snapshot, reset.
+"""Orders to a connector that runs: pause, resume, snapshot, reset, accept.
 
 They lie in `commands` under `connector/<name>`, in the partition that the name leads to as a subject leads to its lane:
 so each connector reads one partition, whatever the number of lanes. How far it has read, and what became of each order,
@@ -34,6 +34,7 @@ class OrderKind(StrEnum):
     RESUME = "resume"
     SNAPSHOT = "snapshot"
     RESET = "reset"
+    ACCEPT = "accept"
 
 
 @dataclass(frozen=True, slots=True)

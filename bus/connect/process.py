@@ -82,6 +82,11 @@ def settings_file(name: str, settings: Settings) -> Path:
     return settings.home_path / "connectors" / f"{name}.json"
 
 
+def proposals_folder(name: str, settings: Settings) -> Path:
+    """Where a connector writes the fields that new columns of its source could become."""
+    return settings.home_path / "connectors" / f"{name}.proposed"
+
+
 def source_settings(name: str, settings: Settings) -> dict[str, str]:
     """Those settings. Raises ConnectorSettingMissing where there are none."""
     try:
@@ -104,7 +109,7 @@ def reach_of(user: str, settings: Settings) -> Reach:
 async def _serve(name: str, settings: Settings) -> None:
     user = connector_user(name)
     source, manifest = make_source(name, settings)
-    runner = Runner(source, manifest, reach_of(user, settings))
+    runner = Runner(source, manifest, reach_of(user, settings), proposals_folder(name, settings))
     stopping = asyncio.Event()
 
     def ask_to_stop() -> None:

@@ -125,6 +125,26 @@ def propose(table: Table, registry: str, subjects: Iterable[str] = ()) -> Propos
     return Proposal(f"{registry}.{word}", schema, table.origin, rules, tuple(_notes(table)))
 
 
+_OF_VALUES = {
+    "text": Kind.TEXT, "number": Kind.DOUBLE, "boolean": Kind.BOOLEAN, "bytes": Kind.BYTES, "date": Kind.DATE,
+    "time": Kind.INSTANT, "list": Kind.TEXTS,
+}  # fmt: skip
+
+
+def proposed_field(column: str, values: str, taken: Iterable[str]) -> dict[str, Any] | None:
+    """A field for one more column, marked; None where its values are of no kind that a field holds.
+
+    `values` names their kind, empty where only nulls were seen, which counts as text; `taken` are the fields that are
+    there.
+    """
+    kind = _OF_VALUES.get(values or "text")
+    if kind is None:
+        return None
+    (*_, name) = _field_names([*(Column(one, Kind.TEXT, nullable=True) for one in taken), Column(column, kind, True)])  # noqa: FBT003 - a field of the value
+    field = _field(name, Column(column, kind, nullable=True), subject=False, key=False)
+    return field | {MARK: f"type: guessed from its values; {field[MARK]}"}
+
+
 def guesses(schema: Any, place: str = "") -> list[str]:
     """Every mark that is left in a schema: where, and why."""
     found = []

@@ -8,25 +8,27 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import stamina
 
-from bus.avro.client import SchemaRegistryClient, value_subject
-from bus.avro.datasets import dataset_of
+from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic, now_ms
+from bus.connect.ahead import Read, events_of, read_ahead
+from bus.connect.contracts import contracts_of
+from bus.connect.drift import Frozen, Strange, Watch
+from bus.connect.evolve import write_proposal
 from bus.connect.flow import Flow
 from bus.connect.known import Known
-from bus.connect.manifest import Manifest
-from bus.connect.mapping import Mapper
+from bus.connect.manifest import DriftMode, Manifest
 from bus.connect.orders import Order, OrderKind, Orders, order_place, unknown
 from bus.connect.publish import Contract, Envelope
 from bus.connect.recall import Reach, read_known, read_stale, read_standing
 from bus.connect.source import Source, SourceEvent
 from bus.connect.standing import OrderState, Outcome, Standing, to_message
-from bus.errors import BusError, DatasetUnregistered, PositionLost, SourceUnreachable
+from bus.errors import BusError, PositionLost, SourceUnreachable
 from bus.kafka.rights import connector_transactional_id
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
@@ -36,24 +38,25 @@ CHANGES_AT_ONCE = 1000
 """In one transaction; larger source transactions are cut, for a position may point inside them."""
 
 CHUNK_ROWS = 1000
-WAITING_BATCHES = 4
-"""Batches read ahead of Kafka; then the source waits."""
-
 IDLE_COMMIT_SECONDS = 1.0
 """A position that moved without changes is written at most so often."""
 
 REST_SECONDS = 5.0
 """A connector that stands still looks so often whether it is still the one."""
 
+FROZEN_SECONDS = 15.0
+"""A connector that stands before a row which differs looks so often whether it still does."""
+
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 15.0
 
 
 class Runner:
-    """One connector: a source, a manifest, a bus."""
+    """One connector: a source, a manifest, a bus. `proposals`: the folder for fields that new columns could become."""
 
-    def __init__(self, source: Source, manifest: Manifest, reach: Reach) -> None:
+    def __init__(self, source: Source, manifest: Manifest, reach: Reach, proposals: Path | None = None) -> None:
         self._source = source
+        self._proposals = proposals
         self._manifest = manifest
         self._reach = reach
         self._stop = asyncio.Event()
@@ -93,7 +96,7 @@ class Runner:
             orders = Orders(self._manifest.name, own)
             place = order_place(reach.topics, self._manifest.name)
             await stack.enter_async_context(orders.following(reach.access, place, standing.obeyed))
-            parts = _Parts(self._source, self._manifest, reach, own, writer, flow, orders)
+            parts = _Parts(self._source, self._manifest, reach, own, writer, flow, orders, self._proposals)
             await _Session(parts, self._stop, self.ready).serve()
 
     async def _flow(self, contracts: Mapping[str, Contract], standing: Standing) -> Flow:
@@ -104,7 +107,8 @@ class Runner:
             for dataset, contract in contracts.items():
                 await read_known(reach, dataset, contract, known)
         envelope = Envelope(reach.topics, manifest.name, manifest.registry, standing.epoch)
-        return Flow(envelope, contracts, standing, self._source.passed, known)
+        flow = Flow(envelope, contracts, standing, self._source.passed, known)
+        return flow.watched_by(Watch(manifest, standing.drift))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class _Parts:
     writer: TransactionalWriter
     flow: Flow
     orders: Orders
+    proposals: Path | None
 
 
 class _Session:
@@ -136,6 +141,8 @@ class _Session:
         self._committed = parts.flow.standing
         self._committed_at = 0.0
         self._orders = parts.orders
+        self._every = tuple(parts.manifest.datasets)
+        self._proposals = parts.proposals
 
     async def serve(self) -> None:
         """Until asked to stop; a source that does not answer is tried again for as long as it takes."""
@@ -146,6 +153,8 @@ class _Session:
                 await self._open()
                 if not self._stop.is_set() and not await self._obey():
                     await self._follow()
+            except Frozen as frozen:
+                await self._stand_before(frozen.strange)
             except SourceUnreachable as error:
                 emit(Event.SOURCE_WAITING, connector=self._name, reason=error.details.get("reason"))
                 self._flow.interrupt()
@@ -167,9 +176,27 @@ class _Session:
                     flow.begin(position, self._datasets, "the source's history was lost")
         if flow.standing.stream is None:
             flow.begin(position, self._datasets, "first start")
+        flow.adopt(self._datasets)
         await self._commit()
         emit(Event.CONNECTOR_STARTED, connector=name, epoch=flow.standing.epoch, published=flow.standing.published)
         self._ready.set()
+
+    async def _stand_before(self, strange: Strange) -> None:
+        """Stand still before a row that differs where it must not; from time to time it is met again."""
+        if self._flow.freeze(str(strange)):
+            emit(Event.SOURCE_FROZEN, connector=self._name, dataset=strange.dataset, reason=str(strange))
+        self._flow.interrupt()
+        await self._source.close()
+        await self._commit(anyway=True)
+        await until(self._stop, FROZEN_SECONDS, self._orders.arrived)
+
+    def _tell_news(self) -> None:
+        """What was found to differ: to the log, and as a proposal where the manifest asks for one."""
+        for one in self._flow.news():
+            emit(Event.SOURCE_DIFFERS, connector=self._name, dataset=one.dataset, reason=str(one), mode=one.mode.value)
+            if self._proposals is not None and one.mode is DriftMode.EVOLVE:
+                schemas = {name: self._flow.contract(name).mapper.dataset.schema for name in self._every}
+                write_proposal(self._proposals, schemas, one)
 
     async def _rest(self) -> bool:
         """Stand still, with no connection to the source, until an order comes; whether it was one to go on."""
@@ -202,7 +229,7 @@ class _Session:
         if order.kind in (OrderKind.PAUSE, OrderKind.RESUME):
             self._turn(offset, order)
         else:
-            state, reason = OrderState.UNDER_WAY, await self._read_anew(order)
+            state, reason = await self._carry_out(order)
             if reason:
                 state = OrderState.REFUSED
             outcome = Outcome(order.order_id, order.kind.value, state, reason)
@@ -211,6 +238,14 @@ class _Session:
         self._flow.interrupt()
         await self._commit(anyway=True)
         return True
+
+    async def _carry_out(self, order: Order) -> tuple[OrderState, str]:
+        if order.kind is not OrderKind.ACCEPT:
+            return OrderState.UNDER_WAY, await self._read_anew(order)
+        if strange := unknown(order, self._every):
+            return OrderState.REFUSED, f"it does not publish {', '.join(strange)}"
+        self._flow.accept(order.datasets or self._every)
+        return OrderState.DONE, ""
 
     async def _read_anew(self, order: Order) -> str:
         """Begin what a snapshot or a reset asks for; returns why not, empty where it began."""
@@ -240,7 +275,7 @@ class _Session:
         """Take the stream, batch after batch, until an order comes."""
         flow = self._flow
         assert flow.standing.stream is not None
-        async with _read_ahead(self._source.changes(flow.standing.stream)) as queue:
+        async with read_ahead(self._source.changes(flow.standing.stream)) as queue:
             while not self._stop.is_set() and not self._orders.arrived.is_set():
                 for event in await self._next(queue):
                     flow.take(event, now_ms())
@@ -251,7 +286,7 @@ class _Session:
                 await self._commit()
                 await self._sweep()
 
-    async def _next(self, queue: "asyncio.Queue[_Read]") -> Sequence[SourceEvent]:
+    async def _next(self, queue: "asyncio.Queue[Read]") -> Sequence[SourceEvent]:
         """What is at hand, up to CHANGES_AT_ONCE; nothing when asked to stop."""
         getting = asyncio.ensure_future(queue.get())
         ending = {asyncio.ensure_future(one.wait()) for one in (self._stop, self._orders.arrived)}
@@ -261,7 +296,7 @@ class _Session:
         if not getting.done():
             getting.cancel()
             return ()
-        events = list(_events(getting.result()))
+        events = list(events_of(getting.result()))
         while not queue.empty() and len(events) < CHANGES_AT_ONCE:
             read = queue.get_nowait()
             if isinstance(read, BaseException):
@@ -289,6 +324,7 @@ class _Session:
 
     async def _commit(self, *, anyway: bool = False) -> None:
         """Records and standing, as one transaction; an idle move of the position only now and then."""
+        self._tell_news()
         first = self._orders.first()
         self._flow.settle(self._orders.end if first is None else first[0])
         records, standing = self._flow.drain(), self._flow.standing
@@ -315,39 +351,6 @@ async def until(stop: asyncio.Event, timeout_seconds: float, *others: asyncio.Ev
         one.cancel()
 
 
-_Read = Sequence[SourceEvent] | BaseException
-
-
-@contextlib.asynccontextmanager
-async def _read_ahead(changes: AsyncIterator[Sequence[SourceEvent]]) -> AsyncIterator["asyncio.Queue[_Read]"]:
-    """Read the stream in a task of its own, a few batches ahead; its failure comes last in the queue."""
-    queue: asyncio.Queue[_Read] = asyncio.Queue(WAITING_BATCHES)
-
-    async def pump() -> None:
-        try:
-            async for events in changes:
-                await queue.put(events)
-        except BusError as error:
-            await queue.put(error)
-        except Exception as error:  # noqa: BLE001 - handed to the one who waits for the queue, who raises it
-            await queue.put(error)
-
-    task = asyncio.create_task(pump())
-    try:
-        yield queue
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await changes.aclose()  # type: ignore[attr-defined] # the sources are async generators
-
-
-def _events(read: _Read) -> Sequence[SourceEvent]:
-    if isinstance(read, BaseException):
-        raise read
-    return read
-
-
 def _attempts() -> AsyncIterator[Any]:
     return stamina.retry_context(
         on=SourceUnreachable,
@@ -357,17 +360,3 @@ def _attempts() -> AsyncIterator[Any]:
         wait_max=LONGEST_PAUSE_SECONDS,
         wait_jitter=FIRST_PAUSE_SECONDS,
     )
-
-
-async def contracts_of(client: SchemaRegistryClient, manifest: Manifest, source: Source) -> dict[str, Contract]:
-    """Every dataset of the manifest with its newest registered schema. Raises DatasetUnregistered, ManifestWrong."""
-    contracts = {}
-    for name, rule in manifest.datasets.items():
-        subject = value_subject(f"changes.{name}")
-        found = await client.latest(subject)
-        if found is None:
-            raise DatasetUnregistered(dataset=name, subject=subject)
-        dataset = dataset_of(found.schema, place=f"{subject} version {found.version}")
-        mapper = Mapper(dataset, rule, manifest.name, partial(source.derive, name))
-        contracts[name] = Contract.of(mapper, found.schema_id)
-    return contracts

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from bus.connect.drift import Difference, Drift, Strange
+from bus.connect.manifest import DriftMode
 from bus.connect.source import Position
 
 
@@ -37,13 +39,15 @@ class Outcome:
 
 
 ORDERS_KEPT = 8
+NO_DRIFT = Drift()
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The whole memory of a connector. `stream` None: it has never read its source.
 
-    `obeyed` is the offset of the next order in `commands`; `orders` are the last ones, oldest first.
+    `obeyed` is the offset of the next order in `commands`; `orders` are the last ones, oldest first. `drift`: how its
+    source differs from what it was. `datasets`: those that it reads whole by itself, as its manifest had them last.
     """
 
     connector: str
@@ -57,6 +61,8 @@ class Standing:
     paused: bool = False
     obeyed: int | None = None
     orders: tuple[Outcome, ...] = ()
+    drift: Drift = NO_DRIFT
+    datasets: tuple[str, ...] = ()
 
     def with_order(self, outcome: Outcome, offset: int) -> "Standing":
         """After an order was taken that lay at `offset`."""
@@ -92,6 +98,14 @@ def to_message(standing: Standing, at_ms: int) -> dict[str, Any]:
             {"order_id": one.order_id, "kind": one.kind, "state": one.state.value, "reason": one.reason}
             for one in standing.orders
         ],
+        "datasets": list(standing.datasets),
+        "shapes": standing.drift.shapes,
+        "strange": [
+            {name: getattr(one, name) for name in ("dataset", "column", "kind", "rows")}
+            | {"difference": one.difference.value, "mode": one.mode.value}
+            for one in standing.drift.found
+        ],
+        "frozen": standing.drift.frozen,
         "swept": standing.swept,
         "published": standing.published,
         "dead": standing.dead,
@@ -119,6 +133,15 @@ def from_message(message: dict[str, Any]) -> Standing:
             Outcome(one["order_id"], one["kind"], OrderState(one["state"]), one["reason"])
             for one in message.get("orders", ())
         ),
+        drift=Drift(
+            message.get("shapes", NO_DRIFT.shapes),
+            tuple(
+                Strange(**one | {"difference": Difference(one["difference"]), "mode": DriftMode(one["mode"])})
+                for one in message.get("strange", ())
+            ),
+            message.get("frozen", ""),
+        ),
+        datasets=tuple(message.get("datasets", ())),
     )
 
 

@@ -58,6 +58,16 @@ class Event(StrEnum):
     POSITION_LOST = "position-lost", "error", "The source's history has a gap; a full snapshot and a sweep mend it."
     ROW_DEAD = "row-dead", "warning", "A row does not fit its dataset's contract; it lies in deadletters, untouched."
     SECRET_REFUSED = "secret-refused", "warning", "Rows marked as state secrets were refused; nothing of them is kept."
+    SOURCE_DIFFERS = (
+        "source-differs",
+        "warning",
+        "A column is new, gone or of another kind at its source; what is done about it.",
+    )
+    SOURCE_FROZEN = (
+        "source-frozen",
+        "error",
+        "A connector stands still before a row that differs. Mend the source or the manifest, or order `accept`.",
+    )
     ORDER_OBEYED = "order-obeyed", "info", "A connector took an operator's order; what became of it."
     ORDER_UNREADABLE = "order-unreadable", "warning", "An order to a connector could not be read; it is passed over."
     FILE_READ = "file-read", "info", "An exported file was read whole; how it was found to be written."
