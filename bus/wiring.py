@@ -20,7 +20,7 @@ from bus.connect.folder import remember as remember_folder
 from bus.connect.process import make_source
 from bus.errors import NotFound, SchemaBreaksAgreements, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
-from bus.kafka.rights import connector_transactional_id, connector_user
+from bus.kafka.rights import PREVIEWER, connector_transactional_id, connector_user
 from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.version import require_kafka_4
 from bus.model.country import Country, OtherCountryThere, Place
@@ -35,6 +35,7 @@ from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.register.country import enrol_country, enrol_folders
 from bus.register.impact import Impact, impact
+from bus.register.log import Register
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
@@ -310,16 +311,20 @@ async def preview_agreement(
 ) -> AgreementDocument | None:
     """Add to `found` what a text would release and erase if it came into force; returns the text that is in force.
 
-    Writes nothing. When the calling task is cancelled, `found` holds what was counted until then: see `complete`.
+    Writes nothing, as a user of Kafka that may write nothing. When the calling task is cancelled, `found` holds what
+    was counted until then: see `complete`.
     """
-    home = Home.from_settings(settings)
-    async with registrar_of(settings) as registrar, SchemaRegistryClient(schema_registry_url(settings, home)) as client:
-        access, keyring = kafka_access(settings, KafkaSettings(), home, ADMIN), KeyRing(RootKey(home.root_key()))
-        messages = OwnMessages(client)
-        await messages.prepare()
-        sources = Sources(access, registrar.topics, messages, client, keyring)
-        state = await registrar.state()
-        question = await asked(state, document, consent_basis, sources)
+    home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
+    access = kafka_access(settings, KafkaSettings(), home, PREVIEWER)
+    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+        messages = OwnMessages(client)  # not prepared: that registers what is new
+        sources = Sources(access, topics, messages, client, KeyRing(RootKey(home.root_key())))
+        register = Register(access, topics, messages)
+        try:
+            state = await register.start()
+            question = await asked(state, document, consent_basis, sources)
+        finally:
+            await register.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await foresee(question, sources, found, clock.now_ms(), tell)
         known = state.agreements.get(document.id)

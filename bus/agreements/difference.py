@@ -45,7 +45,7 @@ def _all(
         yield _said("first", recipient=new.recipient, dataset=new.dataset)
     for name in after:
         if name not in before:
-            yield _said("adds", field=name, how=after[name] or "-")
+            yield _said("adds-as", field=name, how=after[name]) if after[name] else _said("adds", field=name)
             yield from _spread(name, old, new, others)
         elif before[name] != after[name]:
             yield _said("changes", field=name, before=before[name] or "-", after=after[name] or "-")

@@ -13,6 +13,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from bus.model.reasons import Reason
+
 _WORDS = files("bus.agreements.words")
 LANGUAGES = tuple(sorted(file.name.removesuffix(".yaml") for file in _WORDS.iterdir() if file.name.endswith(".yaml")))
 """The languages that the tool speaks: those that have a file of words."""
@@ -96,3 +98,9 @@ def words_of(language: str) -> Mapping[str, Any]:
     text = _WORDS.joinpath(f"{language}.yaml").read_text(encoding="utf-8")
     words: Mapping[str, Any] = YAML(typ="safe").load(text)
     return words
+
+
+def reason_words(reason: Reason, language: str) -> tuple[str, str]:
+    """Meaning and remedy of a reason; the catalogue itself speaks English."""
+    words = words_of(language).get("reasons", {}).get(reason.value)
+    return (reason.meaning, reason.remedy) if words is None else (words["meaning"], words["remedy"])

@@ -1,6 +1,7 @@
 """Lengths of time as agreements write them: ISO 8601 durations, P5Y or P30D or PT12H."""
 
 import re
+from collections.abc import Mapping
 
 _DAY_MS = 86_400_000
 _UNITS_MS = (365 * _DAY_MS, 30 * _DAY_MS, 7 * _DAY_MS, _DAY_MS, 3_600_000, 60_000)
@@ -16,3 +17,12 @@ def duration_ms(text: str) -> int:
     if match is None or not any(match.groups()):
         raise ValueError(f"not a duration: {text}")
     return sum(int(count) * unit for count, unit in zip(match.groups(), _UNITS_MS, strict=True) if count)
+
+
+def duration_words(text: str, many: Mapping[str, str], one: Mapping[str, str]) -> str:
+    """The length in words: `P1Y6M` is "a year, 6 months". Raises ValueError as `duration_ms` does."""
+    duration_ms(text)
+    match = _PARTS.match(text)
+    assert match is not None, "checked above"
+    units = zip(("Y", "M", "W", "D", "H", "TM"), match.groups(), strict=True)
+    return ", ".join(one[unit] if int(n) == 1 else many[unit].format(n=int(n)) for unit, n in units if n)

@@ -5,7 +5,10 @@ from typing import Any
 
 from bus.agreements.agencies import Agencies
 from bus.agreements.document import AgreementDocument, FieldRule
+from bus.agreements.filters.parser import parse
+from bus.agreements.filters.words import in_words
 from bus.agreements.finding import words_of
+from bus.agreements.retention import duration_words
 
 
 def sentence(document: AgreementDocument, agencies: Agencies, language: str = "en") -> str:
@@ -13,7 +16,7 @@ def sentence(document: AgreementDocument, agencies: Agencies, language: str = "e
     words = words_of(language)["sentence"]
     agency = agencies.agency(document.recipient)
     name = document.recipient if agency is None else agency.name.get(language, document.recipient)
-    where = "" if document.filter is None else words["where"].format(filter=" ".join(document.filter.split()))
+    where = "" if document.filter is None else words["where"].format(filter=filter_words(document, language))
     text: str = words["whole"].format(
         recipient=name,
         fields=", ".join(_field(rule, words) for rule in document.fields),
@@ -22,17 +25,35 @@ def sentence(document: AgreementDocument, agencies: Agencies, language: str = "e
         purpose=document.purpose.text.get(language, document.purpose.code),
         basis=_basis(document, words),
         people=words[document.identifier],
-        kept=words["retention"].format(retention=document.retention) if document.retention else words["no-retention"],
+        kept=words["retention"].format(retention=length(document.retention, language))
+        if document.retention
+        else words["no-retention"],
         days=_days(document, words),
     )
     return text
 
 
+def length(duration: str, language: str) -> str:
+    """A length of time in words."""
+    words = words_of(language)
+    return duration_words(duration, words["duration"], words["duration-one"])
+
+
+def filter_words(document: AgreementDocument, language: str) -> str:
+    """The agreement's filter in plain words; empty where there is none."""
+    return "" if document.filter is None else in_words(parse(document.filter), words_of(language)["filter"])
+
+
 def _field(rule: FieldRule, words: Mapping[str, Any]) -> str:
+    how = transform_words(rule, words["transforms"])
+    return rule.name if how is None else str(words["as"].format(name=rule.name, transform=how))
+
+
+def transform_words(rule: FieldRule, words: Mapping[str, str]) -> str | None:
+    """What is done to a field's value, in the words of `sentence.transforms`; None where it is released as it is."""
     if rule.transform is None:
-        return rule.name
-    how = words["transforms"][rule.transform.kind.value].format(argument=rule.transform.argument)
-    return str(words["as"].format(name=rule.name, transform=how))
+        return None
+    return words[rule.transform.kind.value].format(argument=rule.transform.argument)
 
 
 def _basis(document: AgreementDocument, words: Mapping[str, Any]) -> str:

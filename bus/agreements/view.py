@@ -56,6 +56,15 @@ def province_source(field: Mapping[str, Any]) -> str | int | None:
     return source if isinstance(source, str | int) and not isinstance(source, bool) else None
 
 
+def place_field(dataset: Dataset) -> str | None:
+    """The field by whose values the dataset's records are told apart by place, as its schema marks it, or None."""
+    for field in dataset.schema["fields"]:
+        source = province_source(field)
+        if source is not None:
+            return source if isinstance(source, str) else str(field["name"])
+    return None
+
+
 def schema_field(dataset: Dataset, name: str) -> Mapping[str, Any]:
     """A field of the dataset's schema, as it stands there."""
     return next(one for one in dataset.schema["fields"] if one["name"] == name)

@@ -21,6 +21,7 @@ from bus.bench.workload import (
     COUNTRY,
     DATASET,
     SUBJECTS,
+    Change,
     Expected,
     Nation,
     Person,
@@ -119,12 +120,21 @@ class Ground:
         return Outgoing(self.topics.consents, person.lane, event.key(), value)
 
     async def changes(self, count: int) -> Expected:
-        """Write changes as a connector does, in transactions; returns what must come of them."""
+        """Write changes of anybody; returns what must come of them."""
+        return await self._write(count, self.nation.change)
+
+    async def everybody(self) -> Expected:
+        """Write one record of each person; returns what must come of them."""
+        people = self.nation.people
+        return await self._write(len(people), lambda number: self.nation.change_of(people[number], number))
+
+    async def _write(self, count: int, draw: Callable[[int], Change]) -> Expected:
+        """Write changes as a connector does, in transactions."""
         expected, writer = Expected(self.topics.lanes), TransactionalWriter(self.access, "bench-connector")
         await writer.start()
         try:
             for part in chunks(count, CHUNK):
-                drawn = [self.nation.change(number) for number in part]
+                drawn = [draw(number) for number in part]
                 await writer.commit(
                     [change.outgoing(self.topics, number) for change, number in zip(drawn, part, strict=True)]
                 )

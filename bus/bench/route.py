@@ -23,7 +23,7 @@ async def bench_route(settings: Settings, tell: Tell, *, records: int, shape: Sh
     async with ground(settings, tell, shape=shape) as bus:
         consents = await bus.everybody_consents()
         expected = await bus.changes(records)
-        run = _Run(bus, expected)
+        run = Run(bus, expected)
         await run.start()
         try:
             moments = await run.until_done()
@@ -42,7 +42,7 @@ async def bench_route(settings: Settings, tell: Tell, *, records: int, shape: Sh
         }
 
 
-class _Run:
+class Run:
     """The router at work, watched from outside."""
 
     def __init__(self, bus: Ground, expected: Expected) -> None:

@@ -90,7 +90,10 @@ class Nation:
 
     def change(self, version: int) -> "Change":
         """The next change of anybody's record."""
-        person = self.people[int(self._dice.random() * len(self.people))]
+        return self.change_of(self.people[int(self._dice.random() * len(self.people))], version)
+
+    def change_of(self, person: Person, version: int) -> "Change":
+        """The next change of somebody's record."""
         living = self._dice.random() < LIVING
         status = "ALIVE" if living else self._dice.choice(("DEAD", "MISSING", "EMIGRATED"))
         rest = {"status": status, "updated_at": 1_760_000_000_000 + version * 7, "version": version}

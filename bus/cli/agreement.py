@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bus.agreements.document import revision
+from bus.agreements.finding import reason_words
 from bus.agreements.jsonschema import json_schema
 from bus.agreements.lint import lint as lint_all
 from bus.agreements.sentence import sentence
@@ -20,6 +21,7 @@ from bus.agreements.view import view_schema
 from bus.cli.ground import ANY, FILE, FINDINGS, FOLDER, Ground, grounded, sound, tell, today
 from bus.cli.life import COMMANDS
 from bus.cli.preview import preview
+from bus.cli.publish import publish
 from bus.errors import WrongUse
 
 
@@ -31,7 +33,7 @@ def agreement() -> None:
     """
 
 
-for one in (*COMMANDS, preview):
+for one in (*COMMANDS, preview, publish):
     agreement.add_command(one)
 
 
@@ -136,10 +138,10 @@ def try_command(  # noqa: PLR0913 - one parameter an option
     except (ValueUnfit, FieldUnknown) as error:
         raise WrongUse(what=f"{record_file} is no record of {dataset.name}: {error}", instead="Mend it.") from None
     trial = try_out(found, dataset, record, consent=consent, at=_day(at))
-    _tell_trial(trial, as_json=as_json)
+    _tell_trial(trial, ground.language, as_json=as_json)
 
 
-def _tell_trial(trial: Trial, *, as_json: bool) -> None:
+def _tell_trial(trial: Trial, language: str, *, as_json: bool) -> None:
     if as_json:
         steps = [{"what": step.what, "found": step.found, "passed": step.passed} for step in trial.steps]
         whole = {"steps": steps, "release": trial.release, "withhold": trial.reason}
@@ -150,7 +152,8 @@ def _tell_trial(trial: Trial, *, as_json: bool) -> None:
     if trial.reason is None:
         click.echo(f"released: {json.dumps(trial.release, ensure_ascii=False)}")
     else:
-        click.echo(f"withheld: {trial.reason}. {trial.reason.meaning}")
+        meaning, remedy = reason_words(trial.reason, language)
+        click.echo(f"withheld: {trial.reason}. {meaning}\n{remedy}")
 
 
 def _day(given: datetime | None) -> date:

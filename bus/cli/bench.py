@@ -117,6 +117,19 @@ def snapshot(*, rows: int, rate: int, as_json: bool) -> None:
     _show(result, as_json=as_json)
 
 
+@bench.command()
+@click.option("--records", type=click.IntRange(100), default=1_000_000, show_default=True, help="One of each person.")
+@click.option("--sample", type=click.IntRange(1), help="Judge about so many of them.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def preview(*, records: int, sample: int | None, as_json: bool) -> None:
+    """How long it takes, on one core, to judge every record under an edited agreement."""
+    from bus.bench.preview import bench_preview  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        result = asyncio.run(bench_preview(Settings(), progress.tell, records=records, sample=sample))
+    _show(result, as_json=as_json)
+
+
 class _Progress:
     """One line on stderr that says what goes on; on no terminal, a line now and then."""
 

@@ -7,48 +7,90 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from bus.agreements.difference import differences
+from bus.agreements.document import AgreementDocument
+from bus.agreements.finding import words_of
+from bus.agreements.sentence import sentence
+from bus.agreements.view import place_field
 from bus.cli.ground import FINDINGS, Ground, grounded, sound
-from bus.route.foresight import Foresight
-from bus.route.foresight_report import as_html, as_json, as_text
+from bus.errors import NotFound
+from bus.route.foresight.found import Foresight
+from bus.route.foresight.report import Told, as_html, as_json, as_text
 from bus.settings import Settings
 
 
 @click.command()
 @click.argument("named", metavar="ID|FILE")
-@click.option("--by", help="Count also by this field of the dataset (default: its province, where it has one).")
-@click.option("--examples", type=click.IntRange(0, 100), default=3, show_default=True, help="Masked examples to show.")
+@click.option("--by", metavar="FIELD", help="Count also by this field of the dataset (default: its place, if any).")
+@click.option(
+    "--sample", type=click.IntRange(1), metavar="N", help="Judge about N records drawn by chance, and tell the error."
+)
+@click.option(
+    "--examples", type=click.IntRange(0, 100), default=3, show_default=True, help="Masked examples of each kind."
+)
 @click.option(
     "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page that needs nothing else."
 )
 @click.option("--json", "json_too", is_flag=True, help="One JSON object on stdout.")
 @grounded
 def preview(  # noqa: PLR0913 - one parameter an option
-    ground: Ground, named: str, *, by: str | None, examples: int, page: Path | None, json_too: bool
+    ground: Ground,
+    named: str,
+    *,
+    by: str | None,
+    sample: int | None,
+    examples: int,
+    page: Path | None,
+    json_too: bool,
 ) -> None:
     """Judge every record of the running bus under an edited text, and write nothing to anybody.
 
-    Ctrl-C ends it with what it has until then, and exit code 1.
+    ID names an agreement of the country's folder, FILE a text of your own. Records, consents and copies held are those
+    of one moment in each lane, however busy the bus is.
+
+    Ctrl-C ends it at once with what it has until then: the answer says that it is a part. Exit code 0 for a whole
+    answer (or a whole sample), 1 for a part or a text with findings.
     """
+    text = sound(ground.find(named), ground)
+    found = Foresight(
+        text.id, text.recipient, Settings().lanes, by=_place(ground, text, by), most_examples=examples, sample=sample
+    )
+    old = _foresee(ground, text, found)
+    told = Told(
+        found,
+        tuple(one.sentence(ground.language) for one in differences(old, text, ())),
+        sentence(text, ground.agencies, ground.language),
+        ground.language,
+    )
+    if page is not None:
+        page.write_text(as_html(told), encoding="utf-8")
+    if json_too:
+        click.echo(json.dumps(as_json(told), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(as_text(told)))
+    sys.exit(0 if found.complete else FINDINGS)
+
+
+def _place(ground: Ground, text: AgreementDocument, by: str | None) -> str | None:
+    """The field that was asked for, or the one that the dataset's schema marks. Raises NotFound."""
+    dataset = ground.datasets[text.dataset]
+    if by is not None and dataset.field(by) is None:
+        raise NotFound(kind=f"field of {dataset.name}", name=by, known=", ".join(one.name for one in dataset.fields))
+    return by or place_field(dataset)
+
+
+def _foresee(ground: Ground, text: AgreementDocument, found: Foresight) -> AgreementDocument | None:
     from bus.wiring import preview_agreement  # noqa: PLC0415 - it imports every stage: not for --help
 
-    text = sound(ground.find(named), ground)
-    names = [one["name"] for one in ground.datasets[text.dataset].schema["fields"]]
-    field = by or next((name for name in names if name.endswith("province")), None)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    words = words_of(ground.language)["preview"]
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text.id, total=None)
-        settings, basis = Settings(), ground.agencies.consent_basis
-        found = Foresight(text.id, text.recipient, settings.lanes, by=field, most_examples=examples)
-        old = asyncio.run(preview_agreement(settings, text, basis, found, lambda step, _: bar.advance(task, step)))
-    said = [one.sentence(ground.language) for one in differences(old, text, ())]
-    agency = ground.agencies.agency(text.recipient)
-    recipient = text.recipient if agency is None else agency.name.get(ground.language, text.recipient)
-    if page is not None:
-        page.write_text(as_html(found, said, recipient, ground.language), encoding="utf-8")
-    if json_too:
-        click.echo(json.dumps(as_json(found, said), ensure_ascii=False, indent=2))
-    else:
-        click.echo("\n".join(as_text(found, said, recipient, ground.language)))
-    sys.exit(0 if found.complete else FINDINGS)
+
+        def tell(done: int, whole: int) -> None:
+            progress = words["progress"].format(lane=min(found.lanes_done + 1, found.lanes), lanes=found.lanes)
+            bar.update(task, completed=done, total=whole, description=f"{text.id}: {progress}, {found.judged:,}")
+
+        return asyncio.run(preview_agreement(Settings(), text, ground.agencies.consent_basis, found, tell))

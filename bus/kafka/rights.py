@@ -38,6 +38,7 @@ SCHEMA_REGISTRY = "schema-registry"
 CITIZEN = "citizen"
 OPERATOR = "operator"
 CUSTODIAN = "custodian"
+PREVIEWER = "previewer"
 
 
 def connector_user(connector: str) -> str:
@@ -143,6 +144,14 @@ def custodian_rights(topics: Topics) -> list[Right]:
     return [
         *(right for topic in seen for right in _read(CUSTODIAN, topic)),
         *_write(CUSTODIAN, topics.commands),
+    ]
+
+
+def previewer_rights(topics: Topics) -> list[Right]:
+    """A preview reads what a lane holds, personal as it is, and writes nothing at all."""
+    return [
+        *_read(PREVIEWER, topics.changes_prefix, Pattern.PREFIXED),
+        *(right for topic in (topics.lane_state, topics.register) for right in _read(PREVIEWER, topic)),
     ]
 
 

@@ -73,6 +73,7 @@ class Grounds:
             (rights.CITIZEN, rights.citizen_rights(self.topics)),
             (rights.OPERATOR, rights.operator_rights(self.topics)),
             (rights.CUSTODIAN, rights.custodian_rights(self.topics)),
+            (rights.PREVIEWER, rights.previewer_rights(self.topics)),
         ):
             await self.admit(user, user_rights)
 

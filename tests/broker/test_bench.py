@@ -3,6 +3,7 @@
 import pytest
 
 from bus.bench.latency import Stream, bench_latency
+from bus.bench.preview import bench_preview
 from bus.bench.route import bench_route
 from bus.bench.withdraw import bench_withdraw
 from bus.bench.workload import Shape
@@ -28,3 +29,12 @@ async def test_latency_and_withdrawal() -> None:
     assert 0 < latency["append_to_arrival_ms"]["p50"] <= latency["append_to_arrival_ms"]["max"]
     withdrawal = await bench_withdraw(Settings(), print, withdrawals=5, rate=50, subjects=100)
     assert 0 < withdrawal["append_to_effective_ms"]["p50"] <= withdrawal["append_to_effective_ms"]["max"]
+
+
+@pytest.mark.long
+async def test_preview() -> None:
+    """Every record is judged, each copy of the narrowed view is told as changed, and the time is told."""
+    result = await bench_preview(Settings(), print, records=2_000)
+    assert result["one_field_fewer"]["judged"] == result["one_field_fewer"]["known"] == 2_000
+    assert result["narrower_filter"]["erased"] > 0
+    assert result["one_field_fewer"]["cpu_seconds"] > 0

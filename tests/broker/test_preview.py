@@ -25,10 +25,12 @@ PEOPLE = tuple(f"0010900000{number:02}" for number in range(24))
 
 async def foreseen(bus: SmallBus, text: AgreementDocument) -> Foresight:
     found = Foresight(text.id, text.recipient, bus.settings.lanes, by="residence_province", keys={})
-    steps: list[int] = []
-    await preview_agreement(bus.settings, text, bus.agencies.consent_basis, found, lambda step, _: steps.append(step))
+    told: list[tuple[int, int]] = []
+    tell = lambda *work: told.append(work)  # noqa: E731 - said where it is used
+    await preview_agreement(bus.settings, text, bus.agencies.consent_basis, found, tell)
     assert found.complete
-    assert sum(steps) == found.judged
+    assert told == sorted(told)
+    assert {whole for _, whole in told} == {told[-1][0]}
     return found
 
 

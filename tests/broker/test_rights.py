@@ -118,6 +118,7 @@ async def users(identities: KafkaAccess, prefix: str) -> Users:
         rights.CITIZEN: rights.citizen_rights(topics),
         rights.OPERATOR: rights.operator_rights(topics),
         rights.CUSTODIAN: rights.custodian_rights(topics),
+        rights.PREVIEWER: rights.previewer_rights(topics),
         rights.SCHEMA_REGISTRY: rights.schema_registry_rights(topics),
     }
     access = {ADMIN: identities}
@@ -239,6 +240,17 @@ async def test_custodian(users: Users) -> None:
     assert await users.reads(rights.CUSTODIAN, hidden) == refused(hidden)
     own = (topics.deadletters, topics.register, topics.status)
     assert await users.writes(rights.CUSTODIAN, own) == refused(own)
+
+
+async def test_previewer(users: Users) -> None:
+    """Who previews an agreement reads what a lane holds, and writes nowhere."""
+    topics = users.topics
+    flow, changes = topics.agency("bank", "x", 1), topics.changes("population.thing")
+    seen = (topics.register, topics.lane_state, changes)
+    assert await users.writes(ADMIN, [topics.lane_state]) == granted([topics.lane_state])
+    assert await users.reads(rights.PREVIEWER, seen) == granted(seen)
+    everything = (*seen, flow, topics.consents, topics.disclosures, topics.commands, topics.status)
+    assert await users.writes(rights.PREVIEWER, everything) == refused(everything)
 
 
 async def test_nobody(users: Users) -> None:

@@ -14,6 +14,8 @@ TOLD_BY_THEIR_FOLDER = {
     "bus/avro/registry",
     "bus/connect/acceptance",
     "bus/connect/postgres",
+    "bus/register/pages",
+    "bus/route/foresight",
 }
 """Inner folders: the README of the package above speaks for them."""
 

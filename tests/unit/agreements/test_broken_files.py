@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from bus.agreements.check import Checked, check, check_folder, load_agreements
-from bus.agreements.finding import LANGUAGES, words_of
+from bus.agreements.finding import LANGUAGES, reason_words, words_of
 from bus.errors import AgreementWrong
+from bus.model.reasons import Reason
 from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, HERE, SEEDS, data
 
 BROKEN = HERE / "broken"
@@ -68,7 +69,11 @@ def test_languages_have_the_same_sentences() -> None:
     """Every sentence and term is there in every language, with the same places to fill."""
     reference = places(words_of("en"))
     for language in LANGUAGES:
-        assert places(words_of(language)) == reference
+        words = dict(words_of(language))
+        reasons = words.pop("reasons", None)  # the catalogue of reasons speaks English itself
+        assert places(words) == reference
+        assert language == "en" or set(reasons) == {one.value for one in Reason}
+        assert all(min(map(len, reason_words(one, language))) > 5 for one in Reason)
 
 
 def places(words: Any, path: str = "") -> dict[str, tuple[str, ...]]:

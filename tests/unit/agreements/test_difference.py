@@ -24,10 +24,10 @@ def test_an_added_field_is_told_with_who_has_it_then() -> None:
     wider = BANK.model_copy(update={"fields": (*BANK.fields, FieldRule(name="marital_status"))})
     have = {one.recipient for one in ALL.values() if one.id != BANK.id and "marital_status" in map(str, names(one))}
     found = told(BANK, wider)
-    assert found[0] == "adds: marital_status (-)"
-    assert found[1] == f"recipients of marital_status rise from {len(have)} to {len(have | {BANK.recipient})}"
+    assert found[0] == "adds: marital_status"
+    assert found[1] == f"agencies that receive marital_status rise from {len(have)} to {len(have | {BANK.recipient})}"
     assert found[-1].startswith("asks for more than people consented to (fields)")
-    assert told(BANK, wider, "vi")[0] == "thêm: marital_status (-)"
+    assert told(BANK, wider, "vi")[0] == "thêm: marital_status"
 
 
 def names(document: AgreementDocument) -> list[str]:

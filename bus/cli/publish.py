@@ -1,0 +1,49 @@
+"""`bus agreement publish`: the register of agreements as pages for everybody."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from bus.cli.ground import Ground, grounded
+from bus.errors import WrongUse
+from bus.register.published import published
+from bus.register.site import LINES, Site, site_files
+from bus.settings import Settings
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@grounded
+def publish(ground: Ground, folder: Path) -> None:
+    """Write a site about every agreement that is or was in force: searchable pages in each language, and data.
+
+    DIR is new, empty, or was written by this command before: then it is written anew. No person is named in it; reasons
+    of steps are in it word by word. Any web server can show it, and so can a browser without one.
+    """
+    _writable(folder)
+    site = asyncio.run(_site(ground))
+    written = {path: text.encode() for path, text in site_files(site)}
+    for stale in folder.rglob("*.*"):
+        if stale.is_file() and stale.relative_to(folder).as_posix() not in written:
+            stale.unlink()
+    for path, data in written.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    click.echo(f"{folder / 'index.html'}: {len(site.agreements)} agreements, {len(written)} files")
+
+
+def _writable(folder: Path) -> None:
+    """Nothing of somebody else's is ever removed. Raises WrongUse."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / LINES).is_file():
+        raise WrongUse(what=f"{folder} holds other files", instead="Name a new folder, or one published before.")
+
+
+async def _site(ground: Ground) -> Site:
+    from bus.wiring import registrar_of  # noqa: PLC0415 - it imports every stage: not for --help
+
+    async with registrar_of(Settings()) as registrar:
+        state, facts = await registrar.state(), registrar.facts
+        newest = max((fact.at_ms for fact in facts), default=0)
+        return Site(published(state, facts), ground.agencies, ground.bases or {}, state.offset, newest)

@@ -1,0 +1,1 @@
+"""How the published register looks: its style, and the script that searches it."""

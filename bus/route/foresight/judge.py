@@ -1,0 +1,160 @@
+"""Judges what a lane holds under the edited text, by the same decision that the lane would make, and counts.
+
+What follows from a decision (released, changed, erased) is told here in the lane's own order; a test lets the lane's
+core draft the same records and compares.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+
+from bus.agreements.view import province_source, schema_field
+from bus.avro.codec import decode
+from bus.avro.frame import unframe
+from bus.consent.fold import NEVER
+from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.model.key import subject_of
+from bus.model.keyring import KeyRing
+from bus.model.reasons import Reason
+from bus.route.decide import Release, Term, decide, erases
+from bus.route.foresight.fields import field_change
+from bus.route.foresight.found import Example, Foresight
+from bus.route.foresight.question import Question
+from bus.route.foresight.snapshot import Held, Snapshot, Step
+from bus.route.lane import Decode
+from bus.route.outputs import agency_key
+from bus.route.seen import Seen, Sight
+
+AT_ONCE = 2_000
+"""Records judged before others of this process get their turn."""
+
+NOWHERE = "-"
+"""Stands for the place of a record that has none."""
+
+
+class Judge:
+    """Judges the records of snapshots, adding to `found`."""
+
+    def __init__(self, question: Question, keyring: KeyRing, decode: Decode, found: Foresight) -> None:
+        self._question = question
+        self._rule = question.new.rule
+        self._hash = keyring.view_hash
+        self._decode = decode
+        self._found = found
+        self._change = field_change(question)
+        self._has_subject = question.dataset.subject is not None
+        reads = self._rule.route.reads | self._change.reads | ({found.by} if found.by else set())
+        self._sight = Sight.of(question.dataset, question.schema_id, reads)
+        source = province_source(schema_field(question.dataset, found.by)) if found.by else None
+        self._place_length = source if isinstance(source, int) else None
+        self._shown = Counter[str]()
+        self._categories = {one["name"]: one.get("category") for one in question.route.view_schema["fields"]}
+
+    async def judge(self, snapshot: Snapshot, share: float, now_ms: int, step: Step) -> None:
+        """A lane's records, or `share` of them drawn by chance."""
+        found = self._found
+        found.known += len(snapshot.records)
+        found.consents_lost += self._consents_lost(snapshot)
+        term = Term.of(self._rule, now_ms)
+        keys = iter(drawn(list(snapshot.records), share))
+        while part := list(islice(keys, AT_ONCE)):
+            for key in part:
+                self._one(snapshot, key, term, now_ms)
+            step(len(part))
+            await asyncio.sleep(0)  # a Ctrl-C must find its moment
+        if share >= 1:
+            found.unchanged += len(snapshot.held.keys() - snapshot.records.keys())
+
+    def finish(self) -> None:
+        """What follows from the counts: each released record has every field of the view."""
+        released = self._found.released
+        self._found.fields_released = Counter(dict.fromkeys(self._categories, released) if released else {})
+
+    def _one(self, snapshot: Snapshot, key: bytes, term: Term, now_ms: int) -> None:
+        value, held = snapshot.records[key], snapshot.held.get(key)
+        try:
+            subject = subject_of(key, has_subject=self._has_subject)
+            seen = self._sight.see(value) or Seen(value, self._decode(value))
+        except (ValueError, RecordUnreadable, SchemaUnknown):
+            return  # a dead letter, whatever it is
+        self._found.judged += 1
+        consent = snapshot.consents.get(subject or "", NEVER) if self._rule.route.needs_consent else NEVER
+        decision = decide(seen, subject, consent, term, now_ms)
+        if isinstance(decision, Release):
+            place = agency_key(self._rule, key, subject, snapshot.lane)
+            self._released(place.key, seen, decision.view, held)
+        else:
+            self._withheld(seen, decision.reason, held)
+
+    def _released(self, key: bytes, seen: Seen, view: bytes, held: Held | None) -> None:
+        if held is not None and (held.topic, held.key) != (self._rule.route.topic, key):
+            self._count("erased", seen, held.key)
+            self._found.reasons_erased[Reason.RECORD_MOVED.value] += 1
+            held = None
+        if held is not None and held.view_hash == self._hash(view):
+            self._found.unchanged += 1
+            return
+        what = "released" if held is None else "changed"
+        self._count(what, seen, key)
+        if held is not None:
+            fields = self._change.of(seen.record)
+            self._found.fields_changed.update(fields)
+            self._found.resent += not fields
+        if self._shown[what] < self._found.most_examples:
+            self._shown[what] += 1
+            self._found.examples.append(Example(what, self._masked(view)))
+
+    def _withheld(self, seen: Seen, reason: Reason, held: Held | None) -> None:
+        self._found.reasons_withheld[reason.value] += 1
+        if held is None:
+            return
+        if erases(reason, self._rule.route):
+            self._count("erased", seen, held.key)
+            self._found.reasons_erased[reason.value] += 1
+        else:
+            self._found.unchanged += 1
+
+    def _count(self, what: str, seen: Seen, key: bytes) -> None:
+        found = self._found
+        setattr(found, what, getattr(found, what) + 1)
+        if found.by is not None:
+            place = str(seen.record.get(found.by) or NOWHERE)[: self._place_length]
+            found.places.setdefault(place, Counter())[what] += 1
+        if found.keys is not None:
+            found.keys.setdefault(what, set()).add(key)
+
+    def _consents_lost(self, snapshot: Snapshot) -> int:
+        """People whose consent covers the agreement in force and would not cover the edited one."""
+        old, new = self._question.old, self._question.route
+        if old is None or not new.needs_consent:
+            return 0
+        lost = old.rule.route.accepted_revisions - new.accepted_revisions
+        return sum(one.given is not None and one.given.revision in lost for one in snapshot.consents.values())
+
+    def _masked(self, value: bytes) -> dict[str, str]:
+        """Values that say what kind of value it is, and nothing of whom."""
+        view: Mapping[str, Any] = decode(self._rule.view, unframe(value)[1])
+        return {
+            name: "-" if value is None else str(value) if self._categories.get(name) == "public" else mask(value)
+            for name, value in view.items()
+        }
+
+
+def drawn(keys: Sequence[bytes], share: float) -> Sequence[bytes]:
+    """About a share of the keys, each drawn by a hash of itself: the same ones every time, whatever the records say."""
+    if share >= 1:
+        return keys
+    bound = round(share * (1 << 32))
+    return [key for key in keys if int.from_bytes(blake2b(key, digest_size=4).digest(), "big") < bound]
+
+
+def mask(value: Any) -> str:
+    """A value as it may stand in an example: its kind and its length class, no character of it."""
+    if isinstance(value, bool):
+        return "✓/✗"
+    if isinstance(value, int | float):
+        return "###"
+    return "•••" if len(str(value)) < 8 else "••••••••"

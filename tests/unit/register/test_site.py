@@ -1,0 +1,160 @@
+"""The published register: every agreement is there, links lead somewhere, nothing is fetched, nobody is named."""
+
+import json
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import PurePosixPath
+
+import pytest
+from ruamel.yaml import YAML
+
+from bus.agreements.check import load_agreements
+from bus.agreements.document import AgreementDocument, revision
+from bus.model.fact import FactKind
+from bus.model.signature import Role
+from bus.register.life import Action
+from bus.register.published import Published, fingerprint, published
+from bus.register.site import LINES, Site, site_files
+from bus.register.steps import Ground, activation, drafting, key_added, step
+from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, SEEDS
+from tests.unit.register.book import DESK, NOW, OPERATOR, POLICE, Book, key, peopled
+
+VOID = {"meta", "link", "br", "input", "img", "hr"}
+TEXTS = {one.id: one for one in load_agreements(SEEDS, DATASETS, AGENCIES)}
+PERSONS = {"An Nguyen", "Binh Tran", "Chi Le"}
+
+
+AUTHOR = key("An.Nguyen", "tax-authority", Role.RECIPIENT, seed=12, holder="An Nguyen")
+BOSS = key("Binh.Tran", "tax-authority", Role.RECIPIENT, seed=13, holder="Binh Tran")
+CHIEF = key("Chi.Le", "public-security", Role.REGISTRY, seed=14, holder="Chi Le")
+
+
+def live(book: Book, text: AgreementDocument, why: str) -> None:
+    """From a draft to its activation, by people whose keys are called by their names, as in a careless office."""
+    book.sign(*drafting(text, AUTHOR, why))
+    book.sign(*(step(text.id, Action.APPROVED, who, "it is right") for who in (CHIEF, BOSS)))
+    ground = Ground(f"t.agency.{text.recipient}.{text.id}.v1", 7)
+    book.sign(activation(text, ground, "CONSENT", OPERATOR, "both agreed"))
+
+
+@cache
+def register() -> Book:
+    """The tax office's agreements on people; one of them changed, suspended, and with a text in review."""
+    book, text = peopled(), TEXTS["person-to-tax"]
+    book.sign(key_added(AUTHOR.public, DESK), key_added(BOSS.public, DESK), key_added(CHIEF.public, POLICE))
+    live(book, text, "the first wish")
+    live(book, TEXTS["person-address-to-tax"], "another wish")
+    live(book, text.model_copy(update={"fields": text.fields[:2]}), "less is enough")
+    book.sign(step(text.id, Action.SUSPENDED, CHIEF, "a question of the court"))
+    book.sign(*drafting(text.model_copy(update={"retention": "P9Y"}), AUTHOR, "a secret plan"))
+    return book.plain(FactKind.AGREEMENT, text.id, "ended", {"step": 99, "revision": "a forged step"})
+
+
+@cache
+def site() -> dict[str, str]:
+    """The files of the site of that register."""
+    book = register()
+    return dict(site_files(Site(published(book.state, book.facts), AGENCIES, BASES, book.state.offset, NOW)))
+
+
+def one(name: str) -> Published:
+    book = register()
+    return next(found for found in published(book.state, book.facts) if found.id == name)
+
+
+class Reader(HTMLParser):
+    """Reads a page; fails where a tag is closed that is not open, or the other way round."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.links += [value for name in ("href", "src", "action") if (value := given.get(name))]
+        self.ids |= {value for name, value in attrs if name == "id" and value}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open
+        assert self.open.pop() == tag
+
+
+PAGES = [path for path in site() if path.endswith(".html")]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_whole_and_its_links_lead_somewhere(path: str) -> None:
+    """Tags are closed in order, every link leads to a file of the site or to a place of the page; none leaves it."""
+    page = Reader(site()[path])
+    assert page.links
+    for link in page.links:
+        assert "//" not in link
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        else:
+            parts: list[str] = []
+            for part in (*PurePosixPath(path).parent.parts, *link.split("/")):
+                parts = parts[:-1] if part == ".." else [*parts, part]
+            assert "/".join(parts) in site()
+
+
+@pytest.mark.parametrize("path", site())
+def test_nothing_personal_and_nothing_from_elsewhere(path: str) -> None:
+    """No file names who holds a key, a contact or an example's person; none fetches anything; no plan is told early."""
+    text = site()[path]
+    hidden = [
+        *PERSONS,
+        *(name.replace(" ", ".") for name in PERSONS),
+        "001090000017",
+        "http:",
+        "https:",
+        "a forged step",
+    ]
+    contacts = [text.contact for text in TEXTS.values() if text.contact]
+    for word in (*hidden, *contacts, "a secret plan", "P9Y"):
+        assert word not in text
+
+
+def test_every_agreement_has_a_page_in_each_language() -> None:
+    """Each agreement that was ever in force has a page a language, and the index of each links to all of them."""
+    for language in AGENCIES.languages:
+        index = Reader(site()[f"{language}/index.html"])
+        for name in register().state.agreements:
+            assert f"{name}.html" in index.links
+            page = site()[f"{language}/{name}.html"]
+            assert TEXTS[name].title[language] in page.replace("&#x27;", "'")
+            assert all(f"<code>{rule.name}</code>" in page for rule in one(name).document.fields)
+
+
+def test_history_tells_offices_and_reasons() -> None:
+    """Steps about texts that were in force are told in order, by office and fingerprint; others are not."""
+    steps = one("person-to-tax").steps
+    life = ["drafted", "submitted", "approved", "approved", "activated"]
+    assert [taken.action for taken in steps] == [*life, *life, "suspended"]
+    assert {(taken.role, taken.agency) for taken in steps} == {
+        ("recipient", "tax-authority"),
+        ("registry", "public-security"),
+        ("operator", ""),
+    }
+    assert steps[0].reason == "the first wish"
+    assert steps[2].key == fingerprint(CHIEF.public)
+
+
+def test_texts_and_lines_for_programs() -> None:
+    """Each text that was in force is a file that reads as that revision; each agreement is a line of JSON."""
+    lines = [json.loads(line) for line in site()[LINES].splitlines()]
+    assert [line["id"] for line in lines] == sorted(register().state.agreements)
+    assert {line["state"] for line in lines} == {"active", "suspended"}
+    texts = one("person-to-tax").texts
+    assert next(iter(texts)) == register().state.agreements["person-to-tax"].revision
+    assert len(texts) == 2
+    for expected in texts:
+        written = YAML(typ="safe").load(site()[f"texts/person-to-tax-{expected}.yaml"])
+        assert revision(AgreementDocument.model_validate(written)) == expected
