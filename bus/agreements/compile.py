@@ -1,18 +1,19 @@
 """From a checked agreement to the route that a lane obeys."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.calendar import Span, Spans
+from bus.agreements.document import AgreementDocument, DataRange, revision
 from bus.agreements.filters.compile import compile_filter
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.types import fields_of
+from bus.agreements.moments import EPOCH_DAY, midnight_ms
 from bus.agreements.retention import duration_ms
 from bus.agreements.route import Route
 from bus.agreements.rules import unfit
-from bus.agreements.shape import shape_of
+from bus.agreements.shape import Kind, shape_of
 from bus.agreements.view import compile_view, view_cuts, view_reads, view_schema
 from bus.avro.datasets import Dataset
 from bus.avro.slicer import Stretch, stretches
@@ -71,8 +72,34 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         view=compile_view(document, dataset, pseudonym),
         cuts=cuts,
         filtered_by=fields_at(filter_reads(document), dataset),
-        reads=filter_reads(document) | (view_reads(document, dataset) if cuts is None else frozenset()),
+        reads=range_reads(document)
+        | filter_reads(document)
+        | (view_reads(document, dataset) if cuts is None else frozenset()),
+        age_field=None if document.data_range is None else document.data_range.by,
+        oldest=None if document.data_range is None else compile_oldest(document.data_range, document.timezone, dataset),
+        days=None if document.data_range is None else Spans(Span.DAY, document.timezone),
+        frequency=None if document.frequency is None else Spans(Span(document.frequency), document.timezone),
     )
+
+
+def compile_oldest(allowed: DataRange, timezone: str, dataset: Dataset) -> Callable[[int], int]:
+    """The oldest value that a record's moment may have at a time, in the unit of its field.
+
+    Ages are counted in whole days of the time zone, so that what may be released and what is swept away at midnight
+    never differ.
+    """
+    days, length = Spans(Span.DAY, timezone), duration_ms(allowed.last) // DAY_MS
+    if shape_of(dataset.schema).fields[allowed.by].kind is Kind.DATE:
+        return lambda now_ms: days.begin(now_ms) - length
+    avro = dataset.field(allowed.by)
+    assert avro is not None, "checked before"
+    a_millisecond = 1000 if "micros" in str(avro.type) else 1
+
+    def oldest(now_ms: int) -> int:
+        first = date.fromordinal(EPOCH_DAY + days.begin(now_ms) - length)
+        return midnight_ms(first, timezone) * a_millisecond
+
+    return oldest
 
 
 def compile_admits(document: AgreementDocument, dataset: Dataset) -> Callable[[Mapping[str, Any]], bool]:
@@ -90,6 +117,11 @@ def compile_admits(document: AgreementDocument, dataset: Dataset) -> Callable[[M
     return admits
 
 
+def range_reads(document: AgreementDocument) -> frozenset[str]:
+    """The field that a record's age is read from, where it matters."""
+    return frozenset() if document.data_range is None else frozenset({document.data_range.by})
+
+
 def filter_reads(document: AgreementDocument) -> frozenset[str]:
     """The fields of a record that the agreement's filter touches."""
     return frozenset(path[0] for path in fields_of(parse(document.filter))) if document.filter else frozenset()
@@ -99,8 +131,3 @@ def fields_at(names: frozenset[str], dataset: Dataset) -> tuple[Stretch, ...]:
     """Where fields stand in a dataset's schema, in its own order."""
     every = [one["name"] for one in dataset.schema["fields"]]
     return tuple(stretches(every, [name for name in every if name in names]))
-
-
-def midnight_ms(day: date, timezone: str) -> int:
-    """The first moment of a day in a time zone, in milliseconds since 1970."""
-    return round(datetime.combine(day, time(), ZoneInfo(timezone)).timestamp() * 1000)

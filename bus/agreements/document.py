@@ -185,6 +185,13 @@ class Example(_Part):
     expect: Expectation
 
 
+class DataRange(_Part):
+    """How old a record may be. It is too old from the midnight on at which the days are over, in the time zone."""
+
+    last: Duration = _key(Mark.ENFORCED, "How old a record may be at the most, in whole days: P2Y.")
+    by: Text = _key(Mark.ENFORCED, "The dataset's field, a date or a time, from which its age is counted.")
+
+
 def _list(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -218,16 +225,33 @@ class AgreementDocument(_Part):
     retention: Duration | None = _key(Mark.ENFORCED, "How long the recipient may keep a copy, as P5Y.", default=None)
     valid: Validity = _key(Mark.ENFORCED, "When it holds.")
     timezone: str = _key(Mark.ENFORCED, "The time zone of its days.", default="UTC")
-    on_scope_exit: Fate = _key(Mark.ENFORCED, "What becomes of a copy whose record left the filter.", default="erase")
+    on_scope_exit: Fate = _key(
+        Mark.ENFORCED, "What becomes of a copy whose record left the filter, or is too old.", default="erase"
+    )
     on_end: Fate = _key(Mark.ENFORCED, "What becomes of copies at the end of validity or retention.", default="erase")
-    frequency: Text | None = _key(Mark.OBLIGATION, "How often the recipient may read.", default=None)
-    data_range: Duration | None = _key(Mark.OBLIGATION, "How old a record may be and still be used.", default=None)
+    frequency: Literal["daily", "weekly", "monthly"] | None = _key(
+        Mark.ENFORCED,
+        "How often a copy may be brought up to date; of several versions the newest counts. Without it, at once.",
+        default=None,
+    )
+    data_range: DataRange | None = _key(Mark.ENFORCED, "How old a record may be, by a field of its own.", default=None)
     onward_transfer: Annotated[tuple[Name, ...], BeforeValidator(_list)] = _key(
         Mark.OBLIGATION, "Agencies to which the recipient may pass it on.", default=()
     )
     dpia: Text | None = _key(Mark.SHOWN, "Reference of the impact assessment.", default=None)
     contact: Text | None = _key(Mark.SHOWN, "Whom to ask.", default=None)
     examples: Examples = _key(Mark.SHOWN, "Records and what must become of them.", default=())
+
+    @property
+    def obligations(self) -> dict[str, Any]:
+        """What binds the recipient and cannot be enforced here, by key."""
+        marks = {
+            name: info.json_schema_extra.get("mark")
+            for name, info in type(self).model_fields.items()
+            if isinstance(info.json_schema_extra, dict)
+        }
+        dumped = self.model_dump(mode="json")
+        return {name: dumped[name] for name, mark in marks.items() if mark == Mark.OBLIGATION.value}
 
     @property
     def needs_consent(self) -> bool:

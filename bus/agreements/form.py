@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from bus.agreements.document import (
     AgreementDocument,
     Basis,
+    DataRange,
     Example,
     Expectation,
     FieldRule,
@@ -28,6 +29,7 @@ _PARTS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("purpose",): Purpose,
     ("basis",): Basis,
     ("valid",): Validity,
+    ("data_range",): DataRange,
     ("fields", "*"): FieldRule,
     ("examples", "*"): Example,
     ("examples", "*", "expect"): Expectation,

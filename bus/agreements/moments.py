@@ -1,13 +1,19 @@
 """Days and points in time as agreements write them: one spelling each, and nothing that Python would also take."""
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
 
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 """Add it to a raw Avro date to get Python's ordinal of the day."""
 
 _DAY = re.compile(r"^\d{4}-\d\d-\d\d$", re.ASCII)
 _MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$", re.ASCII)
+
+
+def midnight_ms(day: date, timezone: str) -> int:
+    """The first moment of a day in a time zone, in milliseconds since 1970."""
+    return round(datetime.combine(day, time(), ZoneInfo(timezone)).timestamp() * 1000)
 
 
 def read_day(text: str) -> date:

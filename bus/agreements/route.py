@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bus.agreements.calendar import Calendar
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
@@ -69,3 +71,22 @@ class Route:
 
     reads: frozenset[str] = frozenset()
     """The fields that `admits` reads, and, where the view is not cut, `view`."""
+
+    age_field: str | None = None
+    """The field that says from when a record is; None where its age does not matter."""
+
+    oldest: Callable[[int], int] | None = None
+    """The least value of `age_field` that may be released at a time. Changes with each of `days`."""
+
+    days: Calendar | None = None
+    """When copies held are looked at for their age."""
+
+    frequency: Calendar | None = None
+    """In each of its spans a recipient gets one version of a record at most; the next span brings the newest."""
+
+    def too_old(self, record: Mapping[str, Any], now_ms: int) -> bool:
+        """Whether a record is older than agreed, or does not say how old it is."""
+        if self.oldest is None or self.age_field is None:
+            return False
+        moment = record.get(self.age_field)
+        return not isinstance(moment, int) or moment < self.oldest(now_ms)

@@ -10,6 +10,7 @@ from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import FilterUnreadable, Problem
 from bus.agreements.filters.types import check_filter
 from bus.agreements.finding import Finding, nearest
+from bus.agreements.retention import duration_ms
 from bus.agreements.shape import Kind, Shape, shape_of
 from bus.agreements.text import Text, Where
 from bus.agreements.transforms import COARSE, MOMENTS, TAKES, argument_problem
@@ -241,6 +242,25 @@ def _inner_fields(avro: Any) -> Iterator[Mapping[str, Any]]:
             yield from _inner_fields(avro.get(place))
 
 
+def data_range_fits(case: Case) -> Iterator[Finding]:
+    """The age of a record is counted from a date or time of its own, in whole days, where people are not pseudonyms."""
+    allowed, dataset = case.document.data_range, case.dataset
+    if allowed is None:
+        return
+    if duration_ms(allowed.last) % duration_ms("P1D") or not duration_ms(allowed.last):
+        yield case.finding("range-days", "data_range", "last", text=allowed.last)
+    if case.document.pseudonymous:
+        yield case.finding("range-pseudonym", "data_range")
+    if dataset is None:
+        return
+    shape = shape_of(dataset.schema).fields.get(allowed.by)
+    if shape is None:
+        names = tuple(field.name for field in dataset.fields)
+        yield case.finding("unknown-field", "data_range", "by", known=names, text=allowed.by, dataset=dataset.name)
+    elif shape.kind not in MOMENTS:
+        yield case.finding("range-kind", "data_range", "by", text=allowed.by, kind=shape.kind.value)
+
+
 def filter_fits(case: Case) -> Iterator[Finding]:
     """The filter can be read, and fits the dataset's schema."""
     if case.document.filter is None:
@@ -280,6 +300,7 @@ RULES_OF_THE_DOCUMENT: tuple[tuple[Rule, frozenset[str]], ...] = (
     (timezone_exists, frozenset({"timezone"})),
     (kept_by_law_only, frozenset({"basis", "on_scope_exit", "on_end"})),
     (fields_fit, frozenset({"fields", "dataset", "identifier", "max_category"})),
+    (data_range_fits, frozenset({"data_range", "dataset", "identifier"})),
     (filter_fits, frozenset({"filter"})),
 )
 """Rules that need nothing but document and dataset, each with the keys that it reads."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from bus.agreements.document import AgreementDocument
+from bus.agreements.compile import compile_oldest
+from bus.agreements.document import AgreementDocument, DataRange
 from bus.agreements.filters.compile import compile_filter
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import And, unparse
+from bus.agreements.moments import midnight_ms
 from bus.agreements.shape import shape_of
 from bus.agreements.values import written_value
 from bus.agreements.view import compile_view, view_schema
@@ -82,6 +84,20 @@ def _questions(
     else:
         yield Reason.CONSENT_MISSING, Step("consent", f"not needed: {document.basis.statutory}", passed=True)
     yield from _clauses(document, dataset, record)
+    if document.data_range is not None:
+        yield Reason.TOO_OLD, _age(document.data_range, document, dataset, record, at)
+
+
+def _age(
+    allowed: DataRange, document: AgreementDocument, dataset: Dataset, record: Mapping[str, Any], at: date
+) -> Step:
+    """How old the record may be, against the day on which it is judged."""
+    oldest = compile_oldest(allowed, document.timezone, dataset)(midnight_ms(at, document.timezone))
+    shape = shape_of(dataset.schema).fields[allowed.by]
+    moment = record.get(allowed.by)
+    words = "not known" if moment is None else str(written_value(moment, shape))
+    found = f"{allowed.by} is {words}; {written_value(oldest, shape)} at the earliest"
+    return Step(f"not older than {allowed.last}", found, passed=moment is not None and moment >= oldest)
 
 
 def _clauses(document: AgreementDocument, dataset: Dataset, record: Mapping[str, Any]) -> Iterator[tuple[Reason, Step]]:

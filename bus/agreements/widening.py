@@ -6,7 +6,7 @@ anew. What cannot be told to be narrower counts as wider.
 
 from collections.abc import Iterator
 
-from bus.agreements.document import AgreementDocument, FieldRule
+from bus.agreements.document import AgreementDocument, DataRange, FieldRule
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import And, unparse
 from bus.agreements.retention import duration_ms
@@ -27,11 +27,30 @@ def _wider(old: AgreementDocument, new: AgreementDocument) -> Iterator[str]:
         yield "fields"
     if _kept_ms(new.retention) > _kept_ms(old.retention):
         yield "retention"
+    yield from _more_often_or_older(old, new)
     if not set(new.onward_transfer) <= set(old.onward_transfer):
         yield "onward_transfer"
     for key in ("on_scope_exit", "on_end"):
         if getattr(new, key) == "keep" and getattr(old, key) != "keep":
             yield key
+
+
+_ORDER = ("monthly", "weekly", "daily", None)
+"""From the rarest update to any."""
+
+
+def _more_often_or_older(old: AgreementDocument, new: AgreementDocument) -> Iterator[str]:
+    if not _ranges_within(new.data_range, old.data_range):
+        yield "data_range"
+    if _ORDER.index(new.frequency) > _ORDER.index(old.frequency):
+        yield "frequency"
+
+
+def _ranges_within(new: DataRange | None, old: DataRange | None) -> bool:
+    """Whether the new range lets through no record that the old one did not."""
+    if old is None:
+        return True
+    return new is not None and new.by == old.by and duration_ms(new.last) <= duration_ms(old.last)
 
 
 def _clauses(text: str | None) -> frozenset[str]:

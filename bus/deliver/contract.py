@@ -6,6 +6,7 @@ Avro stays the source of truth: both carry it, or are made from it, and neither 
 from collections.abc import Mapping
 from typing import Any
 
+from bus.agreements.document import AgreementDocument
 from bus.deliver.recipients import Recipient
 from bus.kafka.rights import agency_user
 from bus.model.reasons import Reason
@@ -57,6 +58,8 @@ def asyncapi(
                 "action": "receive",
                 "channel": {"$ref": f"#/channels/{flow.agreement}"},
                 "summary": f"{_purpose(agreements[flow.agreement])} ({flow.standing})",
+                "description": _obligations(agreements[flow.agreement]),
+                "x-obligations": AgreementDocument.model_validate(agreements[flow.agreement].document).obligations,
             }
             for flow in flows
         },
@@ -94,6 +97,12 @@ def odcs(dataset: DatasetEntry, topic: str, owner: str | None) -> dict[str, Any]
             }
         ],
     }
+
+
+def _obligations(entry: AgreementEntry) -> str:
+    """What binds the recipient and the bus cannot see, in words."""
+    onward = AgreementDocument.model_validate(entry.document).onward_transfer
+    return f"What is received may be passed on to: {', '.join(onward) or 'nobody'}."
 
 
 def _released(entry: AgreementEntry, view: Any) -> dict[str, Any]:

@@ -82,6 +82,18 @@ class Reason(StrEnum):
         "None where that is meant; else a new text with a wider filter. `bus agreement try` shows the clause.",
         Held.AS_AGREED,
     )
+    TOO_OLD = (
+        "too-old",
+        "The record is older than the agreement allows, or does not say how old it is.",
+        "None where that is meant; else a new text with a longer `data_range`. A registry completes the date.",
+        Held.AS_AGREED,
+    )
+    TOO_SOON = (
+        "too-soon",
+        "The copy was brought up to date in this day, week or month already.",
+        "Wait for the next one, which brings the newest version; or a new text with another `frequency`.",
+        Held.KEEP_STALE,
+    )
     FILTER_ERROR = (
         "filter-error",
         "The filter could not be evaluated on the record.",

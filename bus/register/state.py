@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from bus.agreements.compile import midnight_ms
 from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.moments import midnight_ms
 from bus.agreements.widening import widens
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey, Role

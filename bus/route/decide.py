@@ -11,6 +11,7 @@ from bus.model.reasons import Held, Reason
 from bus.register.state import Standing
 from bus.route.rules import Rule
 from bus.route.seen import Seen
+from bus.route.state import Holding
 
 
 class Release(NamedTuple):
@@ -63,8 +64,9 @@ def decide(seen: Seen | None, subject: str | None, consent: Consent, term: Term,
     if refused is not None:
         return WITHHOLD[refused]
     try:
-        if not rule.admits(seen):
-            return WITHHOLD[Reason.OUTSIDE_FILTER]
+        outside = scope_refusal(rule, seen, now_ms)
+        if outside is not None:
+            return WITHHOLD[outside]
         view = rule.cut(seen)
     except FilterError:
         return WITHHOLD[Reason.FILTER_ERROR]
@@ -94,8 +96,27 @@ def consent_refusal(route: Route, subject: str | None, consent: Consent, now_ms:
     return refusal(consent, route.accepted_revisions, now_ms)
 
 
+def scope_refusal(rule: Rule, seen: Seen, now_ms: int) -> Reason | None:
+    """Why the record is none of those that the agreement shares now, or None. Raises FilterError."""
+    if not rule.admits(seen):
+        return Reason.OUTSIDE_FILTER
+    route = rule.route
+    return Reason.TOO_OLD if route.oldest is not None and route.too_old(seen.record, now_ms) else None
+
+
 def erases(reason: Reason, route: Route) -> bool:
     """Whether a copy already held is erased when its record is withheld for this reason."""
     if reason.held is not Held.AS_AGREED:
         return reason.held is Held.ERASE
-    return not (route.keep_on_exit if reason is Reason.OUTSIDE_FILTER else route.keep_on_end)
+    left_scope = reason in {Reason.OUTSIDE_FILTER, Reason.TOO_OLD}
+    return not (route.keep_on_exit if left_scope else route.keep_on_end)
+
+
+def too_soon(held: Holding, view_hash: bytes, route: Route, now_ms: int) -> bool:
+    """Whether a new version of a copy waits for the next span of the agreement's frequency.
+
+    A new revision waits for nothing: it may release less.
+    """
+    if route.frequency is None or held.view_hash == view_hash or held.revision != route.revision:
+        return False
+    return route.frequency.begin(held.released_at_ms) == route.frequency.begin(now_ms)

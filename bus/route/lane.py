@@ -19,11 +19,12 @@ from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
 from bus.route.commands import Command, Completion, ending
-from bus.route.decide import Release, Term, Withhold, decide, erases
+from bus.route.decide import Release, Term, Withhold, decide, erases, too_soon
 from bus.route.outputs import Delivery, agency_key
 from bus.route.rules import Rule, Rules
 from bus.route.seen import Seen
 from bus.route.state import Cursor, DeadVersion, Draft, Holding, LaneState, Position
+from bus.route.sweep import sweep_waits, swept
 
 Decode = Callable[[bytes], Mapping[str, Any]]
 """A framed record to its values. Raises RecordUnreadable or SchemaUnknown: poison."""
@@ -127,9 +128,9 @@ class LaneCore:
             work.take_changes(inputs.changes)
             work.take_gone(inputs.gone)
             work.take_commands(inputs.commands)
-            work.take_due(inputs.existing_limit)
-            room = max(inputs.existing_limit // 5, inputs.existing_limit - len(inputs.changes))
-            work.catch_up(room if inputs.catch_up_limit is None else inputs.catch_up_limit)
+            if work.take_due(inputs.existing_limit):  # what has to go goes first
+                room = max(inputs.existing_limit // 5, inputs.existing_limit - len(inputs.changes))
+                work.catch_up(room if inputs.catch_up_limit is None else inputs.catch_up_limit)
         return work.outcome
 
     def wake_at_ms(self, state: LaneState, rules: Rules) -> int | None:
@@ -251,13 +252,15 @@ class _Work:
             rule = self._rules.rules[agreement]
             self._judge(rule, key)
 
-    def take_due(self, limit: int) -> None:
-        """Judge anew whom a moment has passed for; a retention that is over erases."""
-        for _, kind, agreement, ident in self._draft.take_due(limit):
+    def take_due(self, limit: int) -> bool:
+        """Judge anew whom a moment has passed for; a retention that is over erases. Whether that was all of it."""
+        due = list(self._draft.take_due(limit))
+        for _, kind, agreement, ident in due:
             if kind == "consent":
                 self._judge_person(ident.decode(), agreement)
             else:
                 self._retention_over(agreement, ident)
+        return len(due) < limit
 
     def catch_up(self, limit: int) -> None:
         """Judge records that exist under rules whose standing has changed, from where the cursor points."""
@@ -274,6 +277,10 @@ class _Work:
             if after is None or after.standing != text or not after.done:
                 self.outcome.lagging = True
                 return
+        for rule, key in swept(self._draft, self._rules, self._now_ms, limit):
+            self._judge(rule, key)
+            self.outcome.caught_up += 1
+        self.outcome.lagging = sweep_waits(self._draft, self._rules, self._now_ms)
 
     def _advance(self, name: str, rule: Rule, cursor: Cursor, limit: int) -> int:
         dataset = rule.route.dataset
@@ -331,6 +338,9 @@ class _Work:
             if (before.revision, before.consent) != (route.revision, consent):
                 held[route.agreement] = before._replace(revision=route.revision, consent=consent)
             return  # the recipient has these very bytes already
+        elif before is not None and too_soon(before, hashed, route, self._now_ms):
+            self.outcome.withheld[(route.agreement, Reason.TOO_SOON)] += 1
+            return
         due_ms = None if route.retention_ms is None else self._now_ms + route.retention_ms
         now = Holding(route.revision, route.topic, partition, shown, consent, hashed, self._now_ms, due_ms)
         held[route.agreement] = now

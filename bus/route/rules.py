@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from bus.agreements.calendar import Calendar
 from bus.agreements.compile import compile_route
 from bus.agreements.document import AgreementDocument
 from bus.agreements.route import Route
@@ -97,10 +98,21 @@ class Rule:
         asked = f".{self.backfill}" if self.backfill else ""
         return f"{self.route.number}.{self.route.revision}.{self.standing}.{self.phase(now_ms)}{asked}"
 
+    def sweep_text(self, now_ms: int) -> str | None:
+        """Names the day and the span of the frequency: with each new one, copies held are judged anew; None: never."""
+        spans = self._spans(now_ms)
+        return ".".join(str(one.begin(now_ms)) for one in spans) if spans else None
+
     def next_phase_ms(self, now_ms: int) -> int | None:
-        """When the phase changes next, or None."""
-        moments = (self.route.valid_from_ms, self.route.valid_until_ms)
+        """When the phase or the day of a sweep changes next, or None."""
+        moments = [self.route.valid_from_ms, self.route.valid_until_ms]
+        moments += [one.next_ms(now_ms) for one in self._spans(now_ms)]
         return min((moment for moment in moments if moment is not None and moment > now_ms), default=None)
+
+    def _spans(self, now_ms: int) -> list[Calendar]:
+        if self.standing is not Standing.ACTIVE or self.phase(now_ms) != "within":
+            return []
+        return [one for one in (self.route.days, self.route.frequency) if one is not None]
 
 
 @dataclass(frozen=True, slots=True)

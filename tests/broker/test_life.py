@@ -11,8 +11,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from bus import clock
-from bus.agreements.compile import midnight_ms
 from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.moments import midnight_ms
 from bus.agreements.view import view_schema
 from bus.avro.client import value_subject
 from bus.cli import cli

@@ -73,6 +73,8 @@ DIFFERENT: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("a shorter retention", "retention: P1Y", "retention: P6M", ()),
     ("no retention", "retention: P1Y\n", "", ("retention",)),
     ("onward transfer", "retention: P1Y", "retention: P1Y\nonward_transfer: [tax-authority]", ("onward_transfer",)),
+    ("no older than", "retention: P1Y", "retention: P1Y\ndata_range: {last: P2Y, by: updated_at}", ()),
+    ("less often", "retention: P1Y", "retention: P1Y\nfrequency: weekly", ()),
     ("another purpose", "code: customer-verification", "code: marketing", ("purpose",)),
     ("a purpose in other words", "customers who open an account", "customers", ("purpose",)),
     ("another title", "Address check for the bank", "Address check", ()),
@@ -89,6 +91,29 @@ def test_what_is_a_new_revision(what: str, old: str, new: str, wider: tuple[str,
     assert widens(DOCUMENT, document) == wider
 
 
+RANGE = "data_range: {last: P2Y, by: updated_at}"
+
+
+@pytest.mark.parametrize(
+    ("what", "old", "new", "wider"),
+    [
+        ("older records", RANGE, "data_range: {last: P3Y, by: updated_at}", ("data_range",)),
+        ("younger records", RANGE, "data_range: {last: P1Y, by: updated_at}", ()),
+        ("ages by another date", RANGE, "data_range: {last: P2Y, by: residence_since}", ("data_range",)),
+        ("records of any age", RANGE, "", ("data_range",)),
+        ("more often", "frequency: weekly", "frequency: daily", ("frequency",)),
+        ("at once", "frequency: weekly", "", ("frequency",)),
+        ("more rarely", "frequency: weekly", "frequency: monthly", ()),
+    ],
+)
+def test_what_asks_for_older_or_quicker(what: str, old: str, new: str, wider: tuple[str, ...]) -> None:
+    """Older records and quicker updates are more than people consented to; younger and rarer ones are not."""
+    whole = TEXT.replace("retention: P1Y", f"retention: P1Y\n{RANGE}\nfrequency: weekly")
+    before = read(_without_examples_that_fail(whole))
+    after = read(_without_examples_that_fail(whole.replace(old, new)))
+    assert widens(before, after) == wider, what
+
+
 def _without_examples_that_fail(text: str) -> str:
     """The changed text with examples that fit it: what they are is no part of this test."""
     result = check(text, DATASETS, AGENCIES, BASES)
@@ -99,6 +124,7 @@ def _without_examples_that_fail(text: str) -> str:
     start = text.index("examples:")
     given = (
         'personal_id: "0", full_name: A, birth_date: 1990-05-01, residence_commune: "0", sex: MALE, phone: "0123456"'
+        ', updated_at: "2026-01-01T00:00:00Z", residence_since: 2026-01-01'
     )
     status = "MISSING" if '"MISSING"' in text else "ALIVE"
     probe = f"{text[:start]}examples:\n  - given: {{{given}, status: {status}}}\n    expect: {{release: {{}}}}\n"
@@ -129,7 +155,7 @@ def test_every_key_is_marked() -> None:
     }
     assert set(marks) == set(AgreementDocument.model_fields)
     obligations = {name for name, mark in marks.items() if mark == Mark.OBLIGATION}
-    assert obligations == {"frequency", "data_range", "onward_transfer"}
+    assert obligations == {"onward_transfer"}
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bus.agreements.compile import midnight_ms
 from bus.agreements.document import revision
+from bus.agreements.moments import midnight_ms
 from bus.errors import StepRefused
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey, Role

@@ -26,7 +26,11 @@ SCHEMA = parse(
     {
         "type": "record",
         "name": "Note",
-        "fields": [{"name": "name", "type": "string"}, {"name": "living", "type": "boolean"}],
+        "fields": [
+            {"name": "name", "type": "string"},
+            {"name": "living", "type": "boolean"},
+            {"name": "since", "type": "long"},
+        ],
     },
     schema_id=1,
 )
@@ -34,9 +38,22 @@ VIEW = {"type": "record", "name": "View", "fields": [{"name": "name", "type": "s
 KEYRING = KeyRing(RootKey(bytes(range(32))))
 
 
-def value(name: str, *, living: bool = True) -> bytes:
+@dataclass(frozen=True)
+class Ticks:
+    """A calendar of short days."""
+
+    length: int
+
+    def begin(self, at_ms: int) -> int:
+        return at_ms // self.length * self.length
+
+    def next_ms(self, at_ms: int) -> int:
+        return self.begin(at_ms) + self.length
+
+
+def value(name: str, *, living: bool = True, since: int = 0) -> bytes:
     """A framed record."""
-    return frame(1, encode(SCHEMA, {"name": name, "living": living}))
+    return frame(1, encode(SCHEMA, {"name": name, "living": living, "since": since}))
 
 
 def values(framed: bytes) -> Mapping[str, Any]:

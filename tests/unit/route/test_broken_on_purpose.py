@@ -10,14 +10,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from bus.agreements.route import Route
 from bus.consent import fold as folding
 from bus.model.consent import Consent, ConsentEvent
 from bus.model.reasons import Reason
 from bus.route import lane as lanes
-from bus.route.decide import erases
+from bus.route.decide import erases, too_soon
 from bus.route.memory import MemoryState
 from bus.route.rules import Rule
-from bus.route.state import Draft
+from bus.route.state import Draft, Holding
 from tests.unit.route.test_model import LaneAgainstModel
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -75,9 +76,42 @@ def take_a_refused_draft_over(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lanes.LaneCore, "draft", draft)
 
 
+def never_look_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rule, "sweep_text", lambda *_: None)
+
+
+def look_at_everybody_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rule, "standing_text", lambda rule, now_ms: f"{rule.phase(now_ms)}{rule.sweep_text(now_ms)}")
+
+
+def let_the_old_pass(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Route, "too_old", lambda *_: False)
+
+
+def update_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lanes, "too_soon", lambda *_: False)
+
+
+def let_a_new_text_wait(patch: pytest.MonkeyPatch) -> None:
+    def waits(held: Holding, view_hash: bytes, route: Route, now_ms: int) -> bool:
+        return too_soon(held._replace(revision=route.revision), view_hash, route, now_ms)
+
+    patch.setattr(lanes, "too_soon", waits)
+
+
+def forget_retention(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lanes, "Holding", lambda *words: Holding(*words)._replace(due_ms=None))
+
+
 @pytest.mark.parametrize(
     "break_it",
     [
+        never_look_again,
+        look_at_everybody_again,
+        let_the_old_pass,
+        update_at_once,
+        pytest.param(let_a_new_text_wait, marks=pytest.mark.long),
+        pytest.param(forget_retention, marks=pytest.mark.long),
         forget_what_was_seen,
         pytest.param(let_an_older_giving_count, marks=pytest.mark.long),
         pytest.param(keep_what_expired, marks=pytest.mark.long),

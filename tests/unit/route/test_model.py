@@ -6,6 +6,7 @@ words; the lane judges only what an input touches. Both must end with the same r
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -15,14 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bus.model.consent import ConsentAction, ConsentEvent
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, UnreadableConsent
-from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, rules, value, values, withdraw
+from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, Ticks, rules, value, values, withdraw
 from tests.unit.route.lanes import give as consent_given
 from tests.unit.route.lanes import rule as agreement_rule
 from tests.unit.route.test_state import read_back
 
 SUBJECTS, RECORDS, NAMES = ("p1", "p2", "-"), ("1", "2"), ("An", "Bình", "Chi")
 PEOPLE = SUBJECTS[:2]
-AGREEMENTS = ("law", "kept", "asked", "asked-too")
+AGREEMENTS = ("law", "kept", "asked", "asked-too", "spaced")
 STANDINGS = (Standing.ACTIVE, Standing.ACTIVE, Standing.SUSPENDED, Standing.ENDED, Standing.PAUSED)
 ASKED = st.sampled_from(("asked", "asked", "asked-too", "law"))
 FILTERS: dict[str, Callable[[dict[str, Any]], bool]] = {
@@ -31,6 +32,9 @@ FILTERS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "An": lambda record: bool(record["name"] == "An"),
 }
 MOMENTS = st.integers(0, 400)
+DAY = 25
+"""A day of the model's calendar."""
+
 LATELY = st.none() | st.none() | MOMENTS  # mostly after everything before: then it counts
 
 
@@ -39,13 +43,33 @@ class Terms:
     """An agreement as the model sees it."""
 
     needs_consent: bool
-    keep: bool
+    keep_on_exit: bool = False
+    keep_on_end: bool = False
+    retention: int | None = None
+    data_range: int | None = None
+    frequency: int | None = None
     filter: str = "all"
     revision: int = 1
     accepted: frozenset[int] = frozenset({1})
     standing: Standing = Standing.ACTIVE
     valid_from: int = 0
     valid_until: int | None = None
+
+    def named(self, now: int) -> tuple[object, ...]:
+        """What makes all records be judged anew when it changes."""
+        return self.revision, self.standing, now < self.valid_from, self.over(now)
+
+    def over(self, now: int) -> bool:
+        return self.valid_until is not None and now >= self.valid_until
+
+
+@dataclass
+class Copy:
+    """What a recipient holds of a record, under which text, and since when."""
+
+    name: str
+    revision: int
+    released_at: int
 
 
 @dataclass
@@ -56,7 +80,8 @@ class Model:
     now: int = 100
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[tuple[str, str], list[ConsentEvent | UnreadableConsent]] = field(default_factory=dict)
-    held: dict[str, dict[str, str]] = field(default_factory=lambda: {name: {} for name in AGREEMENTS})
+    held: dict[str, dict[str, Copy]] = field(default_factory=lambda: {name: {} for name in AGREEMENTS})
+    judged_under: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     def given(self, subject: str, agreement: str) -> ConsentEvent | None:
         """The consent that stands, from the whole list of events, by the rules as a lawyer would say them."""
@@ -81,17 +106,26 @@ class Model:
         terms, record = self.terms[agreement], self.records.get(key)
         if record is None:
             return "erase"
-        at_end = "keep" if terms.keep else "erase"
-        if terms.standing is Standing.ENDED:
-            return at_end
         if terms.standing is Standing.SUSPENDED:
             return "keep"
-        if self.now < terms.valid_from or (terms.valid_until is not None and self.now >= terms.valid_until):
-            return at_end
+        if terms.standing is Standing.ENDED or self.now < terms.valid_from or terms.over(self.now):
+            return "keep" if terms.keep_on_end else "erase"
+        return self.verdict_in_force(agreement, key)
+
+    def verdict_in_force(self, agreement: str, key: str) -> str:
+        terms, record = self.terms[agreement], self.records[key]
         if terms.needs_consent and not self.consented(agreement, key.partition("/")[0]):
             return "erase"
-        outcome = "release" if FILTERS[terms.filter](record) else at_end
-        return "keep" if terms.standing is Standing.PAUSED else outcome
+        if terms.standing is Standing.PAUSED:
+            return "keep"
+        if self.in_scope(terms, record):
+            return "release"
+        return "keep" if terms.keep_on_exit else "erase"
+
+    def in_scope(self, terms: Terms, record: dict[str, Any]) -> bool:
+        today = self.now // DAY * DAY
+        too_old = terms.data_range is not None and record["since"] < today - terms.data_range
+        return FILTERS[terms.filter](record) and not too_old
 
     def consented(self, agreement: str, subject: str) -> bool:
         given = self.given(subject, agreement)
@@ -104,16 +138,43 @@ class Model:
         )
 
     def judge(self, agreement: str, key: str) -> None:
-        verdict = self.verdict(agreement, key)
+        verdict, held = self.verdict(agreement, key), self.held[agreement]
         if verdict == "release":
-            self.held[agreement][key] = self.records[key]["name"]
+            self.release(self.terms[agreement], held, key)
         elif verdict == "erase":
-            self.held[agreement].pop(key, None)
+            held.pop(key, None)
+
+    def release(self, terms: Terms, held: dict[str, Copy], key: str) -> None:
+        copy, name = held.get(key), self.records[key]["name"]
+        if copy is not None and copy.name == name:
+            copy.revision = terms.revision
+        elif copy is None or copy.revision != terms.revision or not self.waits(terms, copy):
+            held[key] = Copy(name, terms.revision, self.now)
+
+    def waits(self, terms: Terms, copy: Copy) -> bool:
+        """Whether the copy was brought up to date in this span already."""
+        return terms.frequency is not None and copy.released_at // terms.frequency == self.now // terms.frequency
 
     def judge_everything(self) -> None:
-        for agreement in AGREEMENTS:
-            for key in {*self.records, *self.held[agreement]}:
+        for agreement, terms in self.terms.items():
+            self.erase_what_is_over(agreement, terms)
+            named, held = terms.named(self.now), self.held[agreement]
+            anew = terms.retention is None or self.judged_under.get(agreement) != named
+            self.judged_under[agreement] = named
+            for key in {*self.records, *held} if anew else set(held):  # what a retention erased does not come back
                 self.judge(agreement, key)
+
+    def erase_what_is_over(self, agreement: str, terms: Terms) -> None:
+        if terms.retention is None or terms.keep_on_end:
+            return
+        for key, copy in list(self.held[agreement].items()):
+            if copy.released_at + terms.retention <= self.now:
+                del self.held[agreement][key]
+
+
+def oldest(allowed: int, now_ms: int) -> int:
+    """From when a record must be today."""
+    return now_ms // DAY * DAY - allowed
 
 
 class LaneAgainstModel(RuleBasedStateMachine):
@@ -123,10 +184,18 @@ class LaneAgainstModel(RuleBasedStateMachine):
     def begin(self, limit: int) -> None:
         self.model = Model(
             {
-                "law": Terms(needs_consent=False, keep=False, filter="living"),
-                "kept": Terms(needs_consent=False, keep=True, filter="living"),
-                "asked": Terms(needs_consent=True, keep=False),
-                "asked-too": Terms(needs_consent=True, keep=False, filter="living"),
+                "law": Terms(needs_consent=False, filter="living", retention=70),
+                "kept": Terms(
+                    needs_consent=False,
+                    keep_on_exit=True,
+                    keep_on_end=True,
+                    filter="living",
+                    retention=60,
+                    data_range=80,
+                ),
+                "asked": Terms(needs_consent=True, frequency=40),
+                "asked-too": Terms(needs_consent=True, filter="living", data_range=60),
+                "spaced": Terms(needs_consent=False, keep_on_end=True, retention=90, data_range=70, frequency=30),
             }
         )
         self.lane = Nutshell(now=100)
@@ -143,17 +212,17 @@ class LaneAgainstModel(RuleBasedStateMachine):
             st.tuples(
                 st.sampled_from(SUBJECTS),
                 st.sampled_from(RECORDS),
-                st.none() | st.tuples(st.sampled_from(NAMES), st.booleans()),
+                st.none() | st.tuples(st.sampled_from(NAMES), st.booleans(), st.integers(0, 60)),
             ),
             min_size=1,
             max_size=4,
         ),
         refused=st.booleans(),
     )
-    def records_change(self, changes: list[tuple[str, str, tuple[str, bool] | None]], *, refused: bool) -> None:
+    def records_change(self, changes: list[tuple[str, str, tuple[str, bool, int] | None]], *, refused: bool) -> None:
         listed = []
         for subject, record, content in changes:
-            framed = None if content is None else value(content[0], living=content[1])
+            framed = None if content is None else value(content[0], living=content[1], since=self.ago(content[2]))
             listed.append(self.lane.change(subject, framed, record=record))
         if refused:  # drafted, not committed, drafted again
             self.lane.core.draft(self.lane.state, self.rules_now(), Inputs(changes=listed), self.lane.now)
@@ -163,7 +232,8 @@ class LaneAgainstModel(RuleBasedStateMachine):
             if content is None:
                 self.model.records.pop(key, None)
             else:
-                self.model.records[key] = {"name": content[0], "living": content[1]}
+                record_now = {"name": content[0], "living": content[1], "since": self.ago(content[2])}
+                self.model.records[key] = record_now
             for agreement in AGREEMENTS:
                 self.model.judge(agreement, key)
         self.settle()
@@ -239,6 +309,10 @@ class LaneAgainstModel(RuleBasedStateMachine):
 
     # --- how it is carried out ----------------------------------------------------------------------------------------
 
+    def ago(self, age: int) -> int:
+        """From when a record is that says that it is so old."""
+        return max(0, self.model.now - age)
+
     def moment(self, at: int | None) -> int:
         """When somebody acted; None: later than everybody before."""
         self.latest = max(self.latest, at or 0) + 1
@@ -266,8 +340,13 @@ class LaneAgainstModel(RuleBasedStateMachine):
                     needs_consent=terms.needs_consent,
                     revision=f"r{terms.revision}",
                     accepted_revisions=frozenset(f"r{one}" for one in terms.accepted),
-                    keep_on_exit=terms.keep,
-                    keep_on_end=terms.keep,
+                    keep_on_exit=terms.keep_on_exit,
+                    keep_on_end=terms.keep_on_end,
+                    retention_ms=terms.retention,
+                    age_field="since",
+                    oldest=None if terms.data_range is None else partial(oldest, terms.data_range),
+                    days=None if terms.data_range is None else Ticks(DAY),
+                    frequency=None if terms.frequency is None else Ticks(terms.frequency),
                     valid_from_ms=terms.valid_from,
                     valid_until_ms=terms.valid_until,
                 )
@@ -291,7 +370,8 @@ class LaneAgainstModel(RuleBasedStateMachine):
     def recipients_hold_what_they_must(self) -> None:
         """Each recipient's compacted topic equals what the model says it must hold."""
         for agreement in AGREEMENTS:
-            assert self.lane.held(agreement) == self.model.held[agreement], agreement
+            must = {key: copy.name for key, copy in self.model.held[agreement].items()}
+            assert self.lane.held(agreement) == must, agreement
 
     @invariant()
     def holdings_are_what_recipients_hold(self) -> None:
