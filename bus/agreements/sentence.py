@@ -1,6 +1,6 @@
 """What an agreement does, in plain words: the first thing that a reviewer reads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bus.agreements.agencies import Agencies
@@ -30,7 +30,22 @@ def sentence(document: AgreementDocument, agencies: Agencies, language: str = "e
         else words["no-retention"],
         days=_days(document, words),
     )
-    return text
+    return " ".join((text, *_limits(document, agencies, language)))
+
+
+def _limits(document: AgreementDocument, agencies: Agencies, language: str) -> Iterator[str]:
+    """What an agreement may say of age, frequency and passing on, and most do not."""
+    whole = words_of(language)
+    words = whole["sentence"]
+    if document.data_range is not None:
+        allowed = document.data_range
+        yield words["data_range"].format(length=length(allowed.last, language), field=allowed.by)
+    if document.frequency is not None:
+        yield words["frequency"].format(span=whole["spans"][document.frequency])
+    if document.onward_transfer:
+        known = [(name, agencies.agency(name)) for name in document.onward_transfer]
+        names = [name if agency is None else agency.name.get(language, name) for name, agency in known]
+        yield words["onward"].format(agencies=", ".join(names))
 
 
 def length(duration: str, language: str) -> str:

@@ -190,9 +190,10 @@ class Page:
         yield words["leaving"], escape(words[document.on_scope_exit])
         yield words["ending"], escape(words[document.on_end])
         if document.data_range:
-            yield words["data_range"], escape(length(document.data_range, self._language))
+            age = length(document.data_range.last, self._language)
+            yield words["data_range"], f"{escape(age)} (<code>{escape(document.data_range.by)}</code>)"
         if document.frequency:
-            yield words["frequency"], escape(document.frequency)
+            yield words["frequency"], escape(self._words["spans"][document.frequency])
         if document.onward_transfer:
             yield words["onward"], escape(", ".join(map(self._agency, document.onward_transfer)))
         if document.dpia:
