@@ -18,7 +18,7 @@ from bus.avro.registry.server import TOKEN_NAME
 from bus.connect.folder import forget as forget_folder
 from bus.connect.folder import remember as remember_folder
 from bus.connect.process import make_source
-from bus.errors import NotFound, SchemaBreaksAgreements, SchemaRefused, WrongUse
+from bus.errors import NotFound, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import PREVIEWER, connector_transactional_id, connector_user
 from bus.kafka.transactions import TransactionalWriter
@@ -34,7 +34,7 @@ from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.register.country import enrol_country, enrol_folders
-from bus.register.impact import Impact, impact
+from bus.register.impact import Impact, impact, refuse_broken
 from bus.register.log import Register
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
@@ -296,9 +296,7 @@ async def join(registrar: Registrar, joined: Joining, impacts: Iterable[Impact])
     Raises SchemaBreaksAgreements and SchemaRefused, both before anything is written.
     """
     for one in impacts:
-        if one.broken:
-            listed = "; ".join(f"{felt.agreement} of {felt.recipient} ({felt.reason})" for felt in one.broken)
-            raise SchemaBreaksAgreements(dataset=one.dataset.name, agreements=listed)
+        refuse_broken(one)
         if one.incompatible:
             subject = value_subject(f"changes.{one.dataset.name}")
             raise SchemaRefused(subject=subject, reason="; ".join(one.incompatible))

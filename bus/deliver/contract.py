@@ -12,7 +12,7 @@ from bus.kafka.rights import agency_user
 from bus.model.reasons import Reason
 from bus.register.state import AgreementEntry, DatasetEntry
 
-ASYNCAPI, ODCS = "3.0.0", "v3.1.0"
+ASYNCAPI, ODCS = "3.1.0", "v3.2.0"
 VERSION = "1.0.0"
 
 _LOGICAL = {
@@ -110,8 +110,25 @@ def _released(entry: AgreementEntry, view: Any) -> dict[str, Any]:
         "name": entry.agreement,
         "contentType": "application/vnd.apache.avro",
         "description": "After five bytes: 0 and the id of the schema that it was written in, most significant first.",
-        "payload": {"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": view},
+        "payload": {"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": _spelt(view)},
     }
+
+
+def _spelt(schema: Any) -> Any:
+    """The same Avro schema with each full name as name and namespace: AsyncAPI takes no dots in a name."""
+    if isinstance(schema, list):
+        return [_spelt(branch) for branch in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    spelt = dict(schema)
+    if "." in str(schema.get("name", "")):
+        spelt["namespace"], _, spelt["name"] = schema["name"].rpartition(".")
+    for name in ("type", "items", "values"):
+        if name in spelt:
+            spelt[name] = _spelt(spelt[name])
+    if "fields" in spelt:
+        spelt["fields"] = [_spelt(field) for field in spelt["fields"]]
+    return spelt
 
 
 def _erased() -> dict[str, Any]:
@@ -138,11 +155,15 @@ def _property(field: Mapping[str, Any], keys: list[str]) -> dict[str, Any]:
     }
     if field["name"] in keys:
         found |= {"primaryKey": True, "primaryKeyPosition": keys.index(field["name"]) + 1}
+    if isinstance(avro, Mapping) and avro["type"] == "enum":
+        found["enum"] = [{"value": symbol} for symbol in avro["symbols"]]
     if isinstance(avro, Mapping) and avro["type"] == "record":
         found["properties"] = [_property(one, []) for one in avro["fields"]]
     if isinstance(avro, Mapping) and avro["type"] == "array":
         items = _property({"name": "item", "type": avro["items"]}, [])
-        found["items"] = {name: items[name] for name in ("logicalType", "physicalType", "properties") if name in items}
+        found["items"] = {
+            name: items[name] for name in ("logicalType", "physicalType", "enum", "properties") if name in items
+        }
     return found
 
 

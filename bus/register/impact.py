@@ -10,6 +10,7 @@ from bus.agreements.rules import unfit
 from bus.agreements.view import view_schema
 from bus.avro.compatibility import unreadable
 from bus.avro.datasets import Dataset, dataset_of
+from bus.errors import SchemaBreaksAgreements
 from bus.register.state import AgreementEntry, DatasetEntry, Standing
 
 
@@ -63,6 +64,13 @@ def impact(dataset: Dataset, known: DatasetEntry | None, agreements: Iterable[Ag
             if entry.document.get("dataset") == dataset.name and entry.standing is not Standing.ENDED
         ),
     )
+
+
+def refuse_broken(found: Impact) -> None:
+    """Raises SchemaBreaksAgreements, with the list, where a schema would break an active agreement."""
+    if found.broken:
+        listed = "; ".join(f"{felt.agreement} of {felt.recipient} ({felt.reason})" for felt in found.broken)
+        raise SchemaBreaksAgreements(dataset=found.dataset.name, agreements=listed)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

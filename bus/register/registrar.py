@@ -24,6 +24,7 @@ from bus.kafka.rights import Right
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
+from bus.register.impact import impact, refuse_broken
 from bus.register.keys import operators
 from bus.register.life import Action, Life, Refusal, Stage
 from bus.register.log import Register, RegisterWriter
@@ -163,11 +164,17 @@ class Registrar:
         return len(await self.sign(wishes))
 
     async def enrol_datasets(self, datasets: Iterable[Dataset]) -> int:
-        """Datasets, each with its schema and its topic; returns how many were new or changed."""
+        """Datasets, each with its schema and its topic; returns how many were new or changed.
+
+        Raises SchemaBreaksAgreements, before anything is written.
+        """
         wishes, operator = [], await self.operator()
-        listed = list(datasets)
+        listed, state = list(datasets), await self.state()
+        known = state.datasets
+        for dataset in listed:
+            if dataset.name in known and known[dataset.name].schema != dataset.schema:
+                refuse_broken(impact(dataset, known[dataset.name], state.agreements.values()))
         await self._grounds.admin.ensure_topics([self.topics.changes_spec(dataset.name) for dataset in listed])
-        known = (await self.state()).datasets
         for dataset in listed:
             subject = value_subject(f"changes.{dataset.name}")
             schema_id = await self._client.register(subject, dataset.schema)

@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bus.avro.client import value_subject
+from bus.avro.datasets import dataset_of
 from bus.cli import cli
 from bus.connect.process import make_source, reach_of
 from bus.connect.runner import Runner
+from bus.errors import SchemaBreaksAgreements
 from bus.kafka.rights import connector_user
 from bus.settings import Settings
 
@@ -104,6 +106,8 @@ async def test_what_breaks_an_active_agreement_is_refused(small_bus: Any, settin
     answer = await bus("register", "population", "--yes", "--schemas", person_folder(tmp_path, schema))
     assert "person-to-tax of tax-authority" in str(answer.exception)
     assert "full_name: type string → null | string" in answer.output
+    with pytest.raises(SchemaBreaksAgreements, match="person-to-tax of tax-authority"):
+        await small_bus.registrar.enrol_datasets([dataset_of(schema, place="a country's file")])
     assert (await small_bus.registrar.state()).offset == before
     newest = await small_bus.client.latest(value_subject("changes.population.person"))
     assert newest.schema == small_bus.datasets["population.person"].schema
