@@ -14,6 +14,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def worked() -> float:
+    """Seconds of processor time that this thread has used: what work costs, however busy the machine is with others."""
+    return time.thread_time()
+
+
 def iso(ms: int) -> str:
     """RFC 3339 text in UTC with milliseconds, as CloudEvents wants `time`: 2026-03-01T08:00:00.000Z."""
     moment = datetime.fromtimestamp(ms / 1000, UTC)

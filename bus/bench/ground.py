@@ -128,6 +128,10 @@ class Ground:
         people = self.nation.people
         return await self._write(len(people), lambda number: self.nation.change_of(people[number], number))
 
+    async def strangers(self, count: int) -> Expected:
+        """Write one record of each of so many other people, who have consented to nothing."""
+        return await self._write(count, self.nation.stranger)
+
     async def _write(self, count: int, draw: Callable[[int], Change]) -> Expected:
         """Write changes as a connector does, in transactions."""
         expected, writer = Expected(self.topics.lanes), TransactionalWriter(self.access, "bench-connector")

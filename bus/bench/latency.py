@@ -15,6 +15,7 @@ from bus.bench.copying import copy_topics
 from bus.bench.ground import Ground, Tell, ground
 from bus.bench.measure import milliseconds, moment
 from bus.bench.positions import Positions
+from bus.bench.reports import Reports
 from bus.bench.workload import DATASET
 from bus.kafka.log import LogWriter, Place, Reader
 from bus.settings import Settings
@@ -56,8 +57,8 @@ async def bench_latency(settings: Settings, tell: Tell, stream: Stream, *, bare:
 
 async def _measured(bus: Ground, process: psutil.Process, topics: Sequence[str], stream: Stream) -> dict[str, Any]:
     """The figures of one stream through one process into these topics."""
-    arrivals, watch = _Arrivals(bus, topics), LoopWatch()
-    await arrivals.start()
+    arrivals, watch, reports = Arrivals(bus, topics), LoopWatch(), Reports(bus)
+    await asyncio.gather(arrivals.start(), reports.start())
     try:
         begun = moment(process, 0, 0)
         async with watch:
@@ -65,12 +66,13 @@ async def _measured(bus: Ground, process: psutil.Process, topics: Sequence[str],
             await arrivals.until_quiet()
         ended = moment(process, sent, len(arrivals.seconds))
     finally:
-        await arrivals.stop()
+        await asyncio.gather(arrivals.stop(), reports.stop())
     return {
         "deliveries": len(arrivals.seconds),
         "append_to_arrival_ms": milliseconds(arrivals.seconds),
         "cpu_share": round((ended.cpu_seconds - begun.cpu_seconds) / (ended.seconds - begun.seconds), 2),
         "bench_loop_max_ms": watch.longest_ms(),
+        **({"loop_max_ms": reports.loop_max_ms} if reports.heard else {}),
     }
 
 
@@ -126,7 +128,7 @@ def microseconds() -> int:
     return int(clock.monotonic() * 1e6)
 
 
-class _Arrivals:
+class Arrivals:
     """Reads what arrives in some topics, as recipients would, and notes how old each record is when it comes."""
 
     def __init__(self, bus: Ground, topics: Sequence[str]) -> None:

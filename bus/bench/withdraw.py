@@ -1,9 +1,11 @@
 """`bus bench withdraw`: how long from the append of a withdrawal to the committed position that has passed it."""
 
 import asyncio
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bus import clock
+from bus.bench.catchup import hold_up, until_routed
 from bus.bench.ground import Ground, Tell, ground
 from bus.bench.latency import until_consents_count, write_steadily
 from bus.bench.measure import milliseconds
@@ -13,33 +15,61 @@ from bus.kafka.log import Place, Reader
 from bus.model.consent import ConsentAction
 from bus.route.load import position_of
 from bus.settings import Settings
+from bus.wiring import ROUTE
 
 LONGEST_SECONDS = 30.0
+BACKFILL_SECONDS = 2.0
+"""A backfill that has not come to its end by then begins anew."""
 
 
-async def bench_withdraw(
-    settings: Settings, tell: Tell, *, withdrawals: int, rate: int, subjects: int
-) -> dict[str, Any]:
-    """Withdrawals one after another while changes come at a rate; returns the figures. Raises BenchFailed."""
-    async with ground(settings, tell, subjects=subjects) as bus:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How withdrawals are tried.
+
+    So many, one after another, by some of `subjects` people, while changes come at `rate` a second and `catchup`
+    records are judged again and again; after the last of them the router is killed at `kills` more.
+    """
+
+    withdrawals: int
+    rate: int
+    subjects: int
+    catchup: int = 0
+    kills: int = 0
+
+
+async def bench_withdraw(settings: Settings, tell: Tell, trial: Trial) -> dict[str, Any]:
+    """Returns the figures. Raises BenchFailed."""
+    async with ground(settings, tell, subjects=trial.subjects) as bus:
         await bus.everybody_consents()
         await bus.start_router()
         await until_consents_count(bus)
-        load = asyncio.create_task(_load(bus, rate))
+        if trial.catchup:
+            await until_routed(bus, await bus.strangers(trial.catchup))
+        others = [asyncio.create_task(_load(bus, trial.rate)), asyncio.create_task(_catch_up(bus, trial.catchup))]
         watch = _Watch(bus)
         await watch.start()
         try:
-            durations = [await watch.withdraw(*one) for one in _chosen(bus, withdrawals)]
+            chosen = _chosen(bus, trial.withdrawals + trial.kills)
+            durations = [await watch.withdraw(*one) for one in chosen[: trial.withdrawals]]
+            after_kill = [await watch.withdraw(*one, kill=True) for one in chosen[trial.withdrawals :]]
         finally:
-            load.cancel()
-            await asyncio.gather(load, return_exceptions=True)
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
             await watch.stop()
         return {
             "bench": "withdraw",
-            "withdrawals": withdrawals,
-            "rate": rate,
+            **asdict(trial),
             "append_to_effective_ms": milliseconds(durations),
+            "append_to_effective_after_kill_ms": milliseconds(after_kill),
         }
+
+
+async def _catch_up(bus: Ground, records: int) -> None:
+    """Let every record be judged again, time after time."""
+    while records:
+        await hold_up(bus, "backfill-asked")
+        await asyncio.sleep(BACKFILL_SECONDS)
 
 
 async def _load(bus: Ground, rate: int) -> None:
@@ -74,10 +104,12 @@ class _Watch:
         await asyncio.gather(self._task, return_exceptions=True)
         await self._reader.stop()
 
-    async def withdraw(self, person: Person, agreement: str) -> float:
-        """Seconds from the append of one withdrawal until it holds."""
+    async def withdraw(self, person: Person, agreement: str, *, kill: bool = False) -> float:
+        """Seconds from the append of one withdrawal until it holds; with `kill` the router dies at that moment."""
         event = self._bus.consent(person, agreement, ConsentAction.WITHDRAW)
         begun = clock.monotonic()
+        if kill:
+            self._bus.supervisor.kill(ROUTE.name)
         offset = await self._bus.consents.append(event)
         try:
             async with asyncio.timeout(LONGEST_SECONDS):

@@ -99,6 +99,13 @@ class Nation:
         rest = {"status": status, "updated_at": 1_760_000_000_000 + version * 7, "version": version}
         return Change(person, self._head + person.steady + encode(self._changing, rest), living, self._names)
 
+    def stranger(self, number: int) -> "Change":
+        """The first change of somebody who is not among `people` and has consented to nothing."""
+        drawn = self._person(10**11 + number)
+        person = Person(drawn.personal_id, drawn.key, drawn.lane, drawn.province, frozenset(), drawn.steady)
+        rest = {"status": "ALIVE", "updated_at": 1_760_000_000_000, "version": 0}
+        return Change(person, self._head + person.steady + encode(self._changing, rest), True, self._names)  # noqa: FBT003 - living
+
     def _person(self, number: int) -> Person:
         dice, personal_id = self._dice, f"{number:012d}"
         province = f"{dice.randint(1, PROVINCES):02d}"

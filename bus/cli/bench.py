@@ -78,14 +78,30 @@ def latency(*, rate: int, seconds: int, subjects: int, bare: bool, as_json: bool
 @click.option("--withdrawals", type=click.IntRange(1), default=200, show_default=True, help="One after another.")
 @click.option("--rate", type=click.IntRange(0), default=0, show_default=True, help="Changes a second meanwhile.")
 @click.option("--subjects", type=click.IntRange(100), default=100_000, show_default=True, help="People there are.")
+@click.option("--catchup", type=click.IntRange(0), default=0, show_default=True, help="Records judged anew meanwhile.")
+@click.option("--kill", "kills", type=click.IntRange(0), default=0, show_default=True, help="So many more with a kill.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
-def withdraw(*, withdrawals: int, rate: int, subjects: int, as_json: bool) -> None:
+def withdraw(*, withdrawals: int, rate: int, subjects: int, catchup: int, kills: int, as_json: bool) -> None:  # noqa: PLR0913 - the words
     """How long a withdrawal takes from its append until no lane releases anything on that consent."""
-    from bus.bench.withdraw import bench_withdraw  # noqa: PLC0415 - as above
+    from bus.bench.withdraw import Trial, bench_withdraw  # noqa: PLC0415 - as above
+
+    trial = Trial(withdrawals, rate, subjects, catchup, kills)
+    with _Progress() as progress:
+        result = asyncio.run(bench_withdraw(Settings(), progress.tell, trial))
+    _show(result, as_json=as_json)
+
+
+@bench.command("catchup")
+@click.option("--records", type=click.IntRange(100), default=100_000, show_default=True, help="Records that wait.")
+@click.option("--rate", type=click.IntRange(1), default=500, show_default=True, help="Changes a second meanwhile.")
+@click.option("--subjects", type=click.IntRange(100), default=10_000, show_default=True, help="People they are about.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def catch_up(*, records: int, rate: int, subjects: int, as_json: bool) -> None:
+    """How fast what exists is delivered under an agreement, and how little live changes feel of it."""
+    from bus.bench.catchup import Backlog, bench_catchup  # noqa: PLC0415 - as above
 
     with _Progress() as progress:
-        measured = bench_withdraw(Settings(), progress.tell, withdrawals=withdrawals, rate=rate, subjects=subjects)
-        result = asyncio.run(measured)
+        result = asyncio.run(bench_catchup(Settings(), progress.tell, Backlog(records, rate, subjects)))
     _show(result, as_json=as_json)
 
 

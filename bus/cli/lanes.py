@@ -35,7 +35,7 @@ def lanes(*, once: bool, as_json: bool) -> None:
 
     `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
     waited. `p50 / p99` are the commits of the last 500 transactions; `fences` counts how often another process took
-    the lane; `loop` is the longest that its process stood still in the last minute. `latency` is that of the last
+    the lane; `loop` is the longest that its process stood still of late. `latency` is that of the last
     batch: from the publishing of its oldest change to its commit. With --once or --json it ends with 1 when a lane is
     served by nobody. --json tells more.
     """

@@ -31,7 +31,7 @@ from bus.route.outputs import Writer
 from bus.route.report import LaneReport, Progress
 from bus.route.rules import RuleBook, Rules
 from bus.route.schemas import Schemas
-from bus.route.share import CatchUp
+from bus.route.share import CatchUp, Pace
 from bus.settings import RouteSettings
 from bus.telemetry import Event, emit
 from bus.topics import Topics
@@ -86,6 +86,7 @@ class Lane:
         self._loader = Loader(parts.access, parts.topics, lane)
         self._register_place = Place(parts.topics.register, 0)
         self._consents_place = Place(parts.topics.consents, lane)
+        self._pace = Pace(parts.settings.batch_records, parts.settings.batch_ms / 1000)
         self._batch_limit = parts.settings.batch_records
         self._refused: set[tuple[str, int]] = set()
         self._transactions = self._new_transactions()
@@ -97,7 +98,7 @@ class Lane:
         self._changes: Pump | None = None
         self._resting = False
         self._aborted = 0
-        self._slice_seconds = 0.0
+        self._work_seconds = 0.0
         self._orders = Orders(parts.access, parts.topics, parts.messages)
 
     def stop(self) -> None:
@@ -180,24 +181,25 @@ class Lane:
                 continue
             self._applied(outcome)
             self.report.measure(began, taken.changes)
-            self._batch_limit = self._parts.settings.batch_records
+            self._batch_limit = self._pace.limit()
 
     async def _drafted(self, inputs: Inputs) -> tuple[Outcome, list[Outgoing]]:
         """A transaction and its records; none when there is nothing to write."""
-        granted, began = self._parts.share.granted(self._lane), clock.monotonic()
+        granted, began = self._parts.share.granted(self._lane), clock.worked()
         outcome = self._core.draft(self._state, self._rules, replace(inputs, catch_up_limit=granted), clock.now_ms())
-        drafted = clock.monotonic()
+        drafted = clock.worked()
         await asyncio.sleep(0)  # a large draft is followed by as large a writing: others have their turn in between
-        writing = clock.monotonic()
+        writing = clock.worked()
         records = self._records(outcome) if outcome.worth_writing(self._state.position) else []
-        self._slice_seconds = drafted - began + clock.monotonic() - writing
+        self._work_seconds = drafted - began + clock.worked() - writing
+        self._pace.judged(len(inputs.changes) + outcome.caught_up, self._work_seconds)
         return outcome, records
 
     def _end_turn(self, outcome: Outcome) -> None:
         """What was judged anew beside live changes is committed, or has failed: give others their turn."""
         share = self._parts.share
         if share.granted(self._lane):
-            share.done(self._lane, records=outcome.caught_up, seconds=self._slice_seconds)
+            share.done(self._lane, records=outcome.caught_up, seconds=self._work_seconds)
         if outcome.lagging:
             share.ask(self._lane, self._wake.set)
 

@@ -3,7 +3,8 @@
 A lane that catches up does so beside its live changes, in the same transactions. All lanes of a process share one
 event loop, and often they all begin to catch up at one moment, for an agreement is activated for all of them: then
 every live change would wait for the slices of all others. So few lanes at a time have a slice, in turn, and a slice is
-as many records as were judged in a few milliseconds before.
+as many records as were judged in a few milliseconds before. Work is measured in processor time: a machine that is busy
+with others makes no slice smaller.
 """
 
 from collections import deque
@@ -16,14 +17,31 @@ SLICE_SECONDS = 0.006
 FEWEST, FIRST = 10, 50
 
 
+class Pace:
+    """How many records one transaction may take: never more than `most`, nor than are judged in so many seconds."""
+
+    def __init__(self, most: int, seconds: float, *, first: int | None = None) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._seconds_each = seconds / (first or most)
+
+    def judged(self, records: int, seconds: float) -> None:
+        """So many were judged in so many seconds of work; a few say little, for what is the same for all costs most."""
+        if records >= FEWEST:
+            self._seconds_each += (max(seconds, 1e-6) / records - self._seconds_each) / 8
+
+    def limit(self) -> int:
+        """For the next transaction."""
+        return min(self._most, max(FEWEST, int(self._seconds / self._seconds_each)))
+
+
 class CatchUp:
     """The turns of one process's lanes."""
 
     def __init__(self, *, most: int) -> None:
-        self._most = most
+        self._pace = Pace(most, SLICE_SECONDS, first=FIRST)
         self._holding: set[int] = set()
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
-        self._seconds_each = SLICE_SECONDS / FIRST
 
     def ask(self, lane: int, wake: Callable[[], None]) -> None:
         """Give the lane a turn when one is free; `wake` is called then. Asking twice is asking once."""
@@ -33,14 +51,11 @@ class CatchUp:
 
     def granted(self, lane: int) -> int:
         """How many records the lane may judge in its next transaction; 0 while it is not its turn."""
-        if lane not in self._holding:
-            return 0
-        return min(self._most, max(FEWEST, int(SLICE_SECONDS / self._seconds_each)))
+        return self._pace.limit() if lane in self._holding else 0
 
     def done(self, lane: int, *, records: int, seconds: float) -> None:
         """The lane's turn is over; it judged so many records in so many seconds of work."""
-        if records:
-            self._seconds_each += (max(seconds, 1e-6) / records - self._seconds_each) / 8
+        self._pace.judged(records, seconds)
         self.forget(lane)
 
     def forget(self, lane: int) -> None:

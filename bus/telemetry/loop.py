@@ -7,7 +7,7 @@ from typing import Self
 from bus import clock
 
 PERIOD_SECONDS = 0.02
-WINDOW_SECONDS = 60.0
+WINDOW_SECONDS = 10.0
 
 
 class LoopWatch:
@@ -27,7 +27,7 @@ class LoopWatch:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def longest_ms(self) -> float:
-        """The longest standstill of the last minute."""
+        """The longest standstill of the last ten seconds."""
         return self.longest_ms_at(clock.monotonic())
 
     def longest_ms_at(self, now: float) -> float:
@@ -42,7 +42,7 @@ class LoopWatch:
             self.note(clock.monotonic(), clock.monotonic() - due)
 
     def note(self, now: float, late: float) -> None:
-        """Keep what can still be the longest of a coming minute: later ones hide earlier ones that are shorter."""
+        """Keep what can still be the longest of the time to come: later ones hide earlier ones that are shorter."""
         while self._late and self._late[-1][1] <= late:
             self._late.pop()
         self._late.append((now, late))

@@ -2,10 +2,11 @@
 
 import pytest
 
+from bus.bench.catchup import Backlog, bench_catchup
 from bus.bench.latency import Stream, bench_latency
 from bus.bench.preview import bench_preview
 from bus.bench.route import bench_route
-from bus.bench.withdraw import bench_withdraw
+from bus.bench.withdraw import Trial, bench_withdraw
 from bus.bench.workload import Shape
 from bus.settings import Settings
 
@@ -27,8 +28,18 @@ async def test_latency_and_withdrawal() -> None:
     latency = await bench_latency(Settings(), print, Stream(100, 2, 100), bare=True)
     assert latency["deliveries"] > 0
     assert 0 < latency["append_to_arrival_ms"]["p50"] <= latency["append_to_arrival_ms"]["max"]
-    withdrawal = await bench_withdraw(Settings(), print, withdrawals=5, rate=50, subjects=100)
+    withdrawal = await bench_withdraw(Settings(), print, Trial(5, 50, 100, catchup=500, kills=1))
     assert 0 < withdrawal["append_to_effective_ms"]["p50"] <= withdrawal["append_to_effective_ms"]["max"]
+    assert withdrawal["append_to_effective_after_kill_ms"]["max"] > 0
+
+
+@pytest.mark.long
+async def test_catch_up() -> None:
+    """Every record that waited is delivered while changes flow, and both are measured."""
+    result = await bench_catchup(Settings(), print, Backlog(2000, 50, 100, idle_seconds=3))
+    assert result["records_per_second"] > 0
+    assert result["live_idle_ms"]["p50"] > 0
+    assert result["live_meanwhile_ms"]["p50"] > 0
 
 
 @pytest.mark.long

@@ -1,6 +1,6 @@
 """Whose turn it is to catch up."""
 
-from bus.route.share import AT_ONCE, FEWEST, FIRST, CatchUp
+from bus.route.share import AT_ONCE, FEWEST, FIRST, CatchUp, Pace
 
 
 class Lanes:
@@ -53,9 +53,23 @@ def test_a_slice_is_as_long_as_its_time() -> None:
     """Records that cost little make a slice of many, dear ones of few, but never of none and never beyond the limit."""
     lanes = Lanes()
     lanes.ask(0)
-    assert lanes.share.granted(0) == FIRST
+    assert abs(lanes.share.granted(0) - FIRST) <= 1
     for seconds_each, expected in ((0.00001, 500), (0.0001, 60), (1.0, FEWEST)):
         for _ in range(100):
             lanes.share.done(0, records=10, seconds=10 * seconds_each)
             lanes.ask(0)
         assert abs(lanes.share.granted(0) - expected) <= 1
+
+
+def test_a_transaction_takes_what_can_be_judged_in_its_time() -> None:
+    """As many as allowed while that is cheap, fewer where each costs much; a handful of records changes nothing."""
+    pace = Pace(500, 0.05)
+    assert pace.limit() == 500
+    for _ in range(100):
+        pace.judged(500, 500 * 0.001)
+    assert 49 <= pace.limit() <= 51
+    pace.judged(1, 10.0)
+    assert 49 <= pace.limit() <= 51
+    for _ in range(100):
+        pace.judged(50, 50 * 0.00001)
+    assert pace.limit() == 500

@@ -7,7 +7,7 @@ from bus.telemetry.loop import WINDOW_SECONDS, LoopWatch
 
 
 def test_the_longest_of_the_last_minute() -> None:
-    """The longest standstill is told until a minute has gone by, and then the longest that came after it."""
+    """The longest standstill is told until the window has gone by, and then the longest that came after it."""
     watch = LoopWatch()
     for now, late in ((0.0, 0.01), (1.0, 0.3), (2.0, 0.05), (3.0, 0.2), (4.0, 0.02)):
         watch.note(now, late)
