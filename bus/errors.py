@@ -68,6 +68,13 @@ class TopicDrifted(BusError):
     remedy = "Set it back with kafka-configs or the admin client; erasure and exactly-once depend on it."
 
 
+class Dismissed(BusError):
+    """The Kafka user has lost the rights of its process: what it works for was removed."""
+
+    message = "this process may no longer use {what}"
+    remedy = "Its connector was removed, or its user lost its rights: register it again, or let the process be."
+
+
 class Fenced(BusError):
     """Another producer with the same transactional id has started."""
 

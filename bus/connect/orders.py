@@ -15,9 +15,9 @@ from enum import StrEnum
 from typing import Any
 
 from bus.avro.own import OwnMessages
-from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.errors import Dismissed, RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import LogWriter, Place, Reader
+from bus.kafka.log import LogWriter, Place, Reader, TopicAuthorizationFailedError
 from bus.model.key import lane_of
 from bus.model.record import Incoming, Outgoing
 from bus.telemetry import Event, emit
@@ -111,7 +111,7 @@ class Orders:
         begin, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
         self.end = end if after is None else min(max(after, begin), end)
         reader.assign({place: self.end})
-        task = asyncio.create_task(self._follow(reader))
+        task = asyncio.create_task(self._follow(reader, place))
         try:
             yield
         finally:
@@ -119,13 +119,16 @@ class Orders:
             await asyncio.wait({task})
             await reader.stop()
 
-    async def _follow(self, reader: Reader) -> None:
+    async def _follow(self, reader: Reader, place: Place) -> None:
         try:
             while True:
                 for record in await reader.poll(POLL_MS):
                     await self._take(record)
         except asyncio.CancelledError:
             raise
+        except TopicAuthorizationFailedError:
+            self._failure = Dismissed(what=place.topic)
+            self.arrived.set()
         except Exception as error:  # noqa: BLE001 - handed to the one who asks for the first order, who raises it
             self._failure = error
             self.arrived.set()

@@ -10,10 +10,16 @@ import asyncio
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    ProducerFenced,
+    TransactionalIdAuthorizationFailed,
+)
 from aiokafka.producer import sender
 
-from bus.errors import CommitUncertain, Fenced, KafkaUnreachable, RecordRefused
+from bus.errors import CommitUncertain, Dismissed, Fenced, KafkaUnreachable, RecordRefused
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import BATCH_BYTES, batches
 from bus.kafka.log import Place
@@ -45,9 +51,15 @@ class TransactionalWriter:
         )
 
     async def start(self) -> None:
-        """Connect and fence. From its return on, nothing of a predecessor can be committed. Raises KafkaUnreachable."""
+        """Connect and fence. From its return on, nothing of a predecessor can be committed.
+
+        Raises KafkaUnreachable, Dismissed.
+        """
         try:
             await self._producer.start()
+        except TransactionalIdAuthorizationFailed as error:
+            await self.stop()
+            raise Dismissed(what=self.transactional_id) from error
         except KafkaConnectionError as error:
             raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
 
@@ -61,8 +73,8 @@ class TransactionalWriter:
     async def commit(self, records: Sequence[Outgoing]) -> None:
         """Write the records as one transaction, in order within each partition; an empty sequence does nothing.
 
-        Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), CommitUncertain (unknown:
-        read the committed state back before anything else).
+        Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), Dismissed, and
+        CommitUncertain (unknown: read the committed state back before anything else).
         """
         if not records:
             return
@@ -71,12 +83,16 @@ class TransactionalWriter:
             await self._send(records)
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise Fenced(transactional_id=self.transactional_id) from error
+        except TransactionalIdAuthorizationFailed as error:
+            raise Dismissed(what=self.transactional_id) from error
         except KafkaError as error:
             raise CommitUncertain(transactional_id=self.transactional_id, reason=repr(error)) from error
         try:
             await self._producer.commit_transaction()
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise Fenced(transactional_id=self.transactional_id) from error
+        except TransactionalIdAuthorizationFailed as error:
+            raise Dismissed(what=self.transactional_id) from error
         except (KafkaError, TimeoutError) as error:
             raise CommitUncertain(transactional_id=self.transactional_id, reason=repr(error)) from error
 

@@ -27,6 +27,7 @@ from bus.avro.registry.app import application
 from bus.avro.registry.kafka_log import KafkaLog
 from bus.avro.registry.store import SchemaStore
 from bus.clock import monotonic
+from bus.connect.manifest import Manifest
 from bus.connect.recall import Reach, read_standing
 from bus.connect.runner import Runner
 from bus.connect.source import Source
@@ -242,3 +243,14 @@ def connectors(bus: FoundedBus, tmp_path: Path) -> Iterator[Started]:
     for process in started.processes:
         process.kill()
         process.wait()
+
+
+def under(found: Any, drift: Any, *left_out: str) -> Any:
+    """The same source with another manifest: `drift` for each dataset, some datasets left out."""
+    datasets = {
+        name: rule.model_dump(exclude_unset=True) | {"drift": drift}
+        for name, rule in found.manifest.datasets.items()
+        if name not in left_out
+    }
+    words = found.manifest.model_dump(exclude_unset=True) | {"datasets": datasets}
+    return type("Source", (found,), {"manifest": Manifest.model_validate(words)})

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from bus.avro.own import OwnMessages
-from bus.connect.manifest import Manifest
 from bus.connect.orders import Order, OrderKind, give
 from bus.connect.place import Place
 from bus.connect.runner import Runner
@@ -19,22 +18,12 @@ from bus.connect.standing import Standing
 from connectors.insurance.source import Source as Insurance
 from connectors.land.source import Source as Land
 from connectors.population.source import Source as Population
+from tests.broker.connect.conftest import under
 from tests.broker.connect.test_files_connector import COLUMNS, line
 
 pytestmark = [pytest.mark.broker]
 
 PERSON, COVERAGE = "population.person", "insurance.coverage"
-
-
-def under(found: Any, drift: Any, *left_out: str) -> Any:
-    """The same source with another manifest: `drift` for each dataset, some datasets left out."""
-    datasets = {
-        name: rule.model_dump(exclude_unset=True) | {"drift": drift}
-        for name, rule in found.manifest.datasets.items()
-        if name not in left_out
-    }
-    words = found.manifest.model_dump(exclude_unset=True) | {"datasets": datasets}
-    return type("Source", (found,), {"manifest": Manifest.model_validate(words)})
 
 
 @contextlib.asynccontextmanager

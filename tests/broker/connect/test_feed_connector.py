@@ -14,6 +14,7 @@ from bus.connect.place import Place
 from connectors.tax.source import Source
 from seeds.systems.store import Store
 from seeds.systems.tax import application
+from tests.broker.connect.conftest import under
 
 pytestmark = [pytest.mark.broker]
 
@@ -146,3 +147,17 @@ async def test_a_broken_entry_is_a_dead_letter(bus: Any, tax: Tax, source: Sourc
     assert set(await bus.newest(TAXPAYER)) == {"p2/c2"}
     dead = await bus.read(bus.topics.deadletters)
     assert {record.header("dead-dataset") for record in dead} == {TAXPAYER, OBLIGATION}
+
+
+async def test_a_new_member_is_left_out_and_counted(bus: Any, tax: Tax) -> None:
+    """A record with one more member is published without it; how many had it stands in the connector's position."""
+    place = Place("tax", bus.topics.prefix, {"url": tax.url, "token": TOKEN})
+    found = under(Source, "discard")(place)
+    tax.taxpayer("c1", "p1")
+    async with bus.running(found):
+        await bus.caught_up(found, "tax")
+        tax.store.put("taxpayer", "c2", "p2", (tax.store.get("taxpayer", "c1") or {}) | {"taxCode": "c2", "more": 1})
+        await bus.caught_up(found, "tax")
+    assert len(await bus.newest(TAXPAYER)) == 2
+    (strange,) = (await bus.standing("tax")).drift.found
+    assert (str(strange), strange.rows) == (f"{TAXPAYER}: new-column more (number)", 1)
