@@ -12,8 +12,8 @@ from bus.avro.names import PRIMITIVES, full_name, named_types, own_name, space_o
 
 QuickEncoder = Callable[[Any], bytes | None]
 
-KNOWN_NUMBERS = 4096
-"""Sizes and small numbers have their bytes ready, alone and behind the byte of a union's branch."""
+KNOWN_NUMBERS = 32_768
+"""Sizes and small numbers (days until 2059 among them) have their bytes ready, alone and behind a union's branch."""
 
 _KIND = {
     "null": "None",
@@ -31,6 +31,10 @@ _KIND = {
     "record": "dict",
     "error": "dict",
 }
+
+
+_TAKEN_FOR = {"int": "float", "bytes": "list"}
+"""fastavro takes a whole number for a float, and bytes for an array, where such a branch comes first."""
 
 
 class _Unsure(ValueError):
@@ -138,10 +142,10 @@ class _Author:
         return self._float(v, before, "float64")
 
     def _string(self, v: str, before: bytes) -> list[str]:
-        return [*_unless(f"type({v}) is str"), f"e = {v}.encode()", *self._size("len(e)", before), "a(e)"]
+        return [*_unless(f"type({v}) is str"), f"e = {v}.encode()", *self._sized("e", before)]
 
     def _bytes(self, v: str, before: bytes) -> list[str]:
-        return [*_unless(f"type({v}) is bytes"), *self._size(f"len({v})", before), f"a({v})"]
+        return [*_unless(f"type({v}) is bytes"), *self._sized(v, before)]
 
     # --- what is made of others ---
 
@@ -170,7 +174,7 @@ class _Author:
     def _blocks(self, v: str, before: bytes, each: Sequence[str]) -> list[str]:
         """One block with everything, then the empty one that ends it."""
         start = [f"a({before!r})"] if before else []
-        return [*start, f"if {v}:", *_in([*self._size(f"len({v})", b""), *each]), "a(b'\\0')"]
+        return [*start, f"if {v}:", *_in([f"a(number(len({v})))", *each]), "a(b'\\0')"]
 
     def _record(self, schema: Mapping[str, Any], v: str, before: bytes, space: str) -> list[str]:
         """A call of the record's own function, which is written when it is first met."""
@@ -193,10 +197,11 @@ class _Author:
         kinds = [_KIND[self._word(branch, space)] for branch in branches]
         lines, word = [], "if"
         for rank, (branch, kind) in enumerate(zip(branches, kinds, strict=True)):
-            clear = kinds.count(kind) == 1 and not (kind == "int" and "float" in kinds)
+            clear = kinds.count(kind) == 1 and _TAKEN_FOR.get(kind) not in kinds
             test = f"{v} is None" if kind == "None" else f"type({v}) is {kind}"
             inner = self._value(branch, v, number(rank, before), space) if clear else ["raise Unsure"]
-            lines += [f"{word} {test}:", *_in(inner)]
+            asked = _unless(test)  # no need to ask again
+            lines += [f"{word} {test}:", *_in([line for line in inner if line not in asked])]
             word = "elif"
         return [*lines, "else: raise Unsure"] if lines else ["raise Unsure"]
 
@@ -208,9 +213,10 @@ class _Author:
 
     # --- names in the source ---
 
-    def _size(self, size: str, before: bytes) -> list[str]:
+    def _sized(self, name: str, before: bytes) -> list[str]:
+        """The size of some bytes, and then they."""
         table = self._table(before)
-        return [f"n = {size}", f"a({table}[n] if n < {KNOWN_NUMBERS} else number(n, {before!r}))"]
+        return [f"n = len({name})", f"a(({table}[n] if n < {KNOWN_NUMBERS} else number(n, {before!r})) + {name})"]
 
     def _table(self, before: bytes) -> str:
         if before not in self._tables:

@@ -1,6 +1,6 @@
 """From a registry's row to a dataset's record: pure, compiled once from the manifest, errors told by column."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -40,7 +40,7 @@ class Mapper:
             field.name: _maker(rules[field.name], field.type) if field.name in rules else _absent
             for field in dataset.fields
         }
-        self._all = tuple(self._makers.items())
+        self._whole = _whole([(one.name, rules.get(one.name), one.type) for one in dataset.fields], self._makers)
         self._only = self._makers[dataset.record_id[0]] if len(dataset.record_id) == 1 else None
         self._rules = rules
 
@@ -48,9 +48,9 @@ class Mapper:
         """The record with raw Avro values. Raises RowUnfit."""
         row = self._derived(row)
         try:
-            return {name: make(row) for name, make in self._all}
+            return self._whole(row)
         except (KeyError, ValueError, TypeError, ArithmeticError):  # slowly again, for the place and the reason
-            return {name: self._made(name, make, row) for name, make in self._all}
+            return {name: self._made(name, make, row) for name, make in self._makers.items()}
 
     def key(self, row: Row) -> RecordKey:
         """Whose record it is and which one. Raises RowUnfit."""
@@ -120,26 +120,43 @@ def _maker(rule: FieldRule, kind: Any) -> Make:
     if "constant" in rule.model_fields_set:
         constant = rule.constant
         return lambda _: constant
-    return _column(str(rule.column), _converter(rule, kind), empty=None if rule.keep_empty else "")
-
-
-def _column(column: str, convert: Callable[[Any], Any], *, empty: str | None) -> Make:
-    """A column, converted; null where it is null, or is the text that counts as absent."""
-    if convert is _text:
-
-        def text(row: Row) -> Any:
-            value = row[column]
-            if type(value) is str:  # as it mostly is, and then nothing has to be converted
-                return None if value == empty else value
-            return None if value is None else _text(value)
-
-        return text
+    column, convert = str(rule.column), _converter(rule, kind)
 
     def make(row: Row) -> Any:
         value = row[column]
-        return None if value is None or value == empty else convert(value)
+        if value is None or (value == "" and not rule.keep_empty):
+            return None
+        return convert(value)
 
     return make
+
+
+def _whole(
+    fields: Sequence[tuple[str, FieldRule | None, Any]], makers: Mapping[str, Make]
+) -> Callable[[Row], dict[str, Any]]:
+    """All makers of a record as one function, written once: a call for each field would cost more than its work.
+
+    What it returns is what the makers return, and where one of them raises, it raises.
+    """
+    names: dict[str, Any] = {}
+    parts = []
+    for number, (name, rule, kind) in enumerate(fields):
+        plain = rule is not None and rule.column is not None and rule.fields is None
+        if rule is None or not plain:
+            names[f"m{number}"] = makers[name]
+            parts.append(f"{name!r}: m{number}(row)")
+            continue
+        names[f"c{number}"] = convert = _converter(rule, kind)
+        empty = "" if rule.keep_empty else " or v == ''"
+        made = f"None if (v := row[{rule.column!r}]) is None{empty} else c{number}(v)"
+        if convert is _text:  # mostly it is one already, and then nothing has to be converted
+            kept = "" if rule.keep_empty else " and v"
+            made = f"v if type(v := row[{rule.column!r}]) is str{kept} else None if v is None{empty} else c{number}(v)"
+        parts.append(f"{name!r}: ({made})")
+    source = "def whole(row):\n    return {" + ", ".join(parts) + "}"
+    exec(compile(source, "<mapper>", "exec"), names)  # noqa: S102 - made here; names are quoted by repr
+    whole: Callable[[Row], dict[str, Any]] = names["whole"]
+    return whole
 
 
 def _nested(rules: Mapping[str, Any], kind: Any) -> Make:
@@ -193,6 +210,8 @@ def _coded(codes: Mapping[Any, Any]) -> Callable[[Any], Any]:
 
 
 def _days(value: Any, form: str | None) -> int:
+    if type(value) is date:
+        return value.toordinal() - _EPOCH
     if isinstance(value, str):
         value = datetime.strptime(value, form).date() if form else date.fromisoformat(value)  # noqa: DTZ007 - a date has no zone
     if isinstance(value, datetime):
