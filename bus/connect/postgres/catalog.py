@@ -8,17 +8,33 @@ from psycopg import sql
 
 from bus.errors import SourceUnfit
 
+HIDING = """
+array(select (case s.nspname when 'public' then '' else quote_ident(s.nspname) || '.' end) || quote_ident(leaf.relname)
+      from pg_class leaf join pg_namespace s on s.oid = leaf.relnamespace
+      where leaf.relreplident <> 'f' and leaf.oid in (
+        select relid from pg_partition_tree(c.oid) where isleaf union select c.oid)
+      order by 1)
+"""
+"""Of a table `c`: which of it and its partitions hide the row before a change.
+
+Each partition has an identity of its own, by which the log is written; by that of the root the stream tells it.
+"""
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the manifest as the database has it: the columns of its primary key, each with its type's name."""
+    """A table of the manifest as the database has it: the columns of its primary key, each with its type's name.
+
+    `parted`: its rows lie in partitions, and more of them may be made at any time.
+    """
 
     dataset: str
     schema: str
     name: str
     key: tuple[tuple[str, str], ...]
+    parted: bool = False
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -39,20 +55,17 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
     """The table named `table` or `schema.table`. Raises SourceUnfit where it can't be followed, with what to do."""
     found = await _one(
         connection,
-        """select c.oid, n.nspname, c.relname, c.relreplident::text
+        f"""select c.oid, n.nspname, c.relname, c.relkind = 'p', {HIDING}
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
-           where c.oid = to_regclass(%s)""",
+           where c.oid = to_regclass(%s)""",  # noqa: S608 - a constant
         origin,
     )
     if found is None:
         raise SourceUnfit(connector=connector, reason=f"there is no table {origin}", mend="Mend the manifest's origin.")
-    oid, schema, name, identity = found
-    if identity != "f":
-        raise SourceUnfit(
-            connector=connector,
-            reason=f"table {origin} does not tell the row before a change (its replica identity is not FULL)",
-            mend=f"Run: alter table {origin} replica identity full;",
-        )
+    oid, schema, name, parted, hiding = found
+    if hiding:
+        reason = f"table {hiding[0]} does not tell the row before a change (its replica identity is not FULL)"
+        raise SourceUnfit(connector=connector, reason=reason, mend=f"Run: {telling(hiding)}")
     cursor = await connection.execute(
         """select a.attname, format_type(a.atttypid, a.atttypmod)
            from pg_index i cross join unnest(i.indkey) with ordinality k(number, place)
@@ -67,7 +80,12 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
             reason=f"table {origin} has no primary key, which a snapshot in chunks needs",
             mend=f"Give {origin} a primary key.",
         )
-    return Table(dataset, schema, name, key)
+    return Table(dataset, schema, name, key, parted)
+
+
+def telling(tables: list[str]) -> str:
+    """The statements by which these tables tell the row before a change."""
+    return " ".join(f"alter table {table} replica identity full;" for table in tables)
 
 
 async def check_server(connection: Connection, connector: str) -> None:
@@ -84,8 +102,11 @@ async def check_server(connection: Connection, connector: str) -> None:
         raise SourceUnfit(connector=connector, reason="the server is older than PostgreSQL 14", mend="Upgrade it.")
 
 
+_ROOT = sql.SQL("publish_via_partition_root = true")
+
+
 async def ensure_publication(connection: Connection, name: str, tables: list[Table]) -> None:
-    """Make the publication, or give it these tables.
+    """Make the publication, or give it these tables. Partitions are published as the table that they are parts of.
 
     From PostgreSQL 18 on a publication without the generated columns of a table whose replica identity is FULL would
     make the registry's own updates fail; so they are published.
@@ -94,10 +115,13 @@ async def ensure_publication(connection: Connection, name: str, tables: list[Tab
     publication = sql.Identifier(name)
     if await _one(connection, "select 1 from pg_publication where pubname = %s", name):
         await connection.execute(sql.SQL("alter publication {} set table {}").format(publication, listed))
+        await connection.execute(sql.SQL("alter publication {} set ({})").format(publication, _ROOT))
         return
     generated = connection.info.server_version >= 180000
-    options = sql.SQL(" with (publish_generated_columns = stored)" if generated else "")
-    await connection.execute(sql.SQL("create publication {} for table {}{}").format(publication, listed, options))
+    options = sql.SQL("{}, publish_generated_columns = stored" if generated else "{}").format(_ROOT)
+    await connection.execute(
+        sql.SQL("create publication {} for table {} with ({})").format(publication, listed, options)
+    )
 
 
 async def slot_state(connection: Connection, slot: str) -> SlotState | None:

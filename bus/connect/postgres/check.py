@@ -8,6 +8,7 @@ import psycopg
 from bus.connect.findings import Finding, clock, error, good, warning
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
+from bus.connect.postgres.catalog import HIDING, telling
 from bus.connect.postgres.replication import SESSION
 from bus.connect.postgres.source import slot_name
 
@@ -30,12 +31,14 @@ select wal_status, active, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush
 from pg_replication_slots where slot_name = %s
 """
 
-_TABLE = """
-select c.relkind::text, c.relreplident::text, has_table_privilege(c.oid, 'select'),
+_TABLE = f"""
+select c.relkind::text, {HIDING}, has_table_privilege(c.oid, 'select'),
   pg_has_role(c.relowner, 'usage'), exists (select from pg_index where indrelid = c.oid and indisprimary),
-  array(select attname::text from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped)
+  array(select attname::text from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
+  array(select attname::text from pg_attribute where attrelid = c.oid and not attisdropped
+    and (attgenerated = 'v' or attgenerated = 's' and current_setting('server_version_num')::int < 180000))
 from pg_class c where c.oid = to_regclass(%s)
-"""
+"""  # noqa: S608 - a constant
 
 
 async def check_postgres(manifest: Manifest, place: Place) -> list[Finding]:
@@ -114,16 +117,22 @@ async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) 
     if row is None:
         yield error(f"{dataset}: there is no table {origin}", "Mend `origin` in the manifest.")
         return
-    kind, identity, reads, owns, has_key, present = row
+    kind, hiding, reads, owns, has_key, present, unsent = row
+    generated = sorted(columns & set(unsent))
     troubles = [
-        (kind != "r", f"{origin} is no plain table", "Name a table, not a view or a partitioned one."),
+        (kind not in {"r", "p"}, f"{origin} is no table", "Name a table, not a view."),
         (not reads, f"its user may not read {origin}", f"grant select on {origin} to the connector's user;"),
         (not owns, f"its user does not own {origin}, which a publication needs", f"alter table {origin} owner to …;"),
         (not has_key, f"{origin} has no primary key, which a snapshot in chunks needs", "Give it a primary key."),
         (
-            identity != "f",
-            f"{origin} does not tell the row before a change (its replica identity is not FULL)",
-            f"Run: alter table {origin} replica identity full;",
+            hiding and kind in {"r", "p"},
+            f"{', '.join(hiding)} does not tell the row before a change (its replica identity is not FULL)",
+            f"Run: {telling(hiding)}",
+        ),
+        (
+            generated,
+            f"{', '.join(generated)} of {origin} is generated, and this server does not send it with a change",
+            "Make it in `derive` (source.py) from the columns that it is made of.",
         ),
     ]
     found = [error(f"{dataset}: {what}", remedy) for holds, what, remedy in troubles if holds]

@@ -51,7 +51,10 @@ class Relation:
 
 
 class RowChanged(NamedTuple):
-    """A row: inserted (`old` None), updated, or deleted (`new` None). `old_whole`: all columns, not only the key."""
+    """A row: inserted (`old` None), updated, or deleted (`new` None).
+
+    `old_whole`: nothing is lacking of what was there before; False where the server told the key alone, or nothing.
+    """
 
     relation: Relation
     old: Mapping[str, Any] | None
@@ -131,7 +134,7 @@ class Decoder:
 
     def _insert(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        return RowChanged(relation, None, _new(data, 6, relation), old_whole=False)
+        return RowChanged(relation, None, _new(data, 6, relation), old_whole=True)
 
     def _update(self, data: bytes) -> RowChanged:
         relation = self._of(data)

@@ -36,7 +36,7 @@ select c.oid, n.nspname, c.relname, coalesce(obj_description(c.oid, 'pg_class'),
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
     where i.indrelid = c.oid and i.indisprimary), '{}')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and not c.relispartition and c.relpersistence = 'p'
+where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence = 'p'
   and n.nspname not in ('pg_catalog', 'information_schema') and has_table_privilege(c.oid, 'select')
 order by n.nspname, c.relname
 """

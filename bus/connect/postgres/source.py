@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from bus.connect.postgres.replication import SESSION, Replication
 from bus.connect.postgres.values import read_or_text, reader
 from bus.connect.postgres.visibility import Snapshot
 from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent
-from bus.errors import PositionLost, SourceUnreachable
+from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
 
 IDLE_SECONDS = 0.5
@@ -51,7 +51,6 @@ class PostgresSource:
         self._dsn = place.setting("dsn")
         self._slot = slot_name(place)
         self._tables: dict[str, Table] = {}
-        self._datasets: dict[tuple[str, str], str] = {}
         self._connection: Connection | None = None
         self._replication: Replication | None = None
         self._recent: deque[int] = deque(maxlen=RECENT_KEPT)
@@ -69,7 +68,6 @@ class PostgresSource:
             await catalog.check_server(connection, self._connector)
             for dataset, rule in self.manifest.datasets.items():
                 self._tables[dataset] = await catalog.find_table(connection, self._connector, dataset, rule.origin)
-            self._datasets = {(table.schema, table.name): name for name, table in self._tables.items()}
             await catalog.ensure_publication(connection, self._slot, list(self._tables.values()))
             if after is None:
                 return _position(await catalog.make_slot(connection, self._slot), 0, ())
@@ -79,7 +77,7 @@ class PostgresSource:
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
         """The replication stream, by transaction."""
-        reading = _Reading(after, self._datasets, self._recent)
+        reading = _Reading(after, self._tables, self._recent)
         with self._reachable():
             connection = await self._connected()
             await catalog.release_slot(connection, self._slot)
@@ -88,7 +86,10 @@ class PostgresSource:
                 while True:
                     frames = await replication.frames(FRAMES_AT_ONCE, IDLE_SECONDS)
                     events = [event for lsn, data in frames for event in reading.read(lsn, data)]
+                    unfit = await self._unfit(connection, reading, events)
                     yield events or [Seen(reading.position)]
+                    if unfit is not None:
+                        raise unfit
 
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
         """One statement's worth of rows under one snapshot, then a mark in the log that the stream will meet."""
@@ -155,6 +156,28 @@ class PostgresSource:
 
     # --- how ---
 
+    async def _unfit(
+        self, connection: Connection, reading: "_Reading", events: list[SourceEvent]
+    ) -> SourceUnfit | None:
+        """Where rows came without those before them: have their datasets read anew, and end with what mends it.
+
+        Whose such a record was is not known, and a copy of it might stay for ever; a snapshot and its sweep find out.
+        """
+        unfit = None
+        for dataset in sorted(reading.hidden | reading.doubtful):
+            try:
+                origin = self.manifest.datasets[dataset].origin
+                await catalog.find_table(connection, self._connector, dataset, origin)
+            except SourceUnfit as error:
+                unfit = error
+                reading.hidden.add(dataset)
+        if reading.hidden:
+            events.append(
+                Restarted(tuple(sorted(reading.hidden)), "rows before a change were hidden", reading.position)
+            )
+        reading.hidden, reading.doubtful = set(), set()
+        return unfit
+
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = await psycopg.AsyncConnection.connect(
@@ -209,13 +232,19 @@ class PostgresSource:
 
 
 class _Reading:
-    """Where in the stream the reader is: turns messages into events with their positions."""
+    """Where in the stream the reader is: turns messages into events with their positions.
 
-    def __init__(self, after: Position, datasets: dict[tuple[str, str], str], recent: deque[int]) -> None:
+    `hidden` are the datasets of which a change came without the row before it, `doubtful` those of which it may have.
+    """
+
+    def __init__(self, after: Position, tables: Mapping[str, Table], recent: deque[int]) -> None:
+        self.hidden: set[str] = set()
+        self.doubtful: set[str] = set()
+        self._parted = {name: {column for column, _ in one.key} for name, one in tables.items() if one.parted}
         self.start_lsn = int(after["lsn"])
         self.position = after
         self._skip_rows = int(after["row"])
-        self._datasets = datasets
+        self._datasets = {(table.schema, table.name): name for name, table in tables.items()}
         self._recent = recent
         self._decoder = Decoder()
         self._begin: Begin | None = None
@@ -248,12 +277,21 @@ class _Reading:
         begin = self._next_row()
         if begin is None or dataset is None:
             return
+        if not changed.old_whole:
+            self.hidden.add(dataset)
+            return
+        if dataset in self._parted and changed.old is not None and self._bare(changed.old, self._parted[dataset]):
+            self.doubtful.add(dataset)
         if changed.new is None:
             operation = Operation.DELETED
         else:
             operation = Operation.CREATED if changed.old is None else Operation.UPDATED
         change_id = f"{begin.commit_lsn:x}.{self._row}"
         yield SourceChange(dataset, operation, changed.old, changed.new, change_id, self.position)
+
+    def _bare(self, old: Row, key: set[str]) -> bool:
+        """Whether nothing stands in an old row but its key: so it comes where a partition's identity is not FULL."""
+        return all(old[name] is None for name in old if name not in key)
 
     def _truncated(self, truncated: Truncated) -> Iterator[SourceEvent]:
         places = ((relation.schema, relation.name) for relation in truncated.relations)

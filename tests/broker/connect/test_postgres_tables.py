@@ -1,0 +1,179 @@
+"""Tables that are not plain: partitioned ones, generated columns, domains, tables that come to hide their old rows."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from bus.connect.findings import Finding, Weight
+from bus.connect.manifest import DatasetRule, Manifest
+from bus.connect.place import Place
+from bus.connect.postgres.check import check_postgres
+from bus.connect.postgres.discover import tables
+from bus.connect.postgres.source import PostgresSource
+from bus.connect.source import Position, Restarted, SourceChange, SourceEvent
+from bus.errors import SourceUnfit
+
+pytestmark = [pytest.mark.postgres]
+
+BILL = "test.bill"
+
+
+class Source(PostgresSource):
+    """A partitioned table."""
+
+    manifest = Manifest(
+        name="bills",
+        registry="test",
+        kind="postgres",
+        datasets={BILL: DatasetRule(origin="bill", fields={"id": "id", "day": "day", "twice": "twice"})},
+    )
+
+
+@pytest.fixture
+def bills(database: str) -> Iterator[psycopg.Connection[Any]]:
+    """Bills by year, with a generated column and a domain over an array."""
+    with psycopg.connect(database, autocommit=True) as sql:
+        sql.execute(
+            """create domain words as text[] check (cardinality(value) < 9);
+               create table bill (id int, day date, amount int, marks words, paid boolean,
+                 twice int generated always as (amount * 2) stored, primary key (id, day)) partition by range (day);
+               create table bill_2025 partition of bill for values from ('2025-01-01') to ('2026-01-01');
+               create table bill_2026 partition of bill for values from ('2026-01-01') to ('2027-01-01');
+               alter table bill replica identity full;
+               alter table bill_2025 replica identity full;
+               alter table bill_2026 replica identity full"""
+        )
+        yield sql
+
+
+@pytest.fixture
+async def source(database: str, bills: Any) -> AsyncIterator[Source]:
+    """The table as a source; its slot is dropped after the test."""
+    made = Source(Place("bills", f"t{database[-8:]}.", {"dsn": database}))
+    yield made
+    await made.forget()
+    await made.close()
+
+
+async def take(source: Source, after: Position, count: int) -> list[SourceEvent]:
+    """The next changes and restarts of the stream."""
+    found: list[SourceEvent] = []
+    changes = source.changes(after)
+    async for events in changes:
+        found += [event for event in events if isinstance(event, SourceChange | Restarted)]
+        if len(found) >= count:
+            break
+    await changes.aclose()  # type: ignore[attr-defined] # the source's stream is an async generator
+    return found
+
+
+async def read_on(source: Source, after: Position, into: list[SourceEvent]) -> None:
+    """Read the stream until it fails."""
+    async for events in source.changes(after):
+        into += events
+
+
+async def findings(source: Source, database: str) -> list[Finding]:
+    """What a check of the table finds wrong."""
+    found = await check_postgres(source.manifest, Place("bills", "", {"dsn": database}))
+    return [one for one in found if one.weight is Weight.ERROR]
+
+
+def shown(event: SourceEvent) -> tuple[str, Any, Any]:
+    """Operation, old amount, new amount."""
+    assert isinstance(event, SourceChange)
+    old, new = event.old and event.old["amount"], event.new and event.new["amount"]
+    return event.operation.value, old, new
+
+
+async def test_partitions_are_read_as_their_table(bills: Any, source: Source) -> None:
+    """Rows of every partition, old ones and new ones, come as rows of the one table, by the stream and by chunks."""
+    start = await source.open(None)
+    bills.execute("insert into bill values (1, '2025-05-05', 10, '{a,\"b c\"}'), (2, '2026-05-05', 20, null)")
+    bills.execute("update bill set amount = 11 where id = 1")
+    bills.execute("create table bill_2027 partition of bill for values from ('2027-01-01') to ('2028-01-01')")
+    bills.execute("insert into bill values (3, '2027-05-05', 30, '{}')")
+    events = await take(source, start, 4)
+    assert [shown(one) for one in events] == [
+        ("created", None, 10),
+        ("created", None, 20),
+        ("updated", 10, 11),
+        ("created", None, 30),
+    ]
+    assert {one.dataset for one in events if isinstance(one, SourceChange)} == {BILL}
+    chunk = await source.chunk(BILL, None, 10)
+    assert [(row["id"], row["amount"], row["marks"]) for row in chunk.rows] == [
+        (1, 11, ["a", "b c"]),
+        (2, 20, None),
+        (3, 30, []),
+    ]
+
+
+async def test_a_row_that_changes_its_partition_leaves_its_old_place(bills: Any, source: Source) -> None:
+    """A row that moves to another partition is a deletion and a creation, side by side."""
+    bills.execute("insert into bill values (1, '2025-05-05', 10)")
+    start = await source.open(None)
+    bills.execute("update bill set day = '2026-06-06', amount = 12")
+    assert [shown(one) for one in await take(source, start, 2)] == [("deleted", 10, None), ("created", None, 12)]
+
+
+async def test_a_truncated_table_is_read_anew(bills: Any, source: Source) -> None:
+    """To truncate the whole table is one restart of its dataset."""
+    bills.execute("insert into bill values (1, '2025-05-05', 10)")
+    start = await source.open(None)
+    bills.execute("truncate bill")
+    (event,) = await take(source, start, 1)
+    assert isinstance(event, Restarted)
+    assert event.datasets == (BILL,)
+
+
+async def test_a_partition_that_hides_its_old_rows_is_named(bills: Any, source: Source, database: str) -> None:
+    """A partition made without FULL is refused at the start and by the check, with the statement that mends it."""
+    bills.execute("create table \"Bill 27\" partition of bill for values from ('2027-01-01') to ('2028-01-01')")
+    with pytest.raises(SourceUnfit) as refused:
+        await source.open(None)
+    assert 'Run: alter table "Bill 27" replica identity full;' in refused.value.how_to_mend
+    told = [one for one in await findings(source, database) if "replica identity" in one.what]
+    assert [one.remedy for one in told] == ['Run: alter table "Bill 27" replica identity full;']
+    bills.execute(told[0].remedy.removeprefix("Run: "))
+    await source.open(None)
+
+
+@pytest.mark.parametrize("hiding", ["bill_2026", "bill"])
+@pytest.mark.parametrize("statement", ["update bill set amount = 11", "update bill set id = 2", "delete from bill"])
+async def test_a_change_without_its_old_row_is_mended(bills: Any, source: Source, hiding: str, statement: str) -> None:
+    """In mid-stream such a change has its dataset read anew, or a copy could stay; then the source tells the remedy."""
+    start = await source.open(None)
+    bills.execute("insert into bill values (1, '2026-05-05', 10)")
+    bills.execute(f"alter table {hiding} replica identity default")
+    bills.execute(statement)
+    events: list[SourceEvent] = []
+    with pytest.raises(SourceUnfit) as ended:
+        await read_on(source, start, events)
+    assert f"alter table {hiding} replica identity full;" in ended.value.how_to_mend
+    assert isinstance(events[-1], Restarted)
+    assert events[-1].datasets == (BILL,)
+    bills.execute(f"alter table {hiding} replica identity full")
+    assert await source.open(events[-1].position) == events[-1].position
+
+
+async def test_a_generated_column_that_is_not_sent_is_told(bills: Any, source: Source, database: str) -> None:
+    """Before PostgreSQL 18 no generated column comes with a change: the check must name it; from then on it comes."""
+    told = [one.what for one in await findings(source, database) if "generated" in one.what]
+    start = await source.open(None)
+    bills.execute("insert into bill values (1, '2025-05-05', 10)")
+    (event,) = await take(source, start, 1)
+    assert isinstance(event, SourceChange)
+    assert event.new is not None
+    sent = event.new.get("twice") == 20
+    assert told == (
+        [] if sent else [f"{BILL}: twice of bill is generated, and this server does not send it with a change"]
+    )
+
+
+async def test_discover_shows_the_table_and_not_its_parts(bills: Any, database: str) -> None:
+    """A partitioned table is proposed once, with its key; its partitions are not proposed."""
+    (bill,) = await tables(database, "bills")
+    assert (bill.origin, bill.key) == ("bill", ("id", "day"))
