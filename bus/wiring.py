@@ -269,6 +269,12 @@ async def step_agreement(settings: Settings, agreement: str, action: str, reason
         return await registrar.step(agreement, action, reason)
 
 
+async def resume_everything(settings: Settings, reason: str) -> int:
+    """Lift what a fact that could not be read suspended; returns the offset of the fact that says so."""
+    async with registrar_of(settings) as registrar:
+        return await registrar.resume(reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Joining:
     """A connector that is to be registered: its name and registry, its settings, its datasets as they are to be."""

@@ -87,6 +87,19 @@ def agreement(name: str, step: str, reason: str) -> None:
     click.echo(f"{name} is {action}: fact {offset} of the register; each lane obeys once it has passed it.")
 
 
+@register.command("resume")
+@click.option("--reason", required=True, help="Why: it stands in the register for ever.")
+def resume(reason: str) -> None:
+    """Let the bus go on after a fact that could not be read had suspended everything, as the operator.
+
+    Look first at what it was: it may have been a suspension that a newer release wrote.
+    """
+    from bus.wiring import resume_everything  # noqa: PLC0415 - it imports every stage: not for --help
+
+    offset = asyncio.run(resume_everything(Settings(), reason))
+    click.echo(f"the bus goes on: fact {offset} of the register; each lane obeys once it has passed it.")
+
+
 async def _facts() -> list[tuple[int, Fact]]:
     async with _read() as found:
         return found.facts

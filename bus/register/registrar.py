@@ -289,6 +289,10 @@ class Registrar:
         ]
         return [Ground(spec.name, schema_id) for spec, schema_id in zip(specs, ids, strict=True)]
 
+    async def resume(self, reason: str) -> int:
+        """Let everything go on after a fact that could not be read had suspended it; returns the offset."""
+        return (await self.sign([of_operator(FactKind.BUS, "bus", "resumed", await self.operator(), reason)]))[0]
+
     async def step_route(self, name: str, action: str, reason: str) -> int:
         """Hold a flow up or let it go on (`paused`, `resumed`), or have it judged again (`backfill-asked`).
 

@@ -22,6 +22,9 @@ from bus.topics import Topics
 
 Entry = TypeVar("Entry")
 
+FOUNDED = "founded"
+"""The first fact of all; no kind but the bus has an action of that name."""
+
 REFUSED_KEPT = 100
 """Refused facts that are remembered in full, so that whoever floods the register cannot fill the memory."""
 
@@ -80,10 +83,10 @@ class RegisterState:
         try:
             if fact.kind is FactKind.AGREEMENT:
                 after = _agreement(self, fact, offset, taken_ms)
-            elif fact.kind in OF_OPERATOR:
+            elif fact.kind in OF_OPERATOR and fact.action != FOUNDED:
                 after = _of_operator(self, fact, offset)
             else:
-                after = _OTHERS[fact.kind](self, fact, offset)
+                after = (_key if fact.kind is FactKind.KEY else _bus)(self, fact, offset)
             return replace(after, offset=offset + 1)
         except NotAllowed as error:
             refused = Refused(offset, fact, error.refusal)
@@ -285,15 +288,22 @@ def _route(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     raise ValueError(f"a route cannot be {fact.action}")
 
 
+def _resumed(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
+    """The operator has looked at what could not be read, and lets everything go on that stands by itself."""
+    del offset
+    if fact.action != "resumed":
+        raise ValueError(f"a bus cannot be {fact.action}")
+    return replace(state, everything_suspended=False)
+
+
 OF_OPERATOR = {
+    FactKind.BUS: _resumed,
     FactKind.AGENCY: _agency,
     FactKind.DATASET: _dataset,
     FactKind.CONNECTOR: _connector,
     FactKind.ROUTE: _route,
 }
 """The kinds of which the operator alone tells, each fact in its turn."""
-
-_OTHERS = {FactKind.BUS: _bus, FactKind.KEY: _key}
 
 
 def _with(entries: Mapping[str, Entry], name: str, entry: Entry) -> Mapping[str, Entry]:

@@ -230,6 +230,23 @@ def test_an_unsigned_fact_is_refused_before_its_body_is_read(book: Book) -> None
         book.tell(OPERATOR.sign(nonsense, book.state.bus))
 
 
+def test_everything_goes_on_by_the_operators_word(book: Book) -> None:
+    """What an unreadable fact suspended as a whole is lifted by the operator's signature, and by nothing else."""
+    book.life()
+    book.state = book.state.apply_unreadable(b"x", book.state.offset)
+    entry = book.state.agreements[TAX.id]
+    assert book.state.standing_of(entry) is Standing.SUSPENDED
+    plain = Fact(FactKind.BUS, "bus", "resumed", {"step": 1}, "operator", "because", NOW)
+    assert book.refused(plain) is Refusal.UNSIGNED
+    assert book.refused(POLICE.sign(plain, book.state.bus)) is Refusal.NOT_OPERATOR
+    good = OPERATOR.sign(plain, book.state.bus)
+    assert book.refused(good) is None
+    assert book.state.standing_of(entry) is Standing.ACTIVE
+    book.state = book.state.apply_unreadable(b"x", book.state.offset)
+    assert book.refused(good) is Refusal.NOT_NEXT
+    assert book.state.everything_suspended
+
+
 def test_a_second_founding(book: Book) -> None:
     """Nobody founds a bus anew, whatever keys they bring: the first fact is what all others are checked against."""
     body = {"prefix": "t.", "lanes": 16, "group": "g", "id": "mine", "keys": [STRANGER.public.body()]}
