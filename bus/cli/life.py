@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bus.errors import NotFound, StepRefused, WrongUse
 from bus.model.fact import FactKind
 from bus.register.life import Action, Life, Stage
 from bus.register.registrar import Registrar
-from bus.register.state import RegisterState
+from bus.register.state import AgreementEntry, RegisterState
 from bus.register.steps import drafting, step
 from bus.settings import Settings
 
@@ -113,9 +113,14 @@ def _simple(action: Action, name: str, text: str) -> click.Command:
 @click.option("--due", is_flag=True, help="Every approved text whose first day has come.")
 @_signed
 def activate(ground: Ground, agreements: tuple[str, ...], *, due: bool, key: str, reason: str) -> None:
-    """Bring approved texts into force, as the operator. A text that follows another waits for its first day."""
+    """Bring approved texts into force, as the operator.
+
+    A text that follows another takes over on its first day, by itself, at midnight of its time zone.
+    """
     if bool(agreements) is due or key != "operator":
         raise WrongUse(what="activate takes ids, or --due, and is signed by the operator", instead="See --help.")
+
+    words = words_of(ground.language)
 
     async def work(registrar: Registrar) -> list[str]:
         state = await registrar.state()
@@ -124,10 +129,18 @@ def activate(ground: Ground, agreements: tuple[str, ...], *, due: bool, key: str
         names = _due(state) if due else list(agreements)
         for one in names:
             await registrar.activate(one, ground.agencies.consent_basis, reason)
-        return names
+        coming = (await registrar.state()).coming
+        return [f"{one}: {_taking_over(coming.get(one), words)}" for one in names]
 
-    for one in _with_registrar(work):
-        click.echo(f"{one}: {words_of(ground.language)['actions'][Action.ACTIVATED]}")
+    for line in _with_registrar(work):
+        click.echo(line)
+
+
+def _taking_over(coming: AgreementEntry | None, words: Mapping[str, Any]) -> str:
+    """What the activation of a text came to."""
+    if coming is None:
+        return str(words["actions"][Action.ACTIVATED])
+    return f"{words['stages'][Stage.SCHEDULED]} ({AgreementDocument.model_validate(coming.document).valid.from_})"
 
 
 def _due(state: RegisterState) -> list[str]:

@@ -250,8 +250,10 @@ class Registrar:
         """
         state = await self.state()
         life = state.lives.get(agreement, Life())
-        if life.proposal is None or life.proposal.stage is not Stage.APPROVED:
-            raise StepRefused(agreement=agreement, action=Action.ACTIVATED.value, refusal=Refusal.NOT_APPROVED.value)
+        stage = None if life.proposal is None else life.proposal.stage
+        if life.proposal is None or stage is not Stage.APPROVED:
+            refusal = Refusal.SCHEDULED if stage is Stage.SCHEDULED else Refusal.NOT_APPROVED
+            raise StepRefused(agreement=agreement, action=Action.ACTIVATED.value, refusal=refusal.value)
         document = AgreementDocument.model_validate(life.proposal.document)
         dataset = dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset)
         [ground] = await self._lay([document], {dataset.name: dataset})

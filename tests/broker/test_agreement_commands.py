@@ -83,6 +83,13 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
     assert TAX in await done("agreement", "activate", "--due", *WHY)
     assert (await bus.registrar.state()).agreements[TAX].standing is Standing.ACTIVE
 
+    changed(f"{TAX}.yaml", "from: 2026-01-01", "from: 2035-01-01")
+    await done("agreement", "submit", f"{TAX}.yaml", "--as", "desk", *WHY)
+    for office in ("boss", "police"):
+        await done("agreement", "approve", TAX, "--as", office, *WHY)
+    assert "takes over on its first day (2035-01-01)" in await done("agreement", "activate", TAX, *WHY)
+    assert "activated already" in await refused("agreement", "activate", TAX, *WHY)
+
     await done("agreement", "suspend", TAX, "--as", "police", *WHY)
     assert "each side lifts its own" in await refused("agreement", "resume", TAX, *WHY)
     vietnamese = await refused("agreement", "resume", TAX, *WHY, "--lang", "vi")
@@ -91,6 +98,11 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
     await done("agreement", "end", TAX, *WHY)
     told = await done("agreement", "history", TAX)
     assert [line.split()[1] for line in told.splitlines()[:-1]] == [
+        "drafted",
+        "handed",
+        "approved",
+        "approved",
+        "activated",
         "drafted",
         "handed",
         "approved",
