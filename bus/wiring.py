@@ -312,8 +312,8 @@ async def join(registrar: Registrar, joined: Joining, impacts: Iterable[Impact])
 
 async def preview_agreement(
     settings: Settings, document: AgreementDocument, consent_basis: str, found: Foresight, tell: Tell
-) -> AgreementDocument | None:
-    """Add to `found` what a text would release and erase if it came into force; returns the text that is in force.
+) -> tuple[AgreementDocument, ...]:
+    """Add to `found` what a text would release and erase if it came into force; returns the texts of the register.
 
     Writes nothing, as a user of Kafka that may write nothing. When the calling task is cancelled, `found` holds what
     was counted until then: see `complete`.
@@ -331,8 +331,7 @@ async def preview_agreement(
             await register.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await foresee(question, sources, found, clock.now_ms(), tell)
-        known = state.agreements.get(document.id)
-        return None if known is None else AgreementDocument.model_validate(known.document)
+        return tuple(AgreementDocument.model_validate(one.document) for one in state.agreements.values())
 
 
 async def remove_connector(settings: Settings, name: str, reason: str) -> None:

@@ -57,10 +57,11 @@ def preview(  # noqa: PLR0913 - one parameter an option
     found = Foresight(
         text.id, text.recipient, Settings().lanes, by=_place(ground, text, by), most_examples=examples, sample=sample
     )
-    old = _foresee(ground, text, found)
+    known = _foresee(ground, text, found)
+    old = next((one for one in known if one.id == text.id), None)
     told = Told(
         found,
-        tuple(one.sentence(ground.language) for one in differences(old, text, ())),
+        tuple(one.sentence(ground.language) for one in differences(old, text, known)),
         sentence(text, ground.agencies, ground.language),
         ground.language,
     )
@@ -81,7 +82,7 @@ def _place(ground: Ground, text: AgreementDocument, by: str | None) -> str | Non
     return by or place_field(dataset)
 
 
-def _foresee(ground: Ground, text: AgreementDocument, found: Foresight) -> AgreementDocument | None:
+def _foresee(ground: Ground, text: AgreementDocument, found: Foresight) -> tuple[AgreementDocument, ...]:
     from bus.wiring import preview_agreement  # noqa: PLC0415 - it imports every stage: not for --help
 
     words = words_of(ground.language)["preview"]

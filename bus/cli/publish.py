@@ -31,7 +31,7 @@ def publish(ground: Ground, folder: Path) -> None:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-    click.echo(f"{folder / 'index.html'}: {len(site.agreements)} agreements, {len(written)} files")
+    click.echo(f"{folder / 'index.html'}: agreements: {len(site.agreements)}, files: {len(written)}")
 
 
 def _writable(folder: Path) -> None:
