@@ -24,7 +24,6 @@ from bus.cli.preview import preview
 from bus.cli.publish import publish
 from bus.errors import WrongUse
 
-
 SECTIONS = (
     ("Write a text (no bus is needed)", ("new", "schema", "check", "show", "try", "lint", "list")),
     ("See what it would do", ("preview", "diff")),
@@ -36,7 +35,7 @@ SECTIONS = (
 class _InOrder(click.Group):
     """Lists its commands in the order in which policy staff meet them."""
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click hands it
         """Write each section with its commands, none of them cut short."""
         for title, names in SECTIONS:
             told = [(name, self.commands[name].get_short_help_str(200)) for name in names]

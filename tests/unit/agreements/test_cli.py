@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bus.cli.agreement import agreement
+from bus.cli.agreement import SECTIONS, agreement
 from bus.errors import NotFound, WrongUse
 from tests.unit.agreements.ground import HERE, ROOT, SEEDS
 
@@ -124,3 +124,9 @@ def test_lint() -> None:
     result = run("lint", str(SEEDS), "--at", "2034-12-15")
     assert result.exit_code == 1
     assert "warning expires-soon: it ends on 2034-12-31, in 16 days" in result.output
+
+
+def test_every_command_stands_in_the_help() -> None:
+    """The help lists each command once, under what people want to do."""
+    listed = [name for _, names in SECTIONS for name in names]
+    assert sorted(listed) == sorted(agreement.commands)
