@@ -286,6 +286,20 @@ class StartFailed(BusError):
     remedy = "{instead}"
 
 
+class SaltMissing(BusError):
+    """The salt that a recipient's pseudonyms are made with is not in this home."""
+
+    message = "the salt of {recipient}'s pseudonyms of epoch {epoch} is not in {file}"
+    remedy = "Copy it from the home of the machine where the epoch was begun; see `bus key epochs`."
+
+
+class SaltWrong(BusError):
+    """The salt of a recipient's pseudonyms in this home is another one than on the machine that drew it."""
+
+    message = "the salt of {recipient}'s pseudonyms of epoch {epoch} is not the one that the epoch was begun with"
+    remedy = "Copy the right one from the home of the machine where the epoch was begun; see `bus key epochs`."
+
+
 # --- agreements and consents ------------------------------------------------------------------------------------------
 
 
@@ -401,6 +415,13 @@ class OrderPending(BusError):
     message = "order {command} has not been carried out after {seconds} s"
     remedy = "It stands in `commands` and will be, once; `bus lanes` shows who serves lane {lane}."
     retryable = True
+
+
+class EpochHeld(BusError):
+    """The key of an epoch of pseudonyms cannot be destroyed yet."""
+
+    message = "the key of {recipient}'s pseudonyms of epoch {epoch} must stay: {reason}"
+    remedy = "See `bus key epochs`. Copies go when their flow has caught up; kept ones when their retention is over."
 
 
 # --- recipients -------------------------------------------------------------------------------------------------------

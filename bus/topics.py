@@ -96,6 +96,10 @@ class Topics:
         """The topic of one agreement."""
         return f"{self.agency_prefix(agency)}{agreement}.v{major}"
 
+    def recipient(self, topic: str) -> str:
+        """The agency whose topic it is."""
+        return topic.removeprefix(f"{self.prefix}agency.").partition(".")[0]
+
     def founding(self) -> tuple[TopicSpec, ...]:
         """The topics that every bus has from its first moment."""
         return (

@@ -24,7 +24,6 @@ from bus.kafka.rights import PREVIEWER, connector_transactional_id, connector_us
 from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.version import require_kafka_4
 from bus.model.country import Country, OtherCountryThere, Place
-from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Outgoing
 from bus.platform.home import Home, write_whole
 from bus.platform.kafka import NAME as KAFKA
@@ -33,6 +32,7 @@ from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.salts import Salts
 from bus.register.country import enrol_country, enrol_folders
 from bus.register.impact import Impact, impact, refuse_broken
 from bus.register.log import Register
@@ -322,7 +322,7 @@ async def preview_agreement(
     access = kafka_access(settings, KafkaSettings(), home, PREVIEWER)
     async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
         messages = OwnMessages(client)  # not prepared: that registers what is new
-        sources = Sources(access, topics, messages, client, KeyRing(RootKey(home.root_key())))
+        sources = Sources(access, topics, messages, client, Salts(home).keyring(sketching=True))
         register = Register(access, topics, messages)
         try:
             state = await register.start()

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from bus.agreements.calendar import Span, Spans
-from bus.agreements.document import AgreementDocument, DataRange, revision
+from bus.agreements.document import AgreementDocument, DataRange, TransformKind, revision
 from bus.agreements.filters.compile import compile_filter
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.types import fields_of
@@ -100,6 +100,14 @@ def compile_oldest(allowed: DataRange, timezone: str, dataset: Dataset) -> Calla
         return midnight_ms(first, timezone) * a_millisecond
 
     return oldest
+
+
+def hides_ids(document: AgreementDocument, dataset: Dataset) -> bool:
+    """Whether something stands as a pseudonym where the recipient sees it: a field, or a part of the key."""
+    as_they_are = {rule.name for rule in document.fields if rule.transform is None}
+    in_key = {*dataset.record_id, *([] if dataset.subject is None else [dataset.subject])}
+    made = any(rule.transform and rule.transform.kind is TransformKind.PSEUDONYM for rule in document.fields)
+    return made or not as_they_are.issuperset(in_key)
 
 
 def compile_admits(document: AgreementDocument, dataset: Dataset) -> Callable[[Mapping[str, Any]], bool]:

@@ -1,4 +1,4 @@
-"""`bus key`: the keys of people and offices, with which they sign the steps of agreements."""
+"""`bus key`: the keys with which people and offices sign, and those with which recipients' pseudonyms are made."""
 
 import asyncio
 import json
@@ -9,12 +9,20 @@ from typing import Any
 import click
 
 from bus.errors import WrongUse
+from bus.kafka.rights import OPERATOR
 from bus.model.signature import PublicKey, Role
 from bus.platform.home import Home
 from bus.register.offices import made_key
 from bus.register.registrar import Registrar
 from bus.register.steps import key_added, key_revoked
 from bus.settings import Settings
+from bus.watch.effect import until_effective
+from bus.watch.epochs import EpochState, EpochView, require_free, survey_epochs
+from bus.watch.reach import looking
+
+ADMIN = "admin"
+
+PATIENCE_SECONDS = 30.0
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -31,7 +39,7 @@ def _with_registrar(work: Callable[[Registrar], Awaitable[Any]]) -> Any:
 
 @click.group()
 def key() -> None:
-    """Keys of people and offices: make one, let the register know it, revoke it."""
+    """Keys with which people and offices sign; keys with which pseudonyms are made (rotate, epochs, destroy)."""
 
 
 @key.command("new")
@@ -95,3 +103,71 @@ def list_command() -> None:
         state = "revoked" if entry.revoked else ""
         told = f"{entry.key.agency or '-':24} {entry.key.role:10} {entry.key.holder} {state}"
         click.echo(f"{here} {entry.key.id:36} {told}".rstrip())
+
+
+@key.command("rotate")
+@click.argument("recipient")
+@click.option("--reason", required=True, help="Why: it stands in the register for ever.")
+@click.option("--no-wait", is_flag=True, help="Return when it is written, before it has taken effect.")
+def rotate(recipient: str, *, reason: str, no_wait: bool) -> None:
+    """Begin a new epoch of a recipient's pseudonyms, under a key that is drawn now.
+
+    Every record that the recipient holds under a pseudonym is released under its new one, and the old copy erased, in
+    one transaction. When nothing is held under the old epoch any more, `bus key destroy` ends it.
+    """
+    epoch, offset = _with_registrar(lambda registrar: registrar.rotate(recipient, reason))
+    click.echo(f"{recipient} is in epoch {epoch}: fact {offset} of the register")
+    if not no_wait:
+        seconds = asyncio.run(_until_effective(offset))
+        click.echo(f"effective in every lane, as told after {seconds:.1f} s; `bus key epochs` tells what is still held")
+
+
+async def _until_effective(offset: int) -> float:
+    async with looking(Settings(), OPERATOR) as look:
+        return await until_effective(look, offset, PATIENCE_SECONDS)
+
+
+@key.command("epochs")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list.")
+def epochs(*, as_json: bool) -> None:
+    """List the epochs of recipients' pseudonyms, and how many copies each recipient holds under them.
+
+    Reads the lanes' books whole, as an administrator.
+    """
+    found = asyncio.run(_epochs())
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in found], indent=2))
+        return
+    words = {
+        EpochState.CURRENT: "current",
+        EpochState.HELD: "held: its key must stay",
+        EpochState.FREE: "free: `bus key destroy` may end it",
+        EpochState.DESTROYED: "destroyed",
+    }
+    for one in found:
+        click.echo(f"{one.recipient:24} epoch {one.epoch:<4} {one.copies:>12,} copies  {words[one.state]}")
+
+
+async def _epochs() -> list[EpochView]:
+    async with looking(Settings(), ADMIN) as look:
+        return await survey_epochs(look)
+
+
+@key.command("destroy")
+@click.argument("recipient")
+@click.argument("epoch", type=click.IntRange(min=1))
+@click.option("--reason", required=True, help="Why: it stands in the register for ever.")
+def destroy(recipient: str, epoch: int, *, reason: str) -> None:
+    """Destroy the key of an epoch of a recipient's pseudonyms. It cannot be undone.
+
+    From then on nobody can tell whose the pseudonyms of that epoch were, not even with the root key. Refused while a
+    copy is held under the epoch. Other machines that route hold the key too: run it there as well.
+    """
+    asyncio.run(_require_free(recipient, epoch))
+    _with_registrar(lambda registrar: registrar.destroy_epoch(recipient, epoch, reason))
+    click.echo(f"the key of epoch {epoch} of {recipient} is destroyed")
+
+
+async def _require_free(recipient: str, epoch: int) -> None:
+    async with looking(Settings(), ADMIN) as look:
+        await require_free(look, recipient, epoch)

@@ -8,6 +8,8 @@ from typing import Any
 
 from bus.demo.parts import Parts
 from bus.errors import CheckerFailed, WrongUse
+from bus.platform.salts import Salts
+from bus.register.epochs import FIRST_EPOCH
 
 GROUP = "bus.check"
 """A function in a package that runs as `python -m`: a request on stdin, the verdict on stdout."""
@@ -44,11 +46,13 @@ async def check(parts: Parts) -> dict[str, Any]:
 
 def request_of(parts: Parts) -> dict[str, Any]:
     """How the checker reaches the bus and the registries. It holds secrets: by stdin, never by argument or file."""
+    salts = Salts(parts.home)
     return {
         "kafka": parts.access.for_confluent(),
         "prefix": parts.topics.prefix,
         "schema_registry": parts.registry_url,
         "root_key": parts.home.root_key().hex(),
+        "salts": {one: salts.salt(one, FIRST_EPOCH.number).hex() for one in parts.register.state.epochs},
         "home": str(parts.home.path),
         "connectors": {connector.name: dict(connector.settings) for connector in parts.country.connectors(parts.place)},
     }

@@ -15,6 +15,7 @@ class FactKind(StrEnum):
     AGREEMENT = "agreement"
     ROUTE = "route"
     KEY = "key"
+    PSEUDONYMS = "pseudonyms"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 RootKey = NewType("RootKey", bytes)
 """32 random bytes; the bus's most guarded secret."""
 
+Salts = Callable[[str, int], bytes]
+"""(recipient, epoch) → 32 random bytes, beside the root key the other half of what pseudonyms are made with."""
+
+
+def no_salts(recipient: str, epoch: int) -> bytes:
+    """For a ring that makes no pseudonyms."""
+    raise LookupError(f"this key ring makes no pseudonyms, asked for {recipient} and epoch {epoch}")
+
 
 def keyed_id(key: bytes, *parts: str, size: int = 16) -> str:
     """A lower-case base32 text over `parts`, each length-prefixed so that ('ab','c') and ('a','bc') differ."""
@@ -61,10 +69,11 @@ def _base32(digest: bytes) -> str:
 class KeyRing:
     """Derived keys of one bus, by use; each use has its own, so that no two kinds of id can be joined."""
 
-    def __init__(self, root: RootKey) -> None:
+    def __init__(self, root: RootKey, salts: Salts = no_salts) -> None:
         if len(root) != 32:
             raise ValueError(f"the root key has {len(root)} bytes, and must have 32")
         self._root = root
+        self._salts = salts
         self.derive = cache(self._derive)
         self.subject_hash = keyed_marks(self.derive("subject"))
         """How a person stands in disclosures and logs: the same everywhere inside the bus, never outside it."""
@@ -72,12 +81,23 @@ class KeyRing:
         self._view = hashlib.blake2b(key=self.derive("view"), digest_size=16)
 
     def _derive(self, use: str) -> bytes:
-        """32 bytes for one use, for instance `pseudonym/statistics-office/1`."""
-        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=use.encode()).derive(self._root)
+        """32 bytes for one use, for instance `subject`."""
+        return self._salted(None, use)
+
+    def _salted(self, salt: bytes | None, use: str) -> bytes:
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt, info=use.encode()).derive(self._root)
 
     def pseudonym(self, recipient: str, epoch: int, value: str) -> str:
         """How a value stands in a pseudonymous flow: stable for one recipient and epoch, joinable with no other."""
-        return keyed_id(self.derive(f"pseudonym/{recipient}/{epoch}"), value)
+        return self.pseudonyms(recipient, epoch)(value)
+
+    def pseudonyms(self, recipient: str, epoch: int) -> Callable[[str], str]:
+        """`pseudonym(recipient, epoch, value)` as a function of `value`. Raises what asking for the salt raises."""
+        return keyed_ids(self._salted(self._salts(recipient, epoch), f"pseudonym/{recipient}/{epoch}"))
+
+    def pseudonym_check(self, recipient: str, epoch: int) -> str:
+        """Tells whether two rings make the same pseudonyms, and nothing of any of them."""
+        return keyed_id(self._salted(self._salts(recipient, epoch), f"pseudonym-check/{recipient}/{epoch}"))
 
     def view_hash(self, view: bytes) -> bytes:
         """16 bytes that tell whether two views are equal, keyed, for a view is personal."""

@@ -142,6 +142,12 @@ class Reason(StrEnum):
         "None where that is meant; else a new text with a longer retention. A change of the record is released again.",
         Held.AS_AGREED,
     )
+    PSEUDONYMS_RENEWED = (
+        "pseudonyms-renewed",
+        "The recipient's pseudonyms were renewed; the record follows under its new one.",
+        "None: the recipient has the record under its new pseudonym.",
+        Held.ERASE,
+    )
     RECORD_MOVED = (
         "record-moved",
         "The record now belongs to another person.",

@@ -43,7 +43,6 @@ class AgreementEntry:
     standing: Standing
     accepted_revisions: frozenset[str]
     consent_basis: str
-    epoch: int
     since_offset: int
 
 

@@ -16,7 +16,7 @@ from bus.agreements.view import view_schema
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.own import OwnMessages
-from bus.errors import BusNotFounded, KeyMissing, StepRefused
+from bus.errors import BusNotFounded, KeyMissing, NotFound, StepRefused
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
@@ -24,6 +24,7 @@ from bus.kafka.rights import Right
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
+from bus.platform.salts import Salts
 from bus.register.impact import impact, refuse_broken
 from bus.register.keys import operators
 from bus.register.life import Action, Life, Refusal, Stage
@@ -36,6 +37,8 @@ from bus.register.steps import (
     activation,
     drafting,
     enrolment,
+    epoch_begun,
+    epoch_destroyed,
     key_added,
     of_operator,
     refused_step,
@@ -231,7 +234,8 @@ class Registrar:
         owners = {name: agency for agency, body in state.agencies.items() for name in body.get("registries", ())}
         changed = [document for document in documents if _is_new(document, state)]
         grounds = await self._lay(changed, datasets)
-        wishes, operator = [], await self.operator()
+        operator = await self.operator()
+        wishes = await self._first_epochs(document.recipient for document in changed)
         for document, ground in zip(changed, grounds, strict=True):
             registry = offices.registries[owners[datasets[document.dataset].registry]]
             author, recipient = offices.author(document), offices.recipients[document.recipient]
@@ -257,7 +261,38 @@ class Registrar:
         document = AgreementDocument.model_validate(life.proposal.document)
         dataset = dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset)
         [ground] = await self._lay([document], {dataset.name: dataset})
-        return (await self.sign([activation(document, ground, consent_basis, await self.operator(), reason)]))[0]
+        first, operator = await self._first_epochs([document.recipient]), await self.operator()
+        return (await self.sign([*first, activation(document, ground, consent_basis, operator, reason)]))[-1]
+
+    async def _first_epochs(self, recipients: Iterable[str]) -> list[Wish]:
+        """The first epoch of each recipient that has none yet."""
+        known = (await self.state()).epochs
+        new = sorted({one for one in recipients if one not in known})
+        return [await self._epoch(one, 1, "the recipient has its first agreement") for one in new]
+
+    async def _epoch(self, recipient: str, epoch: int, reason: str) -> Wish:
+        salts = Salts(self.home)
+        salts.begin(recipient, epoch)
+        check = salts.keyring().pseudonym_check(recipient, epoch)
+        return epoch_begun(recipient, epoch, check, await self.operator(), reason)
+
+    async def rotate(self, recipient: str, reason: str) -> tuple[int, int]:
+        """Begin the next epoch of a recipient's pseudonyms; returns it and the offset of its fact. Raises NotFound."""
+        state = await self.state()
+        if recipient not in state.epochs:
+            raise NotFound(kind="recipient", name=recipient, known=", ".join(sorted(state.epochs)) or "none")
+        epoch = state.epochs[recipient].number + 1
+        return epoch, (await self.sign([await self._epoch(recipient, epoch, reason)]))[0]
+
+    async def destroy_epoch(self, recipient: str, epoch: int, reason: str) -> None:
+        """Destroy the salt of an epoch that nothing is held under any more: the caller has looked. Raises StepRefused.
+
+        The fact comes first, so that no salt is missed without a fact that says why; tried again, it goes on.
+        """
+        known = (await self.state()).epochs.get(recipient)
+        if known is None or epoch not in known.destroyed:
+            await self.sign([epoch_destroyed(recipient, epoch, await self.operator(), reason)])
+        Salts(self.home).destroy(recipient, epoch)
 
     async def step(self, agreement: str, action: str, reason: str, key: SigningKey | None = None) -> int:
         """Take one step, as the operator or with another key; returns the offset of the fact. Raises StepRefused."""

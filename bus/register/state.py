@@ -16,6 +16,7 @@ from bus.agreements.widening import widens
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey, Role
 from bus.register.entries import AgreementEntry, DatasetEntry, Founding, Refused, Standing
+from bus.register.epochs import Epoch, epoch_after
 from bus.register.keys import KeyEntry, by_operator, first_keys, role_in, verified, with_key_fact
 from bus.register.life import UNREADABLE, Act, Action, Life, NotAllowed, Refusal, advance
 from bus.topics import Topics
@@ -42,6 +43,9 @@ class RegisterState:
     """Those that were ever in force."""
 
     keys: Mapping[str, KeyEntry] = field(default_factory=lambda: MappingProxyType({}))
+    epochs: Mapping[str, Epoch] = field(default_factory=lambda: MappingProxyType({}))
+    """Of recipients' pseudonyms; a recipient that is missing is in its first one."""
+
     lives: Mapping[str, Life] = field(default_factory=lambda: MappingProxyType({}))
     coming: Mapping[str, AgreementEntry] = field(default_factory=lambda: MappingProxyType({}))
     """Scheduled texts as they will be in force; each beside a life whose proposal is scheduled."""
@@ -253,7 +257,6 @@ def _terms(state: RegisterState, fact: Fact, life: Life, offset: int) -> Agreeme
         standing=Standing.ACTIVE,
         accepted_revisions=accepted,
         consent_basis=body["consent_basis"],
-        epoch=int(body.get("epoch", 1)),
         since_offset=offset,
     )
 
@@ -274,6 +277,11 @@ def _standing(life: Life) -> Standing:
 
 def _key(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     return replace(state, keys=MappingProxyType(with_key_fact(state.keys, fact, state.bus, offset)))
+
+
+def _pseudonyms(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
+    after = epoch_after(state.epochs.get(fact.subject_id), fact, offset)
+    return replace(state, epochs=_with(state.epochs, fact.subject_id, after))
 
 
 def _route(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
@@ -302,6 +310,7 @@ OF_OPERATOR = {
     FactKind.DATASET: _dataset,
     FactKind.CONNECTOR: _connector,
     FactKind.ROUTE: _route,
+    FactKind.PSEUDONYMS: _pseudonyms,
 }
 """The kinds of which the operator alone tells, each fact in its turn."""
 

@@ -8,6 +8,7 @@ from bus.agreements.document import AgreementDocument, revision
 from bus.errors import StepRefused
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey, SigningKey
+from bus.register.epochs import BEGUN, DESTROYED
 from bus.register.life import Action, Life, Refusal
 from bus.register.state import OF_OPERATOR, RegisterState, covered
 
@@ -59,6 +60,17 @@ def of_operator(  # noqa: PLR0913, PLR0917 - the parts of a fact
     return Wish(kind, name, action, reason, operator, lambda _state: dict(body or {}))
 
 
+def epoch_begun(recipient: str, epoch: int, check: str, operator: SigningKey, reason: str) -> Wish:
+    """From here on the recipient's pseudonyms are made with the salt of this epoch; `check` tells the right salt."""
+    body = {"epoch": epoch, "check": check}
+    return of_operator(FactKind.PSEUDONYMS, recipient, BEGUN, operator, reason, body)
+
+
+def epoch_destroyed(recipient: str, epoch: int, operator: SigningKey, reason: str) -> Wish:
+    """Nobody can make pseudonyms of this epoch any more, or find out whose they are."""
+    return of_operator(FactKind.PSEUDONYMS, recipient, DESTROYED, operator, reason, {"epoch": epoch})
+
+
 def drafting(document: AgreementDocument, author: SigningKey, reason: str) -> list[Wish]:
     """A text, proposed and handed to review by its author."""
     body = {"revision": revision(document), "document": document.model_dump(mode="json", by_alias=True)}
@@ -92,7 +104,6 @@ def activation(
             "view_schema_id": ground.view_schema_id,
             "accepted_revisions": sorted(covered(document, known)),
             "consent_basis": consent_basis,
-            "epoch": 1 if known is None else known.epoch,
         }
 
     return Wish(FactKind.AGREEMENT, document.id, Action.ACTIVATED, reason, operator, body)

@@ -22,7 +22,7 @@ def holdings_body(holdings: Holdings, record_key: bytes) -> bytes:
 
 
 def _holding(agreement: str, holding: Holding, record_key: bytes) -> bytes:
-    revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms = holding
+    revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch = holding
     return b"".join(
         (
             _where(agreement, revision, topic, partition),
@@ -31,6 +31,7 @@ def _holding(agreement: str, holding: Holding, record_key: bytes) -> bytes:
             data(view_hash),
             number(released_at_ms),
             maybe_number(due_ms),
+            number(epoch),
         )
     )
 

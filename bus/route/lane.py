@@ -332,17 +332,20 @@ class _Work:
         shown, partition = agency_key(rule, key, subject, self._core.lane)
         hashed = self._hash(value)
         before = held.get(route.agreement)
+        due_ms = None if route.retention_ms is None else self._now_ms + route.retention_ms
         if before is not None and (before.topic, before.key) != (route.topic, shown):
-            self._erase(rule, subject, before, Reason.RECORD_MOVED)
+            renewed = before.epoch != rule.epoch
+            self._erase(rule, subject, before, Reason.PSEUDONYMS_RENEWED if renewed else Reason.RECORD_MOVED)
+            if renewed and before.revision == route.revision:
+                due_ms = before.due_ms  # another name for what is kept, not another copy
         elif before is not None and before.view_hash == hashed:
-            if (before.revision, before.consent) != (route.revision, consent):
-                held[route.agreement] = before._replace(revision=route.revision, consent=consent)
+            if (before.revision, before.consent, before.epoch) != (route.revision, consent, rule.epoch):
+                held[route.agreement] = before._replace(revision=route.revision, consent=consent, epoch=rule.epoch)
             return  # the recipient has these very bytes already
         elif before is not None and too_soon(before, hashed, route, self._now_ms):
             self.outcome.withheld[(route.agreement, Reason.TOO_SOON)] += 1
             return
-        due_ms = None if route.retention_ms is None else self._now_ms + route.retention_ms
-        now = Holding(route.revision, route.topic, partition, shown, consent, hashed, self._now_ms, due_ms)
+        now = Holding(route.revision, route.topic, partition, shown, consent, hashed, self._now_ms, due_ms, rule.epoch)
         held[route.agreement] = now
         self.outcome.deliveries.append(Delivery(rule, now, value, subject, reason=None))
 

@@ -171,4 +171,5 @@ def _holding(message: Message, record_key: bytes) -> Holding:
         view_hash=message["view_hash"],
         released_at_ms=message["released_at"],
         due_ms=message["due"],
+        epoch=message["epoch"],
     )

@@ -13,9 +13,9 @@ from bus.kafka.lanes import LaneMember
 from bus.kafka.log import LogWriter, Place, Reader
 from bus.kafka.pump import Pump
 from bus.kafka.rights import ROUTER, router_group
-from bus.model.keyring import KeyRing, RootKey
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.salts import Salts
 from bus.register.log import Register, RegisterWriter
 from bus.route.report import Reporter, Teller
 from bus.route.room import check_room
@@ -85,7 +85,7 @@ async def _parts(
     closing.push_async_callback(ends.stop)
     await ends.start()
     settings = RouteSettings()
-    keyring = KeyRing(RootKey(home.root_key()))
+    keyring = Salts(home).keyring()
     return Parts(
         access=access,
         topics=topics,

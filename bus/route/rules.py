@@ -3,18 +3,18 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from bus.agreements.calendar import Calendar
-from bus.agreements.compile import compile_route
+from bus.agreements.compile import compile_route, hides_ids
 from bus.agreements.document import AgreementDocument
 from bus.agreements.route import Route
 from bus.avro.codec import Parsed, encode, parse
 from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.frame import frame
 from bus.avro.slicer import cutter
-from bus.errors import BusError, FilterError
+from bus.errors import BusError, FilterError, SaltWrong
 from bus.model.keyring import KeyRing
+from bus.register.epochs import FIRST_EPOCH, Epoch
 from bus.register.state import AgreementEntry, RegisterState, Standing
 from bus.route.seen import Seen, Sight
 from bus.telemetry import Event, emit
@@ -33,6 +33,9 @@ class Rule:
     partitions: int
     pseudonym: Callable[[str], str]
     """How a value stands where this recipient must not see it."""
+
+    epoch: int = 0
+    """The epoch of the recipient's pseudonyms; 0 where the agreement makes none."""
 
     backfill: int = 0
     """The fact that asked for every record to be judged again; 0 when none did."""
@@ -96,7 +99,8 @@ class Rule:
     def standing_text(self, now_ms: int) -> str:
         """Names everything in the rule that can change what is released: when it changes, all records are judged."""
         asked = f".{self.backfill}" if self.backfill else ""
-        return f"{self.route.number}.{self.route.revision}.{self.standing}.{self.phase(now_ms)}{asked}"
+        renewed = f".e{self.epoch}" if self.epoch > 1 else ""
+        return f"{self.route.number}.{self.route.revision}.{self.standing}.{self.phase(now_ms)}{asked}{renewed}"
 
     def sweep_text(self, now_ms: int) -> str | None:
         """Names the day and the span of the frequency: with each new one, copies held are judged anew; None: never."""
@@ -134,7 +138,7 @@ class RuleBook:
         self._keyring = keyring
         self._lanes = lanes
         self._pseudonymous_partitions = pseudonymous_partitions
-        self._compiled: dict[str, tuple[tuple[AgreementEntry, int], Rule]] = {}
+        self._compiled: dict[str, tuple[tuple[AgreementEntry, int, Epoch], Rule]] = {}
         self._datasets: dict[str, tuple[int, Dataset]] = {}
         self._sights: dict[str, tuple[tuple[int, frozenset[str]], Sight]] = {}
 
@@ -175,19 +179,21 @@ class RuleBook:
 
     def _rule(self, entry: AgreementEntry, datasets: Mapping[str, Dataset], state: RegisterState) -> Rule:
         # the numbers of the fields that are cut out are those of the dataset's schema: a new one compiles anew
-        key = (entry, self._datasets[entry.document["dataset"]][0])
+        epoch = state.epochs.get(entry.document["recipient"], FIRST_EPOCH)
+        key = (entry, self._datasets[entry.document["dataset"]][0], epoch)
         known = self._compiled.get(entry.agreement)
         if known is None or known[0] != key:
-            known = self._compiled[entry.agreement] = (key, self._compile(entry, datasets))
+            known = self._compiled[entry.agreement] = (key, self._compile(entry, datasets, epoch))
         rule = known[1]
         standing, backfill = state.standing_of(entry), state.backfills.get(entry.agreement, 0)
         if (rule.standing, rule.backfill) == (standing, backfill):
             return rule
         return replace(rule, standing=standing, backfill=backfill)
 
-    def _compile(self, entry: AgreementEntry, datasets: Mapping[str, Dataset]) -> Rule:
+    def _compile(self, entry: AgreementEntry, datasets: Mapping[str, Dataset], epoch: Epoch) -> Rule:
         document = AgreementDocument.model_validate(entry.document)
-        pseudonym = partial(self._keyring.pseudonym, document.recipient, entry.epoch)
+        hides = hides_ids(document, datasets[document.dataset])
+        pseudonym = self._pseudonyms(document.recipient, epoch) if hides else _never
         route = compile_route(
             document,
             datasets[document.dataset],
@@ -200,4 +206,15 @@ class RuleBook:
         )
         partitions = self._pseudonymous_partitions if route.pseudonymous else self._lanes
         view = parse(route.view_schema, schema_id=entry.view_schema_id)
-        return Rule(route, entry.standing, view, partitions, pseudonym)
+        return Rule(route, entry.standing, view, partitions, pseudonym, epoch.number if hides else 0)
+
+    def _pseudonyms(self, recipient: str, epoch: Epoch) -> Callable[[str], str]:
+        """Raises SaltMissing, and SaltWrong for a salt that is not the one the epoch was begun with."""
+        if epoch.check not in {None, self._keyring.pseudonym_check(recipient, epoch.number)}:
+            raise SaltWrong(recipient=recipient, epoch=epoch.number)
+        return self._keyring.pseudonyms(recipient, epoch.number)
+
+
+def _never(value: str) -> str:
+    del value
+    raise AssertionError("an agreement that shows every id has asked for a pseudonym")

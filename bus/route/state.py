@@ -37,6 +37,8 @@ class Holding(NamedTuple):
     view_hash: bytes
     released_at_ms: int
     due_ms: int | None
+    epoch: int = 0
+    """The epoch of the pseudonyms in it; 0 where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

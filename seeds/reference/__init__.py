@@ -10,6 +10,7 @@ from typing import Any
 
 from seeds.reference.agreements import AGREEMENTS
 from seeds.reference.judge import judge
+from seeds.reference.pseudonyms import Keys
 from seeds.reference.read_bus import read_bus, schemas_at
 from seeds.reference.read_registries import read_registries
 
@@ -18,7 +19,8 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; both sides are plain JSON.
 
     `kafka`: configuration of confluent-kafka for a user who may read everything; `prefix`; `schema_registry`: its URL;
-    `root_key`: hex; `connectors`: name → how its source is reached (`population`, `land`: dsn; `tax`: url, token);
+    `root_key`: hex; `salts`: recipient → hex;
+    `connectors`: name → how its source is reached (`population`, `land`: dsn; `tax`: url, token);
     `home`: where the country has written down how its insurance system is reached, whose connector only sees files.
     """
     sources = request["connectors"]
@@ -28,8 +30,13 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     registries = read_registries(
         sources["population"]["dsn"], sources["land"]["dsn"], sources["tax"], _insurance(Path(request["home"]))
     )
-    verdict = judge(reading, registries, AGREEMENTS, bytes.fromhex(request["root_key"]), datetime.now(UTC))
+    verdict = judge(reading, registries, AGREEMENTS, _keys(request), datetime.now(UTC))
     return {**verdict.as_json(), "seconds": round(time.monotonic() - began, 2)}
+
+
+def _keys(request: dict[str, Any]) -> Keys:
+    salts = {recipient: bytes.fromhex(salt) for recipient, salt in request["salts"].items()}
+    return Keys(bytes.fromhex(request["root_key"]), salts)
 
 
 def _insurance(home: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from seeds.reference.agreement import SUBJECT, Agreement
 from seeds.reference.consents import Consents, holds
 from seeds.reference.log import log_findings
-from seeds.reference.pseudonyms import pseudonyms_of
+from seeds.reference.pseudonyms import Keys, pseudonyms_of
 from seeds.reference.readings import BusReading, Record, Registries, View
 from seeds.reference.verdict import Finding, Kind, Tally, Verdict, masked
 
@@ -33,12 +33,12 @@ class Grounds:
     registries: Registries
     consents: Consents
     revisions: Mapping[str, frozenset[str]]
-    root: bytes
+    keys: Keys
     now: datetime
 
 
 def judge(
-    reading: BusReading, registries: Registries, agreements: Iterable[Agreement], root: bytes, now: datetime
+    reading: BusReading, registries: Registries, agreements: Iterable[Agreement], keys: Keys, now: datetime
 ) -> Verdict:
     """Compare every agency topic with what its recipient must hold at `now`, and with the disclosure log.
 
@@ -46,7 +46,7 @@ def judge(
     call it when the bus is quiet.
     """
     listed = tuple(agreements)
-    grounds = Grounds(registries, Consents(reading.consents), reading.revisions, root, now)
+    grounds = Grounds(registries, Consents(reading.consents), reading.revisions, keys, now)
     by_topic: dict[str, list[Record]] = defaultdict(list)
     for record in reading.records:
         by_topic[record.topic].append(record)
@@ -62,7 +62,7 @@ def judge(
     numbers = frozenset(row["so_dinh_danh"] for row in registries.rows["citizen"])
     findings += _strangers(reading, listed)
     findings += (finding for record in reading.records for finding in _talkative(record, numbers))
-    findings += log_findings(reading, listed, grounds.consents, root)
+    findings += log_findings(reading, listed, grounds.consents, keys)
     return Verdict(tuple(tallies), tuple(findings), reading.dead_letters)
 
 
@@ -79,7 +79,7 @@ def holdings_of(agreement: Agreement, grounds: Grounds) -> Holdings:
     accepted = grounds.revisions.get(agreement.name)
     if accepted is None or not agreement.in_force(grounds.now):
         return Holdings({}, frozenset())
-    hide, column = pseudonyms_of(grounds.root, agreement.recipient), SUBJECT[agreement.table]
+    hide, column = pseudonyms_of(grounds.keys, agreement.recipient), SUBJECT[agreement.table]
     views: dict[str, View] = {}
     outside = set()
     for row in grounds.registries.rows[agreement.table]:

@@ -6,21 +6,21 @@ from itertools import pairwise
 
 from seeds.reference.agreement import Agreement
 from seeds.reference.consents import Consents
-from seeds.reference.pseudonyms import pseudonyms_of, subject_hashes
+from seeds.reference.pseudonyms import Keys, pseudonyms_of, subject_hashes
 from seeds.reference.readings import Block, BusReading, Entry, Record
 from seeds.reference.verdict import Finding, Kind, masked
 
 
 def log_findings(
-    reading: BusReading, agreements: Iterable[Agreement], consents: Consents, root: bytes
+    reading: BusReading, agreements: Iterable[Agreement], consents: Consents, keys: Keys
 ) -> Iterator[Finding]:
     """Everything that is wrong between `disclosures` and the agency topics."""
     listed = tuple(agreements)
     records = {record.event_id: record for record in reading.records}
     yield from _repeated_ids(reading)
     yield from _unlogged(reading)
-    yield from _misfiled(reading, listed, records, root)
-    yield from _unconsented(reading, listed, records, consents, root)
+    yield from _misfiled(reading, listed, records, keys)
+    yield from _unconsented(reading, listed, records, consents, keys)
     yield from _backwards(reading.blocks)
     yield from _overtaken(reading)
 
@@ -50,11 +50,11 @@ def _unlogged(reading: BusReading) -> Iterator[Finding]:
 
 
 def _misfiled(
-    reading: BusReading, agreements: tuple[Agreement, ...], records: dict[str, Record], root: bytes
+    reading: BusReading, agreements: tuple[Agreement, ...], records: dict[str, Record], keys: Keys
 ) -> Iterator[Finding]:
     """An entry that names another agreement, recipient or person logs nothing for the right one."""
     by_name = {agreement.name: agreement for agreement in agreements}
-    hashed = subject_hashes(root)
+    hashed = subject_hashes(keys.root)
     for block in reading.blocks:
         for entry in block.entries:
             agreement = by_name.get(entry.agreement)
@@ -69,10 +69,10 @@ def _misfiled(
 
 
 def _unconsented(
-    reading: BusReading, agreements: tuple[Agreement, ...], records: dict[str, Record], consents: Consents, root: bytes
+    reading: BusReading, agreements: tuple[Agreement, ...], records: dict[str, Record], consents: Consents, keys: Keys
 ) -> Iterator[Finding]:
     """What is released by consent is released under the one that stood, as far as its block knew consents."""
-    named = {agreement.name: _persons(agreement, consents, root) for agreement in agreements if agreement.by_consent}
+    named = {agreement.name: _persons(agreement, consents, keys) for agreement in agreements if agreement.by_consent}
     for block in reading.blocks:
         for entry in block.entries:
             if entry.kind != "RELEASE" or entry.agreement not in named or entry.event_id not in records:
@@ -86,11 +86,11 @@ def _unconsented(
                 yield _of_entry(Kind.AFTER_WITHDRAWAL, block, entry, "released under another consent than stood")
 
 
-def _persons(agreement: Agreement, consents: Consents, root: bytes) -> dict[str, str]:
+def _persons(agreement: Agreement, consents: Consents, keys: Keys) -> dict[str, str]:
     """How a person stands in a key → who it is."""
     if not agreement.hidden:
         return {}
-    hide = pseudonyms_of(root, agreement.recipient)
+    hide = pseudonyms_of(keys, agreement.recipient)
     return {hide(subject): subject for subject in consents.subjects}
 
 

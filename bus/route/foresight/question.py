@@ -101,6 +101,5 @@ def _proposed(state: RegisterState, document: AgreementDocument, topic: str, con
         standing=Standing.ACTIVE if known is None else known.standing,
         accepted_revisions=covered(document, known),
         consent_basis=consent_basis,
-        epoch=1 if known is None else known.epoch,
         since_offset=state.offset,
     )

@@ -31,7 +31,6 @@ def activated(name: str, *, consent: bool, identifier: str = "personal-id", numb
         standing=Standing.ACTIVE,
         accepted_revisions=frozenset({"new", "narrower"}),
         consent_basis="CONSENT",
-        epoch=1,
         since_offset=0,
     )
 

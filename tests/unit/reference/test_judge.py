@@ -10,11 +10,12 @@ import pytest
 from seeds.reference.agreement import Agreement
 from seeds.reference.agreements import AGREEMENTS
 from seeds.reference.judge import judge
-from seeds.reference.pseudonyms import pseudonyms_of, subject_hashes
+from seeds.reference.pseudonyms import Keys, pseudonyms_of, subject_hashes
 from seeds.reference.readings import Block, BusReading, ConsentEvent, Entry, Record, Registries, Row
 from seeds.reference.verdict import Kind, Verdict
 
 ROOT = bytes(range(32))
+KEYS = Keys(ROOT, {one.recipient: bytes([number] * 32) for number, one in enumerate(AGREEMENTS)})
 NOW = datetime(2026, 6, 1, 3, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=1)
 BY_NAME = {agreement.name: agreement for agreement in AGREEMENTS}
@@ -74,12 +75,12 @@ class SmallBus:
 
     def release(self, agreement: Agreement, number: str, *, consent: str | None = None) -> None:
         """What the agreement lets through of a row, with its disclosure."""
-        row, hide = self.rows[number], pseudonyms_of(ROOT, agreement.recipient)
+        row, hide = self.rows[number], pseudonyms_of(KEYS, agreement.recipient)
         self._write(agreement, number, agreement.key(row, hide), agreement.view(row, hide), consent)
 
     def erase(self, agreement: Agreement, number: str) -> None:
         """A tombstone, with its disclosure."""
-        key = agreement.key(citizen(number), pseudonyms_of(ROOT, agreement.recipient))
+        key = agreement.key(citizen(number), pseudonyms_of(KEYS, agreement.recipient))
         self._write(agreement, number, key, None, None)
 
     def _write(
@@ -114,7 +115,7 @@ class SmallBus:
             dead_letters=self.dead_letters,
         )
         rows = {"citizen": tuple(self.rows.values())}
-        return judge(reading, Registries(rows), JUDGED, ROOT, NOW)
+        return judge(reading, Registries(rows), JUDGED, KEYS, NOW)
 
     def faults(self) -> dict[str, int]:
         """The counts that are not zero."""
@@ -351,8 +352,8 @@ def test_an_agreement_that_keeps_copies_lets_an_older_one_stay() -> None:
     reading = BusReading(
         "t.", frozenset(), tuple(small.records), tuple(small.blocks), (), {keeping.name: frozenset()}, 0
     )
-    stayed = judge(reading, Registries({"citizen": (small.rows[AN],)}), (keeping,), ROOT, NOW)
-    struck_out = judge(reading, Registries({"citizen": ()}), (keeping,), ROOT, NOW)
+    stayed = judge(reading, Registries({"citizen": (small.rows[AN],)}), (keeping,), KEYS, NOW)
+    struck_out = judge(reading, Registries({"citizen": ()}), (keeping,), KEYS, NOW)
     assert [finding.kind for finding in stayed.findings] == []
     assert [finding.kind for finding in struck_out.findings] == [Kind.SURPLUS]
 
@@ -363,7 +364,7 @@ def test_nothing_may_be_held_when_an_agreement_is_over(bus: SmallBus) -> None:
     bus_reading = BusReading("t.", frozenset(), tuple(bus.records), tuple(bus.blocks), tuple(bus.consents), {}, 0)
     rows = Registries({"citizen": tuple(bus.rows.values())})
     allowed = replace(bus_reading, revisions={BANK.name: frozenset({"r1"})})
-    over = judge(allowed, rows, (BANK,), ROOT, reading_time)
+    over = judge(allowed, rows, (BANK,), KEYS, reading_time)
     assert Kind.SURPLUS in {finding.kind for finding in over.findings if BANK.name in finding.place}
 
 

@@ -23,7 +23,7 @@ def entry(number: int, standing: Standing = Standing.ACTIVE) -> AgreementEntry:
     """An agreement on persons as the register has it."""
     document = FELT[number]
     body = document.model_dump(mode="json", by_alias=True)
-    return AgreementEntry(document.id, number, "r", body, "t", 1, standing, frozenset(), "c", 1, 0)
+    return AgreementEntry(document.id, number, "r", body, "t", 1, standing, frozenset(), "c", 0)
 
 
 def of(change: Any, standing: Standing = Standing.ACTIVE) -> Impact:

@@ -27,7 +27,6 @@ def known(number: int = 1, standing: Standing = Standing.ACTIVE) -> RegisterStat
         standing=standing,
         accepted_revisions=frozenset({"r1"}),
         consent_basis="VN-PDPL-9",
-        epoch=1,
         since_offset=0,
     )
     return RegisterState(offset=1, agreements={"one": entry})

@@ -35,7 +35,7 @@ SCHEMA = parse(
     schema_id=1,
 )
 VIEW = {"type": "record", "name": "View", "fields": [{"name": "name", "type": "string"}]}
-KEYRING = KeyRing(RootKey(bytes(range(32))))
+KEYRING = KeyRing(RootKey(bytes(range(32))), lambda recipient, epoch: f"{recipient}/{epoch}".encode())
 
 
 @dataclass(frozen=True)

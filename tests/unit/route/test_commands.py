@@ -170,7 +170,7 @@ def test_a_backfill_judges_everything_again_and_sends_what_is_missing() -> None:
 
 def entry(standing: Standing = Standing.ACTIVE) -> AgreementEntry:
     document = {"dataset": PERSON, "recipient": "bank"}
-    return AgreementEntry("a", 1, "r1", document, "topic", 1, standing, frozenset({"r1"}), "CONSENT", 1, 0)
+    return AgreementEntry("a", 1, "r1", document, "topic", 1, standing, frozenset({"r1"}), "CONSENT", 0)
 
 
 @pytest.mark.parametrize("name", ["a", PERSON])

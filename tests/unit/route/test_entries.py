@@ -25,6 +25,7 @@ HOLDINGS = st.builds(
     view_hash=st.binary(max_size=64),
     released_at_ms=LONGS,
     due_ms=st.none() | LONGS,
+    epoch=st.integers(0, 1 << 20),
 )
 ENTRIES = st.tuples(HOLDINGS, st.none() | TEXTS, TEXTS, st.none() | st.sampled_from(Reason))
 COUNTS = st.fixed_dictionaries({"agreement": TEXTS, "reason": TEXTS, "count": LONGS})
@@ -59,6 +60,7 @@ def message(agreement: str, holding: Holding, record_key: bytes) -> dict[str, An
         "view_hash": holding.view_hash,
         "released_at": holding.released_at_ms,
         "due": holding.due_ms,
+        "epoch": holding.epoch,
     }
 
 

@@ -47,7 +47,6 @@ def state(schema: dict[str, Any], schema_id: int, *documents: AgreementDocument)
             standing=Standing.ACTIVE,
             accepted_revisions=frozenset(),
             consent_basis="CONSENT",
-            epoch=1,
             since_offset=0,
         )
         for number, document in enumerate(documents)
