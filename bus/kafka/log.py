@@ -71,6 +71,7 @@ class Reader:
             await self._consumer.start()
         except KafkaConnectionError as error:
             raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+        await asyncio.sleep(0)  # the client's own tasks must have begun, or a stop right after fails
         if positions:
             self.assign(positions)
 
