@@ -50,6 +50,7 @@ class SqlSource:
         self._rule = rule
         self._connector = place.connector
         self._url = place.setting("url")
+        self._key = hashlib.blake2b(self._url.encode(), digest_size=32).digest()  # its password is in it
         self._queries = [_Query(name, one.origin, rule.tables[name]) for name, one in self.manifest.datasets.items()]
         self._engine: Engine | None = None
 
@@ -141,7 +142,7 @@ class SqlSource:
 
     def _change(self, query: _Query, operation: Operation, row: Row, position: Position) -> SourceChange:
         content = repr(sorted(row.items(), key=lambda cell: cell[0])).encode()
-        digest = hashlib.blake2b(query.dataset.encode() + content, digest_size=12).hexdigest()
+        digest = hashlib.blake2b(query.dataset.encode() + content, key=self._key, digest_size=12).hexdigest()
         change_id = f"{position['full']}.{digest}"
         return SourceChange(query.dataset, operation, None, row, change_id, dict(position))
 

@@ -189,6 +189,7 @@ OPERATORS_WORDS: dict[FactKind, tuple[str, dict[str, Any]]] = {
     FactKind.DATASET: ("enrolled", {"registry": "land", "schema": {}, "schema_id": 9}),
     FactKind.CONNECTOR: ("enrolled", {"registry": "land"}),
     FactKind.ROUTE: ("paused", {}),
+    FactKind.PSEUDONYMS: ("begun", {"epoch": 1, "check": "abc"}),
 }
 """What the operator says, by kind: an action and a body."""
 
