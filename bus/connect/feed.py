@@ -52,6 +52,7 @@ class FeedSource:
         assert feed is not None, "the manifest of a feed has a section `feed`"
         self._feed = feed
         self._connector = place.connector
+        self._key = place.key()
         self._url = place.setting("url")
         self._login = login(place)
         self._newest: _Answer | None = None
@@ -144,7 +145,7 @@ class FeedSource:
             number = _number(entry)
             if number is not None:
                 events.append(self._event(entry, {"seq": number, **history}))
-            elif (digest := _digest(entry)) not in position.get("odd", ()):
+            elif (digest := _digest(entry, self._key)) not in position.get("odd", ()):
                 events.append(_nameless(entry, digest, {**position, **history}))
             position = events[-1].position if events else position
         return events
@@ -242,8 +243,8 @@ def _whole_number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _digest(entry: Any) -> str:
-    return hashlib.blake2b(json.dumps(entry, sort_keys=True).encode(), digest_size=8).hexdigest()
+def _digest(entry: Any, key: bytes) -> str:
+    return hashlib.blake2b(json.dumps(entry, sort_keys=True).encode(), key=key, digest_size=8).hexdigest()
 
 
 def _nameless(entry: Any, digest: str, position: Position) -> Unreadable:

@@ -1,5 +1,6 @@
 """Where a connector runs: its name, the bus's prefix, and the settings of its source."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,10 @@ class Place:
         if not self.settings.get(name):
             raise ConnectorSettingMissing(connector=self.connector, setting=name)
         return self.settings[name]
+
+    def key(self) -> bytes:
+        """32 bytes that follow from the settings, passwords and tokens included: for digests of what is personal."""
+        return hashlib.blake2b(repr(sorted(self.settings.items())).encode(), digest_size=32).digest()
 
     def folder(self, name: str) -> Path:
         """A setting that names a folder."""

@@ -50,7 +50,7 @@ class SqlSource:
         self._rule = rule
         self._connector = place.connector
         self._url = place.setting("url")
-        self._key = hashlib.blake2b(self._url.encode(), digest_size=32).digest()  # its password is in it
+        self._key = place.key()
         self._queries = [_Query(name, one.origin, rule.tables[name]) for name, one in self.manifest.datasets.items()]
         self._engine: Engine | None = None
 

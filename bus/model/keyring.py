@@ -93,7 +93,8 @@ class KeyRing:
 
     def pseudonyms(self, recipient: str, epoch: int) -> Callable[[str], str]:
         """`pseudonym(recipient, epoch, value)` as a function of `value`. Raises what asking for the salt raises."""
-        return keyed_ids(self._salted(self._salts(recipient, epoch), f"pseudonym/{recipient}/{epoch}"))
+        key = self._salted(self._salts(recipient, epoch), f"pseudonym/{recipient}/{epoch}")
+        return lambda value: keyed_id(key, value)
 
     def pseudonym_check(self, recipient: str, epoch: int) -> str:
         """Tells whether two rings make the same pseudonyms, and nothing of any of them."""

@@ -11,7 +11,7 @@ UNKEYED = {
     "bus/avro/registry/submitted.py: _checked": "a schema",
     "bus/connect/files.py: _digest": "a whole file of an export, to know it again; stays in the connector's position",
     "bus/connect/known.py: digest": "what is published already; stays in the memory of the connector",
-    "bus/connect/sql.py: __init__": "the address of a source with its password, to make a key of it",
+    "bus/connect/place.py: key": "the settings of a source with its password, to make a key of them",
     "bus/platform/account.py: as_other_account": "the path of a home",
     "bus/platform/jars.py: _sha256": "a downloaded jar",
 }

@@ -18,7 +18,7 @@ def salts(tmp_path: Path) -> Salts:
 
 
 def test_a_salt_is_drawn_once(salts: Salts) -> None:
-    """An epoch begun again keeps its salt; two epochs, and two recipients, have different ones, readable by the owner."""
+    """An epoch begun again keeps its salt; others have others; their owner alone reads them."""
     for recipient, epoch in ((OFFICE, 1), (OFFICE, 2), ("tax-authority", 1)):
         salts.begin(recipient, epoch)
     first = salts.salt(OFFICE, 1)
