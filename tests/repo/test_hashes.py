@@ -12,6 +12,8 @@ UNKEYED = {
     "bus/connect/files.py: _digest": "a whole file of an export, to know it again; stays in the connector's position",
     "bus/connect/known.py: digest": "what is published already; stays in the memory of the connector",
     "bus/connect/place.py: key": "the settings of a source with its password, to make a key of them",
+    "bus/register/published.py: fingerprint": "a public key",
+    "bus/route/foresight/judge.py: drawn": "which records a sample holds; thrown away at once",
     "bus/platform/account.py: as_other_account": "the path of a home",
     "bus/platform/jars.py: _sha256": "a downloaded jar",
 }

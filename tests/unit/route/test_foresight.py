@@ -32,7 +32,7 @@ from tests.unit.agreements.ground import AGENCIES, DATASETS, SEEDS
 PERSON = DATASETS["population.person"]
 SCHEMA, NOW = parse(dict(PERSON.schema), schema_id=7), 1_790_000_000_000
 TEXTS = {one.id: one for one in load_agreements(SEEDS, DATASETS, AGENCIES) if one.dataset == PERSON.name}
-KEYS = KeyRing(RootKey(b"k" * 32))
+KEYS = KeyRing(RootKey(b"k" * 32), lambda _recipient, _epoch: b"a salt")
 FILTERS = (None, 'status == "ALIVE"', 'has(residence_province) && residence_province == "01"')
 
 
