@@ -54,7 +54,6 @@ def of_recipient(agency: str) -> dict[str, Any]:
             Standing.ACTIVE,
             frozenset(),
             "c",
-            1,
             0,
         )
         for number, one in enumerate(documents)
