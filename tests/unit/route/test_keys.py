@@ -63,9 +63,7 @@ OBLIGATIONS = {"onward_transfer"}
 def entry(document: AgreementDocument) -> AgreementEntry:
     name, dumped = document.id, document.model_dump(mode="json", by_alias=True)
     topic, own = f"agency.{document.recipient}.{name}.v1", revision(document)
-    return AgreementEntry(
-        name, 1, own, dumped, topic, 7, Standing.ACTIVE, frozenset({own}), "CONSENT", epoch=1, since_offset=0
-    )
+    return AgreementEntry(name, 1, own, dumped, topic, 7, Standing.ACTIVE, frozenset({own}), "CONSENT", since_offset=0)
 
 
 def told(document: AgreementDocument) -> list[Any]:
