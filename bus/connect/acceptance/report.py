@@ -63,19 +63,30 @@ def as_page(name: str, lines: Sequence[Line]) -> str:
         for line in lines
     )
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Acceptance of the connector {html.escape(name)}</title>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Acceptance of the connector {html.escape(name)}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }}
 table {{ border-collapse: collapse; width: 100%; }}
 td, th {{ border-bottom: 1px solid #ccc; padding: .5rem; text-align: left; vertical-align: top; }}
 .passed td:first-child {{ color: #0a6b2d; }} .failed td:first-child {{ color: #b00020; font-weight: bold; }}
 .not_shown td:first-child {{ color: #6b5a00; }}
+td:first-child {{ white-space: nowrap; }} td {{ overflow-wrap: anywhere; }}
+@media (max-width: 40rem) {{
+  body {{ margin: 1rem auto; }} thead {{ display: none; }} td {{ display: block; border: 0; padding: .1rem 0; }}
+  tr {{ display: block; border-bottom: 1px solid #ccc; padding: .6rem 0; }}
+}}
 </style></head><body>
 <h1>Acceptance of the connector {html.escape(name)}</h1>
+<p>For whoever decides whether this connector may publish. It was put to the test on its own source, whose records were
+only read; passwords were looked for in what it printed and logged.</p>
 <p>{counts}. Made at {iso(now_ms())}. The page names columns and counts; it holds no value of any record.</p>
-<table><tr><th>Verdict</th><th>What must hold</th><th>What was found</th></tr>
+<table><thead><tr><th>Verdict</th><th>What must hold</th><th>What was found</th></tr></thead>
+<tbody>
 {rows}
-</table></body></html>
+</tbody></table>
+<p>“Not shown” means that the source holds nothing by which it could be seen, and not that it fails.</p></body></html>
 """
 
 
