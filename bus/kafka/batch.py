@@ -67,7 +67,9 @@ class Batch:
         if stamp is None:
             stamp = varint(len(headers)) + encoded_headers(headers)
         after_ms, number = varint(time_ms - self._first_ms), varint(self._count)
-        body = b"".join((b"\0", after_ms, number, _sized(key), _sized(value), stamp))
+        key_size = b"\1" if key is None else varint(len(key))
+        value_size = b"\1" if value is None else varint(len(value))
+        body = b"".join((b"\0", after_ms, number, key_size, key or b"", value_size, value or b"", stamp))
         length = varint(len(body))
         size = self._size + len(length) + len(body)
         if size > BATCH_BYTES and self._count:

@@ -28,6 +28,9 @@ class Reason(StrEnum):
         member.held = held
         return member
 
+    __hash__ = str.__hash__
+    """An enum's own is slow, and each withholding is counted by its reason."""
+
     DELETED = (
         "deleted-at-source",
         "The registry deleted the record.",

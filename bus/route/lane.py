@@ -178,8 +178,8 @@ class _Work:
         self._draft = outcome.draft
         self._rules = rules
         self._now_ms = now_ms
-        self._seen: Seen | None = None
         self._hash = core.keyring.view_hash
+        self._deliver = outcome.deliveries.append
         self._terms: dict[str, tuple[Term, ...]] = {}
 
     # --- inputs -------------------------------------------------------------------------------------------------------
@@ -206,17 +206,20 @@ class _Work:
         for change in changes:
             if isinstance(change, Unreadable):
                 self._bury(change)
-            elif (reason := self._poison(change)) is not None:
-                self._bury(Unreadable(change.origin, reason, (change.dataset, change.key)))
+                continue
+            try:
+                seen = self._see(change.dataset, change.value)
+            except (RecordUnreadable, SchemaUnknown) as error:
+                self._bury(Unreadable(change.origin, type(error).__name__, (change.dataset, change.key)))
             else:
-                self._take(change)
+                self._take(change, seen)
 
     def take_commands(self, commands: Sequence[Command]) -> None:
         """Obey what operators ordered; after the changes, so that a newer version of a record wins."""
         for command in commands:
             self.outcome.completions.append(Completion(command, self._obey(command)))
 
-    def _take(self, change: Change) -> None:
+    def _take(self, change: Change, seen: Seen | None) -> None:
         dataset, key, subject, value, _ = change
         if self._draft.dead_version(dataset, key) is not None:
             self._draft.dead[(dataset, key)] = None
@@ -225,7 +228,7 @@ class _Work:
         if terms is None:
             listed = self._rules.of_dataset.get(dataset, ())
             terms = self._terms[dataset] = tuple(Term.of(rule, self._now_ms) for rule in listed)
-        self._judge_under(terms, dataset, key, subject, value)
+        self._judge_under(terms, dataset, key, subject, seen)
 
     def _bury(self, letter: Unreadable) -> None:
         self.outcome.dead.append(letter)
@@ -238,10 +241,12 @@ class _Work:
             return ending(command, None)
         record = (change.dataset, change.key)
         result = ending(command, self._draft.dead_version(*record))
-        if result is Ending.RELEASED and self._poison(change) is not None:
-            return Ending.STILL_UNREADABLE
         if result is Ending.RELEASED:
-            self._take(change)
+            try:
+                seen = self._see(change.dataset, change.value)
+            except (RecordUnreadable, SchemaUnknown):
+                return Ending.STILL_UNREADABLE
+            self._take(change, seen)
         elif result is Ending.DISCARDED:
             self._draft.dead[record] = DeadVersion(change.origin.offset, discarded=True)
         return result
@@ -305,24 +310,25 @@ class _Work:
     def _judge(self, rule: Rule, key: bytes) -> None:
         dataset = rule.route.dataset
         terms, subject = (Term.of(rule, self._now_ms),), self._subject(dataset, key)
-        self._judge_under(terms, dataset, key, subject, self._draft.record(dataset, key))
+        self._judge_under(terms, dataset, key, subject, self._see(dataset, self._draft.record(dataset, key)))
 
     def _judge_under(
-        self, terms: Iterable[Term], dataset: str, key: bytes, subject: str | None, value: bytes | None
+        self, terms: Iterable[Term], dataset: str, key: bytes, subject: str | None, seen: Seen | None
     ) -> None:
-        seen = None if value is None else self._see(dataset, value)
-        before = self._draft.holdings_of(dataset, key)
+        draft = self._draft
+        consent_of = draft.consent if draft.consents else draft.state.consent
+        before = draft.holdings_of(dataset, key)
         held = dict(before)
         for term in terms:
-            route = term.rule.route
-            consent = self._draft.consent(subject or "", route.agreement) if route.needs_consent else NEVER
+            rule = term.rule
+            consent = consent_of(subject or "", rule.route.agreement) if rule.route.needs_consent else NEVER
             decision = decide(seen, subject, consent, term, self._now_ms)
             if isinstance(decision, Release):
-                self._release(term.rule, subject, key, decision, held)
+                self._release(rule, subject, key, decision, held)
             else:
-                self._withhold(term.rule, subject, decision, held)
+                self._withhold(rule, subject, decision, held)
         if held != before:
-            self._draft.holdings[(dataset, key)] = held
+            draft.holdings[(dataset, key)] = held
 
     def _release(
         self, rule: Rule, subject: str | None, key: bytes, decision: Release, held: dict[str, Holding]
@@ -347,7 +353,7 @@ class _Work:
             return
         now = Holding(route.revision, route.topic, partition, shown, consent, hashed, self._now_ms, due_ms, rule.epoch)
         held[route.agreement] = now
-        self.outcome.deliveries.append(Delivery(rule, now, value, subject, reason=None))
+        self._deliver(Delivery(rule, now, value, subject, None))
 
     def _withhold(self, rule: Rule, subject: str | None, decision: Withhold, held: dict[str, Holding]) -> None:
         route, reason = rule.route, decision.reason
@@ -370,24 +376,15 @@ class _Work:
             self._draft.hold(rule.route.dataset, key, agreement, None)
 
     def _erase(self, rule: Rule, subject: str | None, held: Holding, reason: Reason) -> None:
-        self.outcome.deliveries.append(Delivery(rule, held, None, subject, reason))
+        self._deliver(Delivery(rule, held, None, subject, reason))
 
-    def _poison(self, change: Change) -> str | None:
-        """Why the change's value cannot be read; None where it can, or is none."""
-        if change.value is not None:
-            try:
-                self._see(change.dataset, change.value)
-            except (RecordUnreadable, SchemaUnknown) as error:
-                return type(error).__name__
-        return None
-
-    def _see(self, dataset: str, value: bytes) -> Seen:
-        """Looked at once, though judged under many agreements. Raises RecordUnreadable, SchemaUnknown."""
-        if self._seen is None or self._seen.value is not value:
-            sight = self._rules.sights.get(dataset)
-            seen = None if sight is None else sight.see(value)
-            self._seen = Seen(value, self._core.decode(value)) if seen is None else seen
-        return self._seen
+    def _see(self, dataset: str, value: bytes | None) -> Seen | None:
+        """None for a record that is not there. Raises RecordUnreadable, SchemaUnknown."""
+        if value is None:
+            return None
+        sight = self._rules.sights.get(dataset)
+        seen = None if sight is None else sight.see(value)
+        return Seen(value, self._core.decode(value)) if seen is None else seen
 
     def _subject(self, dataset: str, key: bytes) -> str | None:
         return subject_of(key, has_subject=self._rules.has_subject.get(dataset, True))

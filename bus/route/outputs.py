@@ -37,18 +37,14 @@ class Delivery(NamedTuple):
     reason: Reason | None
 
 
-class AgencyKey(NamedTuple):
-    """Key and partition of a record in an agency topic."""
+def agency_key(rule: Rule, key: bytes, subject: str | None, lane: int) -> tuple[bytes, int]:
+    """A record's key as the view may show it, and its partition in the agency's topic.
 
-    key: bytes
-    partition: int
-
-
-def agency_key(rule: Rule, key: bytes, subject: str | None, lane: int) -> AgencyKey:
-    """A record's key as the view may show it: what the view does not release stands there as a pseudonym."""
+    What the view does not release stands in the key as a pseudonym.
+    """
     route = rule.route
     if route.record_id_shown and (subject is None or route.subject_shown):
-        return AgencyKey(key, lane)
+        return key, lane
     record_id = key.decode() if subject is None else key.decode().partition("/")[2]
     if not route.record_id_shown:
         record_id = rule.pseudonym(record_id)
@@ -57,7 +53,7 @@ def agency_key(rule: Rule, key: bytes, subject: str | None, lane: int) -> Agency
     else:
         shown = route.subject_shown
         text = f"{subject if shown else rule.pseudonym(subject)}/{record_id}"
-    return AgencyKey(text.encode(), lane if shown else lane_of(text, rule.partitions))
+    return text.encode(), lane if shown else lane_of(text, rule.partitions)
 
 
 class Writer:
