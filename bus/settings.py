@@ -111,7 +111,7 @@ class RouteSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BUS_ROUTE_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    batch_records: int = Field(default=500, ge=1, description="changes in one transaction at the most")
+    batch_records: int = Field(default=1000, ge=1, description="changes in one transaction at the most")
     batch_ms: int = Field(default=50, ge=1, description="processor time that judging one transaction may take")
     transaction_timeout_ms: int = Field(
         default=10_000, ge=1000, description="after this long Kafka aborts a dead lane's batch"

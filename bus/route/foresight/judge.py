@@ -84,8 +84,8 @@ class Judge:
         consent = snapshot.consents.get(subject or "", NEVER) if self._rule.route.needs_consent else NEVER
         decision = decide(seen, subject, consent, term, now_ms)
         if isinstance(decision, Release):
-            place = agency_key(self._rule, key, subject, snapshot.lane)
-            self._released(place.key, seen, decision.view, held)
+            shown, _ = agency_key(self._rule, key, subject, snapshot.lane)
+            self._released(shown, seen, decision.view, held)
         else:
             self._withheld(seen, decision.reason, held)
 
