@@ -214,9 +214,12 @@ _FIXED = {
     "metadata.log.segment.bytes": str(16 * 1024 * 1024),
     "num.network.threads": "2",
     "num.io.threads": "4",
+    "broker.session.timeout.ms": "6000",
+    "broker.heartbeat.interval.ms": "1500",
 }
 """What does not depend on the machine. One broker, so one replica; partitions of the internal topics are few,
-for each costs time at the start and in each transaction."""
+for each costs time at the start and in each transaction. After a kill -9 the broker waits for its own old session to be
+over before it may come back."""
 
 _LOGGING = """\
 status = warn
