@@ -17,10 +17,11 @@ from hypothesis.stateful import (
 from bus.avro.codec import decode
 from bus.avro.frame import unframe
 from bus.connect.flow import Flow
-from bus.connect.publish import Contract, Envelope
+from bus.connect.publish import Contract, Envelope, epoch_of
 from bus.connect.source import Chunk, Position, Row, Seen, SourceChange
-from bus.connect.standing import Standing, from_message, to_message
+from bus.connect.standing import OrderState, Outcome, Standing, from_message, to_message
 from bus.model.change import Operation
+from bus.model.key import RecordKey
 from bus.model.record import Outgoing
 
 DATASET = "test.right"
@@ -107,6 +108,7 @@ class Interleaving(RuleBasedStateMachine):
         self.database = Database()
         self.topic: list[Outgoing] = []
         self.committed: dict[str, Any] | None = None
+        self.orders = 0
 
     @initialize(writes=st.lists(st.tuples(IDS, HOLDERS, st.integers(0, 9)), max_size=6))
     def begin(self, writes: list[tuple[str, str, int]]) -> None:
@@ -127,6 +129,71 @@ class Interleaving(RuleBasedStateMachine):
         """A committed transaction becomes visible."""
         self.database.show(which)
 
+    @rule(bounds=st.none() | st.tuples(st.none() | IDS, st.none() | IDS))
+    def order_a_snapshot(self, bounds: tuple[str | None, str | None] | None) -> None:
+        """Everything is to be read anew, or a range of keys; what was read and not published is published with it."""
+        stream = self.flow.standing.stream
+        assert stream is not None
+        part = None if bounds is None else {"from": bounds[0], "until": bounds[1]}
+        self._order("snapshot", None)
+        self.flow.begin(stream, (DATASET,), "ordered", part=part)
+        self.flow.interrupt()
+        self.publish()
+
+    @rule()
+    def pause(self) -> None:
+        """The connector stands still, whatever it was at; nothing is read until it is resumed."""
+        self._order("pause", paused=True)
+        self.flow.interrupt()
+        self.publish()
+
+    @rule()
+    def resume(self) -> None:
+        """It goes on where it stood."""
+        self._order("resume", paused=False)
+        self.publish()
+
+    def _order(self, kind: str, paused: bool | None) -> None:  # noqa: FBT001 - as the flow takes it
+        done = Outcome(f"o{self.orders}", kind, OrderState.DONE, "")
+        self.flow.obeyed(self.orders, done, paused=paused)
+        self.orders += 1
+
+    @rule()
+    def catch_up(self) -> None:
+        """All becomes visible, and the connector reads until nothing is left: what comes next begins from rest."""
+        while self.database.unseen:
+            self.database.show(0)
+        self.resume()
+        for _ in range(1000):
+            self.stream(100)
+            if self.flow.wants_chunk:
+                self.chunk(2)
+            elif self.flow.wants_sweep:
+                self.sweep(2)
+            elif self.at >= len(self.database.log):
+                break
+
+    @precondition(lambda self: self.flow.wants_sweep and not self.flow.standing.paused)
+    @rule(limit=st.integers(1, 3), crash=st.none() | st.integers(1, 3))
+    def sweep(self, limit: int, crash: int | None = None) -> None:
+        """What a whole snapshot did not meet is erased, in several transactions; after any of them it may crash."""
+        self.publish()
+        epoch, old = self.flow.standing.epoch, dict[bytes, None]()
+        for record in self.topic:
+            assert record.key is not None
+            old.pop(record.key, None)
+            if record.value is not None and epoch_of(dict(record.headers)["ce_id"].decode()) < epoch:
+                old[record.key] = None
+        self.flow.sweep(DATASET, [RecordKey.decode(key, has_subject=True) for key in old])
+        while self.flow.sweeping:
+            self.flow.sweep_some(limit, 0)
+            self.publish()
+            crash = crash and crash - 1
+            if crash == 0:
+                self.restart()
+                return
+
+    @precondition(lambda self: not self.flow.standing.paused)
     @rule(rows=st.integers(1, 5))
     def stream(self, rows: int) -> None:
         """The connector takes some rows of the stream, perhaps only a part of a transaction."""
@@ -138,14 +205,26 @@ class Interleaving(RuleBasedStateMachine):
                 self.streamed.add(self.at)
             self.flow.take(event, 0)
 
-    @precondition(lambda self: self.flow.wants_chunk and not self.streamed & set(self.database.unseen))
+    @precondition(
+        lambda self: (
+            self.flow.wants_chunk and not self.flow.standing.paused and not self.streamed & set(self.database.unseen)
+        )
+    )
     @rule(limit=st.integers(1, 3))
     def chunk(self, limit: int) -> None:
         """The connector reads a chunk; the source holds it back until everything streamed is visible."""
         wanted = self.flow.wants_chunk
         assert wanted is not None
-        rows = [row for key, row in sorted(self.database.visible.items()) if key > str(wanted[1] or "")][:limit]
-        last = str(rows[-1]["ma"]) if len(rows) == limit else None
+        part: Any = wanted[1] if isinstance(wanted[1], dict) else {"after": wanted[1]}
+        after, first, until = (part.get(word) or "" for word in ("after", "from", "until"))
+        rows = [
+            row
+            for key, row in sorted(self.database.visible.items())
+            if key > after and key >= first and (not until or key <= until)
+        ][:limit]
+        last: Any = str(rows[-1]["ma"]) if len(rows) == limit else None
+        if last is not None and until:
+            last = {"after": last, "until": until}
         self.flow.open(Chunk(DATASET, tuple(rows), last, position(self.database.mark())), 0)
 
     @rule()
@@ -206,14 +285,7 @@ class Interleaving(RuleBasedStateMachine):
         """When all is visible and read, the topic holds what the table holds."""
         if not hasattr(self, "flow"):
             return
-        while self.database.unseen:
-            self.database.show(0)
-        for _ in range(1000):
-            self.stream(100)
-            if self.flow.wants_chunk:
-                self.chunk(2)
-            elif self.at >= len(self.database.log):
-                break
+        self.catch_up()
         self.publish()
         self.nothing_is_published_twice()
         self.a_record_never_goes_back()
@@ -257,7 +329,7 @@ class Interleaving(RuleBasedStateMachine):
 def test_any_interleaving_ends_as_the_source_without_loss_repetition_or_regress(
     contract: Contract, envelope: Envelope
 ) -> None:
-    """Whatever the order of commits, visibility, chunks, publications and crashes: the topic ends as the table does."""
+    """Whatever the order of commits, visibility, chunks, pauses, orders, crashes: the topic ends as the table does."""
     machine = type("Bound", (Interleaving,), {"contract": contract, "envelope": envelope})
     limits = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(machine, settings=limits)
