@@ -41,19 +41,26 @@ def raw_record(written: Mapping[str, Any], record: Shape) -> dict[str, Any]:
 
 
 def written_value(raw: Any, shape: Shape) -> Any:
-    """A raw value as people write it."""
+    """A raw value as people write it; a moment outside the years 1 to 9999, which nobody writes, stays as it is."""
     if raw is None:
         return None
     match shape.kind:
-        case Kind.DATE:
-            return date.fromordinal(raw + EPOCH_DAY).isoformat()
-        case Kind.TIMESTAMP:
-            return (_EPOCH + timedelta(microseconds=raw * 1000 // shape.per_ms)).isoformat().replace("+00:00", "Z")
+        case Kind.DATE | Kind.TIMESTAMP:
+            try:
+                return _written_moment(raw, shape)
+            except (ValueError, OverflowError):
+                return raw
         case Kind.LIST if shape.item is not None:
             return [written_value(item, shape.item) for item in raw]
         case Kind.RECORD:
             return {name: written_value(value, shape.fields[name]) for name, value in raw.items()}
     return raw
+
+
+def _written_moment(raw: int, shape: Shape) -> str:
+    if shape.kind is Kind.DATE:
+        return date.fromordinal(raw + EPOCH_DAY).isoformat()
+    return (_EPOCH + timedelta(microseconds=raw * 1000 // shape.per_ms)).isoformat().replace("+00:00", "Z")
 
 
 def _record(written: Mapping[str, Any], record: Shape, path: tuple[str | int, ...]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from bus.settings import Settings
 from bus.wiring import ROUTE, preview_agreement
 
 KILOBYTE = 1024
+PATIENCE_SECONDS = 1800.0
+"""The router takes all consents, nearly two for a person, before the first change."""
 
 
 async def bench_preview(settings: Settings, tell: Tell, *, records: int, sample: int | None = None) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def _moment(records: int) -> Moment:
 
 async def _routed(bus: Ground, expected: Expected) -> None:
     """Let a router take everything, and end it, so that nobody else uses the core. Raises BenchFailed."""
-    run = Run(bus, expected)
+    run = Run(bus, expected, PATIENCE_SECONDS)
     await run.start()
     try:
         await run.until_done()

@@ -45,7 +45,8 @@ async def bench_route(settings: Settings, tell: Tell, *, records: int, shape: Sh
 class Run:
     """The router at work, watched from outside."""
 
-    def __init__(self, bus: Ground, expected: Expected) -> None:
+    def __init__(self, bus: Ground, expected: Expected, patience_seconds: float = STALLED_SECONDS) -> None:
+        self._patience_seconds = patience_seconds
         self.peak_bytes = 0
         self._bus = bus
         self._expected = expected
@@ -73,7 +74,7 @@ class Run:
             if done and (not moments or done > moments[-1].records):
                 moments.append(moment(self._router, done, deliveries))
                 moved = clock.monotonic()
-            if clock.monotonic() - moved > STALLED_SECONDS:
+            if clock.monotonic() - moved > self._patience_seconds:
                 raise BenchFailed(what=f"the router stands still after {done} of {total} changes")
             await asyncio.sleep(LOOK_SECONDS)
         return moments
