@@ -235,7 +235,7 @@ async def test_every_kind_of_forged_fact(small_bus: SmallBus, monkeypatch: pytes
     await bus.activate(TAX)
     before = await bus.registrar.state()
     signed = [fact for fact in bus.registrar.facts if fact.kind is not FactKind.BUS]
-    assert {fact.kind for fact in signed} == {FactKind.AGENCY, FactKind.DATASET, FactKind.KEY, FactKind.AGREEMENT}
+    assert {FactKind.AGENCY, FactKind.DATASET, FactKind.KEY, FactKind.AGREEMENT} <= {fact.kind for fact in signed}
     now = clock.now_ms()
     mine = SigningKey.of(b"\7" * 32, key="mine", holder="operator", agency="", role=Role.OPERATOR)
     forged = {kind: Fact(kind, "one", "enrolled", {"step": 1}, "operator", "a lie", now) for kind in FactKind}
