@@ -241,6 +241,22 @@ class DiskFull(BusError):
     remedy = "Free some space, or name another folder with BUS_HOME (state) or BUS_CACHE (downloads), and start again."
 
 
+class StoreBroken(BusError):
+    """What a lane keeps on this machine's disk cannot be used; it is built anew from the topics."""
+
+    message = "the store of a lane cannot be read ({reason})"
+    remedy = "Nothing need be done: the lane starts again and builds it anew. If it comes again, look at the disk."
+    retryable = True
+
+
+class StoreLocked(BusError):
+    """Another process has the store of a lane open."""
+
+    message = "another process works with the store in {folder}"
+    remedy = "A second router on this machine needs a folder of its own: set BUS_ROUTE_STORE, or end the other one."
+    retryable = True
+
+
 class DownloadFailed(BusError):
     """A jar of Kafka could not be fetched."""
 

@@ -123,6 +123,15 @@ class RouteSettings(BaseSettings):
     lane_fences: int = Field(
         default=5, ge=2, description="times within a minute that a lane may be taken from its router before that ends"
     )
+    store: Path | None = Field(
+        default=None, description="folder of what lanes keep on this machine's disk; unset: data/route in BUS_HOME"
+    )
+    store_trusted_seconds: int = Field(
+        default=7 * 86_400,
+        ge=1,
+        le=14 * 86_400,
+        description="after so long without its lane a store is built anew; well below how long tombstones are kept",
+    )
 
     @property
     def heartbeat_ms(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import bus
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import decode, encode, parse
-from bus.avro.frame import frame, unframe
+from bus.avro.frame import BODY_START, frame, unframe
 from bus.errors import RecordUnreadable
 
 Message = dict[str, Any]
@@ -40,6 +40,7 @@ class OwnMessages:
     def __init__(self, client: SchemaRegistryClient) -> None:
         self._client = client
         self._ids: dict[str, int] = {}
+        self._heads: dict[str, bytes] = {}
         self._parsed = {name: parse(own_schema(name)) for name in own_names()}
         self._by_id: dict[int, Any] = {}
 
@@ -53,6 +54,7 @@ class OwnMessages:
             found = await self._client.latest(subject)
             known = found is not None and found.schema == schema
             self._ids[name] = found.schema_id if known and found else await self._client.register(subject, schema)
+            self._heads[name] = frame(self._ids[name], b"")
             self._by_id[self._ids[name]] = self._parsed[name]
 
     def encode(self, name: str, message: Message) -> bytes:
@@ -62,6 +64,14 @@ class OwnMessages:
     def framed(self, name: str, body: bytes) -> bytes:
         """A message whose body was put together elsewhere."""
         return frame(self._ids[name], body)
+
+    def body(self, name: str, data: bytes) -> bytes | None:
+        """The body of a framed message that was written with the own schema of now; None for any other."""
+        return data[BODY_START:] if data.startswith(self._heads[name]) else None
+
+    async def renewed(self, name: str, data: bytes) -> bytes:
+        """The body of a framed message, as the own schema of now has it. Raises as `decode`, and ValueMisfit."""
+        return encode(self._parsed[name], await self.decode(data))
 
     async def decode(self, data: bytes) -> Message:
         """The message in framed bytes, by its writer's schema. Raises RecordUnreadable, SchemaUnknown."""

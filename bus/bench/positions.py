@@ -3,7 +3,7 @@
 from bus.avro.own import OwnMessages
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
-from bus.route.load import position_of
+from bus.route.bodies import position_of
 from bus.route.state import Position
 from bus.topics import Topics
 

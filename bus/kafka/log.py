@@ -117,10 +117,12 @@ class Reader:
         offset: int = await self._consumer.position(TopicPartition(*place))
         return offset
 
-    async def to_ends(self, ends: Mapping[Place, int]) -> AsyncIterator[list[Incoming]]:
+    async def to_ends(
+        self, ends: Mapping[Place, int], *, max_records: int | None = None
+    ) -> AsyncIterator[list[Incoming]]:
         """Poll until every place has reached its end; yields what was read, batch by batch."""
         while any([await self.position(place) < end for place, end in ends.items()]):
-            records = await self.poll(FETCH_WAIT_MS)
+            records = await self.poll(FETCH_WAIT_MS, max_records=max_records)
             if records:
                 yield records
 

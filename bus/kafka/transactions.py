@@ -8,6 +8,7 @@ delayed end marker could hit the next transaction of the same producer.
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -70,17 +71,19 @@ class TransactionalWriter:
         except KafkaError:
             return
 
-    async def commit(self, records: Sequence[Outgoing]) -> None:
+    async def commit(self, records: Sequence[Outgoing]) -> dict[Place, int]:
         """Write the records as one transaction, in order within each partition; an empty sequence does nothing.
+
+        Returns the offset of the last record of each partition, where the broker told it.
 
         Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), Dismissed, and
         CommitUncertain (unknown: read the committed state back before anything else).
         """
         if not records:
-            return
+            return {}
         try:
             await self._producer.begin_transaction()
-            await self._send(records)
+            written = await self._send(records)
         except (ProducerFenced, InvalidProducerEpoch) as error:
             raise Fenced(transactional_id=self.transactional_id) from error
         except TransactionalIdAuthorizationFailed as error:
@@ -95,20 +98,25 @@ class TransactionalWriter:
             raise Dismissed(what=self.transactional_id) from error
         except (KafkaError, TimeoutError) as error:
             raise CommitUncertain(transactional_id=self.transactional_id, reason=repr(error)) from error
+        return written
 
-    async def _send(self, records: Sequence[Outgoing]) -> None:
-        sent: list[tuple[Place, asyncio.Future[object]]] = []
+    async def _send(self, records: Sequence[Outgoing]) -> dict[Place, int]:
+        sent: list[tuple[Place, int, asyncio.Future[Any]]] = []
         for (topic, partition), listed in batches(records).items():
             for batch in listed:
                 future = await self._producer.send_batch(batch, topic, partition=partition)
-                sent.append((Place(topic, partition), future))
-        outcomes = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
-        for (place, _), outcome in zip(sent, outcomes, strict=True):
+                sent.append((Place(topic, partition), batch.record_count(), future))
+        outcomes = await asyncio.gather(*(future for _, _, future in sent), return_exceptions=True)
+        written: dict[Place, int] = {}
+        for (place, count, _), outcome in zip(sent, outcomes, strict=True):
             if isinstance(outcome, ProducerFenced | InvalidProducerEpoch):
                 raise outcome
             if isinstance(outcome, BaseException):
                 await self._abort()
                 raise RecordRefused(topic=place.topic, partition=place.partition, reason=type(outcome).__name__)
+            if outcome.offset >= 0:  # unknown where a batch was sent again that the broker had taken already
+                written[place] = outcome.offset + count - 1
+        return written
 
     async def _abort(self) -> None:
         try:

@@ -18,7 +18,9 @@ RELEASE, ERASE = b"\0", b"\2"
 
 def holdings_body(holdings: Holdings, record_key: bytes) -> bytes:
     """What recipients hold of a record, as `lane-state` keeps it."""
-    return items([_holding(agreement, holding, record_key) for agreement, holding in holdings.items()])
+    due_ms = min((one.due_ms for one in holdings.values() if one.due_ms is not None), default=None)
+    listed = [_holding(agreement, holding, record_key) for agreement, holding in holdings.items()]
+    return maybe_number(due_ms) + items(listed)
 
 
 def _holding(agreement: str, holding: Holding, record_key: bytes) -> bytes:

@@ -1,21 +1,32 @@
-"""A lane's start: its committed state read back from `lane-state`, and the newest records from the changes topics."""
+"""A lane's start: its committed state read back from `lane-state`, and the newest records from the changes topics.
+
+Where a store holds some of it, only the difference is read. Use it only after fencing: then nobody else can still add.
+"""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from bus.avro.own import Message, OwnMessages
-from bus.consent.messages import standing
+from bus.avro.own import OwnMessages
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import LogReader, Place, Reader
+from bus.kafka.log import Place, Reader
 from bus.model.change import Change
 from bus.model.key import subject_of
 from bus.model.record import Incoming
+from bus.route.bodies import position_of
 from bus.route.lane import Unreadable
-from bus.route.memory import MemoryState
-from bus.route.state import Cursor, DeadVersion, Holding, Position
+from bus.route.state import DeadVersion, Position
 from bus.topics import Topics
+
+READ_AT_ONCE = 2000
+"""Records taken without a pause: while a lane loads, the process must go on telling its group that it lives."""
+
+LATELY = 16
+"""A position is the last record of its transaction. Aborted transactions may lie behind it; then more is looked at."""
+
+NAMES = {b"holding": "lane_holdings", b"consent": "lane_consent", b"cursor": "lane_cursor", b"dead": "lane_dead"}
+"""The schema of an entry of `lane-state`, by what its key begins with."""
 
 
 class Decoder(Protocol):
@@ -30,90 +41,169 @@ class Decoder(Protocol):
         ...
 
 
-LOADED_AT_ONCE = 100
-"""Records decoded without a pause: while a lane loads, the process must go on telling its group that it lives."""
+class Filled(Protocol):
+    """A state that can be filled from topics."""
+
+    position: Position
+    stood_at: int | None
+    schemas: set[bytes]
+
+    def dead_version(self, dataset: str, key: bytes) -> DeadVersion | None:
+        """See `LaneState`."""
+        ...
+
+    def put_record(self, dataset: str, key: bytes, value: bytes | None) -> None:
+        """The newest version of a record; None for a deleted one."""
+        ...
+
+    def put_entry(self, key: bytes, body: bytes | None) -> None:
+        """An entry of `lane-state` without its frame; None for one that is removed."""
+        ...
+
+    def land(self, puts: Callable[[], None]) -> None:
+        """Do these puts as one."""
+        ...
+
+    def stand(self, position: Position, stood_at: int | None) -> None:
+        """Note the position at which everything stands that was put so far."""
+        ...
+
+
+class Stood(NamedTuple):
+    """A committed position, and the offset of its record in `lane-state`."""
+
+    position: Position
+    offset: int
 
 
 class Loader:
-    """Reads back what a lane was. Use it only after fencing: then nobody else can still add to it."""
+    """Reads back what a lane was."""
 
-    def __init__(self, access: KafkaAccess, topics: Topics, lane: int) -> None:
+    def __init__(self, access: KafkaAccess, topics: Topics, lane: int, messages: OwnMessages) -> None:
         self._access = access
         self._topics = topics
+        self._messages = messages
         self._lane = lane
+        self._place = Place(topics.lane_state, lane)
         self.loaded = 0
         self.left_open = False
         """Whether something was sent after the last committed position, and aborted: by the fence, or before it."""
 
-    async def state(self, messages: OwnMessages) -> MemoryState:
-        """The lane's position, consents, holdings and cursors, as last committed."""
-        reader = LogReader(self._access, self._topics.lane_state, self._lane, committed=True)
-        await reader.start()
+    async def stood(self) -> Stood | None:
+        """Where the lane stands by its last committed transaction; None before its first."""
+        place, back = self._place, LATELY
+        reader = await self._reader()
         try:
-            newest = {record.key: record for record in await reader.read_to_end()}
-            end = await reader.position()
+            first, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
+            self.left_open = end > 0
+            while end > first:
+                start, found = max(first, end - back), None
+                async for records in _read(reader, {place: start}, {place: end}):
+                    found = next((one for one in reversed(records) if one.key == b"position"), found)
+                if found is not None and found.value is not None:
+                    # A transaction's last record is the position, and its marker follows; so does an aborted one's.
+                    self.left_open = end > found.offset + 2
+                    return Stood(position_of(await self._messages.decode(found.value)), found.offset)
+                if start == first:
+                    break
+                back *= 16
         finally:
             await reader.stop()
-        self.loaded += len(newest)
-        state = MemoryState()
-        position = newest.pop(b"position", None)
-        # A transaction's last record is the position, and its marker follows; an aborted one leaves a marker at least.
-        self.left_open = end > (0 if position is None else position.offset + 2)
-        if position is not None and position.value is not None:
-            state.position = position_of(await messages.decode(position.value))
-        for key, record in newest.items():
-            if key is not None and record.value is not None:
-                _put(state, key, await messages.decode(record.value))
-        return state
+        return None
 
-    async def records(self, state: MemoryState, has_subject: Mapping[str, bool], decoder: Decoder) -> None:
-        """The newest version of every record below the lane's position, into `state`.
+    async def fill(self, state: Filled, stood: Stood, has_subject: Mapping[str, bool], decoder: Decoder) -> None:
+        """Everything that was committed after what `state` says it stands at, up to `stood`."""
+        begins = {} if state.stood_at is None else state.position.inputs
+        entries_from = 0 if state.stood_at is None else state.stood_at + 1
+        state.position = stood.position
+        reader = await self._reader()
+        try:
+            await self._entries(reader, state, entries_from, stood.offset + 1)
+            await self._records(reader, state, begins, has_subject, decoder)
+        finally:
+            await reader.stop()
+        for schema in state.schemas:
+            await decoder.know(schema)  # it was readable when it was taken, and may have to be read at any moment
+        state.stand(stood.position, stood.offset)
 
-        Poison was put into `deadletters` when it was met, and is passed over here.
-        """
+    async def _entries(self, reader: Reader, state: Filled, begin: int, end: int) -> None:
+        begin = max(begin, (await reader.beginnings([self._place]))[self._place])
+        async for records in _read(reader, {self._place: begin}, {self._place: end}):
+            self.loaded += len(records)
+            await _landed(state, state.put_entry, [await self._entry(record) for record in records])
+
+    async def _entry(self, record: Incoming) -> tuple[bytes, bytes | None]:
+        """Key and bare body; None for what is removed, or of no kind that a state holds."""
+        key = record.key or b""
+        name = NAMES.get(key.partition(b"/")[0])
+        if record.value is None or name is None:
+            return key, None
+        return key, self._messages.body(name, record.value) or await self._messages.renewed(name, record.value)
+
+    async def _records(
+        self,
+        reader: Reader,
+        state: Filled,
+        begins: Mapping[str, int],
+        has_subject: Mapping[str, bool],
+        decoder: Decoder,
+    ) -> None:
+        """Records below the lane's position; poison went into `deadletters` when it was met, and is passed over."""
         ends = {
-            Place(self._topics.changes(dataset), self._lane): offset
-            for dataset, offset in state.position.inputs.items()
-            if dataset in has_subject
+            Place(self._topics.changes(dataset), self._lane): (begins.get(dataset, 0), end)
+            for dataset, end in state.position.inputs.items()
+            if dataset in has_subject and begins.get(dataset, 0) < end
         }
         if not ends:
             return
+        oldest = await reader.beginnings(ends)
+        starts = {place: max(oldest[place], begin) for place, (begin, _) in ends.items()}
+        async for records in _read(reader, starts, {place: end for place, (_, end) in ends.items()}):
+            changes = [change_of(record, self._topics, has_subject) for record in records]
+            taken = [
+                (one.dataset, one.key, one.value)
+                for one in changes
+                if isinstance(one, Change) and await _was_taken(one, state, decoder)
+            ]
+            self.loaded += len(records)
+            await _landed(state, state.put_record, taken)
+
+    async def _reader(self) -> Reader:
         reader = Reader(self._access, committed=True)
         await reader.start()
-        try:
-            reader.assign(await reader.beginnings(ends))
-            async for records in reader.to_ends(ends):
-                self.loaded += len(records)
-                for number, record in enumerate(records):
-                    if number % LOADED_AT_ONCE == 0:
-                        await asyncio.sleep(0)
-                    if record.offset < ends[Place(record.topic, record.partition)]:
-                        await self._record(state, change_of(record, self._topics, has_subject), decoder)
-        finally:
-            await reader.stop()
-
-    async def _record(self, state: MemoryState, change: Change | Unreadable, decoder: Decoder) -> None:
-        if isinstance(change, Unreadable):
-            return
-        key = change.key
-        dead = state.dead_version(change.dataset, key)
-        if dead is not None and not await _was_taken(change, dead, decoder):
-            return
-        if change.value is not None and dead is None:
-            await decoder.know(change.value)  # it was read when it was taken
-        state.put_record(change.dataset, key, change.value)
+        return reader
 
 
-async def _was_taken(change: Change, dead: DeadVersion, decoder: Decoder) -> bool:
-    """Whether this is a version that was taken, of a record whose newest is a dead letter.
+async def _read(
+    reader: Reader, starts: Mapping[Place, int], ends: Mapping[Place, int]
+) -> AsyncIterator[list[Incoming]]:
+    """Everything from these offsets on and below those."""
+    reader.assign(starts)
+    async for records in reader.to_ends(ends, max_records=READ_AT_ONCE):
+        yield [record for record in records if record.offset < ends[Place(record.topic, record.partition)]]
 
-    Older dead letters of the record are not remembered: they are known by being unreadable. The newest may be readable
+
+async def _landed(state: Filled, put: Callable[..., None], words: Sequence[tuple[Any, ...]]) -> None:
+    """Put all of it as one, in a thread: it may take longer than the process may be silent."""
+
+    def puts() -> None:
+        for one in words:
+            put(*one)
+
+    await asyncio.to_thread(state.land, puts)
+
+
+async def _was_taken(change: Change, state: Filled, decoder: Decoder) -> bool:
+    """False for a dead letter: of a record whose newest version is one.
+
+    Older dead letters of that record are not remembered: they are known by being unreadable. The newest may be readable
     by now, and yet nobody has released it.
     """
+    dead = state.dead_version(change.dataset, change.key)
+    if dead is None or change.value is None:
+        return dead is None or change.origin.offset != dead.offset
     if change.origin.offset == dead.offset:
         return False
-    if change.value is None:
-        return True
     try:
         await decoder.know(change.value)
         decoder.decode(change.value)
@@ -130,46 +220,3 @@ def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool])
     except ValueError:
         return Unreadable(record, "key-unreadable")
     return Change(dataset, key, subject, record.value, record)
-
-
-def position_of(message: Message) -> Position:
-    """A position from its message."""
-    return Position(
-        message["lane_time"],
-        message["block"],
-        message["consents_offset"],
-        message["register_offset"],
-        message["inputs"],
-        message.get("commands_offset", 0),  # positions of an earlier release lack it
-        message["due_until"] if "due_until" in message else message["lane_time"],
-    )
-
-
-def _put(state: MemoryState, key: bytes, message: Message) -> None:
-    kind, _, rest = key.partition(b"/")
-    if kind == b"consent":
-        subject, _, agreement = rest.decode().partition("/")
-        state.put_consent(subject, agreement, standing(message))
-    elif kind == b"holding":
-        dataset, _, record_key = rest.partition(b"/")
-        holdings = {one["agreement"]: _holding(one, record_key) for one in message["held"]}
-        state.put_holdings(dataset.decode(), record_key, holdings)
-    elif kind == b"cursor":
-        state.put_cursor(rest.decode(), Cursor(message["standing"], message["after"], message["done"]))
-    elif kind == b"dead":
-        dataset, _, record_key = rest.partition(b"/")
-        state.put_dead(dataset.decode(), record_key, DeadVersion(message["offset"], message["discarded"]))
-
-
-def _holding(message: Message, record_key: bytes) -> Holding:
-    return Holding(
-        revision=message["revision"],
-        topic=message["topic"],
-        partition=message["partition"],
-        key=record_key if message["key"] is None else message["key"],
-        consent=message["consent"],
-        view_hash=message["view_hash"],
-        released_at_ms=message["released_at"],
-        due_ms=message["due"],
-        epoch=message["epoch"],
-    )

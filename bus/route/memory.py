@@ -3,13 +3,24 @@
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from bus.avro.frame import BODY_START
 from bus.consent.fold import NEVER
 from bus.model.consent import Consent
-from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holding, Holdings, Pair, Position, RecordPlace
-
-NOBODY: Holdings = {}
+from bus.route.bodies import NOBODY, consent_of, cursor_of, dead_of, holdings_of
+from bus.route.state import (
+    Cursor,
+    DeadVersion,
+    Draft,
+    DueKey,
+    Holding,
+    Holdings,
+    Pair,
+    Position,
+    RecordPlace,
+    moments_of,
+)
 
 
 class MemoryState:
@@ -17,6 +28,8 @@ class MemoryState:
 
     def __init__(self) -> None:
         self.position = Position()
+        self.stood_at: int | None = None
+        self.schemas: set[bytes] = set()
         self.records: dict[str, dict[bytes, bytes]] = defaultdict(dict)
         self.holdings: dict[str, dict[bytes, Holdings]] = defaultdict(dict)
         self.consents: dict[Pair, Consent] = {}
@@ -87,6 +100,7 @@ class MemoryState:
             of_dataset.pop(key, None)
         else:
             of_dataset[key] = value
+            self.schemas.add(value[:BODY_START])
         self._known(dataset, key)
 
     def put_consent(self, subject: str, agreement: str, consent: Consent) -> None:
@@ -117,9 +131,33 @@ class MemoryState:
         else:
             self.dead[(dataset, key)] = version
 
-    def apply(self, draft: Draft) -> None:
+    def put_entry(self, key: bytes, body: bytes | None) -> None:
+        """An entry of `lane-state`, without its frame; None for one that is removed."""
+        kind, _, rest = key.partition(b"/")
+        name, _, ident = rest.partition(b"/")
+        if kind == b"holding":
+            self.put_holdings(name.decode(), ident, {} if body is None else holdings_of(body, ident))
+        elif kind == b"consent" and body is not None:
+            self.put_consent(name.decode(), ident.decode(), consent_of(body))
+        elif kind == b"cursor" and body is not None:
+            self.put_cursor(rest.decode(), cursor_of(body))
+        elif kind == b"dead":
+            self.put_dead(name.decode(), ident, None if body is None else dead_of(body))
+
+    def land(self, puts: Callable[[], None]) -> None:
+        """Do these puts."""
+        puts()
+
+    def stand(self, position: Position, stood_at: int | None) -> None:
+        """Note the position at which everything stands."""
+        self.position, self.stood_at = position, stood_at
+
+    def caught_up(self, now_ms: int) -> None:
+        """Nobody will ask: what lies in memory is never resumed."""
+
+    def apply(self, draft: Draft, stood_at: int | None = None) -> None:
         """Take over what was committed."""
-        self.position = draft.position
+        self.position, self.stood_at = draft.position, stood_at
         for _ in draft.due_taken:
             heapq.heappop(self._due)
         for (dataset, key), value in draft.records.items():
@@ -140,11 +178,3 @@ class MemoryState:
             keys.add(key)
         else:
             keys.discard(key)
-
-
-def moments_of(consent: Consent, after_ms: int) -> set[int]:
-    """When the standing changes by itself, after a moment."""
-    if consent.given is None:
-        return set()
-    both = (consent.given.valid_from_ms, consent.given.valid_until_ms)
-    return {moment for moment in both if moment is not None and moment > after_ms}

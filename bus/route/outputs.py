@@ -10,11 +10,12 @@ from bus.model.key import lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
+from bus.route.bodies import cursor_message, dead_message, position_message
 from bus.route.commands import Completion
 from bus.route.entries import block_body, entry_body, holdings_body
 from bus.route.label import Label, Moment
 from bus.route.rules import Rule
-from bus.route.state import Cursor, Draft, Holding, Position
+from bus.route.state import Draft, Holding, Position
 from bus.topics import Topics
 
 BLOCK_ENTRIES = 1000
@@ -160,8 +161,11 @@ class Writer:
             yield self._put(f"consent/{subject}/{agreement}".encode(), "lane_consent", standing_message(consent))
         for (dataset, key), holdings in draft.holdings.items():
             state_key = b"holding/" + dataset.encode() + b"/" + key
-            value = framed("lane_holdings", holdings_body(holdings, key)) if holdings else None
-            yield Outgoing(topic, lane, state_key, value)
+            if not holdings:
+                yield Outgoing(topic, lane, state_key, None)
+                continue
+            body = draft.bodies[(dataset, key)] = holdings_body(holdings, key)
+            yield Outgoing(topic, lane, state_key, framed("lane_holdings", body))
         for agreement, cursor in draft.cursors.items():
             yield self._put(f"cursor/{agreement}".encode(), "lane_cursor", cursor_message(cursor))
         for (dataset, key), dead in draft.dead.items():
@@ -169,7 +173,7 @@ class Writer:
             if dead is None:
                 yield Outgoing(self._topics.lane_state, self._lane, state_key, None)
             else:
-                yield self._put(state_key, "lane_dead", {"offset": dead.offset, "discarded": dead.discarded})
+                yield self._put(state_key, "lane_dead", dead_message(dead))
         yield self._put(b"position", "lane_position", position_message(draft.position))
 
     def _put(self, key: bytes, name: str, message: Message) -> Outgoing:
@@ -188,24 +192,6 @@ def parts_of(entries: Sequence[bytes], beside: int = 0) -> Iterator[Sequence[byt
             start, room = number, BLOCK_BYTES
         room -= len(entry)
     yield entries[start:]
-
-
-def cursor_message(cursor: Cursor) -> Message:
-    """A cursor as `lane-state` keeps it."""
-    return {"standing": cursor.standing, "after": cursor.after, "done": cursor.done}
-
-
-def position_message(position: Position) -> Message:
-    """A position as `lane-state` keeps it."""
-    return {
-        "lane_time": position.lane_time_ms,
-        "block": position.block,
-        "consents_offset": position.consents_offset,
-        "register_offset": position.register_offset,
-        "inputs": dict(position.inputs),
-        "commands_offset": position.commands_offset,
-        "due_until": position.due_until_ms,
-    }
 
 
 def completion_message(done: Completion, lane: int, position: Position) -> Message:

@@ -25,6 +25,7 @@ from bus.route.rules import RuleBook
 from bus.route.runner import Parts
 from bus.route.schemas import Schemas
 from bus.route.share import CatchUp
+from bus.route.shelf import sweep
 from bus.route.takeover import TakeOver
 from bus.settings import KafkaSettings, RouteSettings, Settings
 from bus.telemetry import Event, configure, emit
@@ -90,6 +91,8 @@ async def _parts(
     await ends.start()
     settings = RouteSettings()
     keyring = Salts(home).keyring()
+    stores = home.data / "route" if settings.store is None else settings.store.expanduser().absolute()
+    await asyncio.to_thread(sweep, stores)
     return Parts(
         access=access,
         topics=topics,
@@ -101,6 +104,7 @@ async def _parts(
         book=RuleBook(keyring, lanes=topics.lanes, pseudonymous_partitions=PSEUDONYMOUS_PARTITIONS),
         ends=ends,
         share=CatchUp(most=settings.batch_records),
+        stores=stores,
     )
 
 

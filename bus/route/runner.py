@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bus import clock
 from bus.avro.frame import BODY_START
 from bus.avro.own import OwnMessages
 from bus.consent.messages import consent_event, split_key
-from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown
+from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown, StoreBroken
 from bus.kafka.access import KafkaAccess
 from bus.kafka.ends import Ends
 from bus.kafka.log import Place
@@ -29,9 +30,12 @@ from bus.route.memory import MemoryState
 from bus.route.orders import Orders
 from bus.route.outputs import Writer
 from bus.route.report import LaneReport, Progress
+from bus.route.resume import resume, take_shelf
 from bus.route.rules import RuleBook, Rules
 from bus.route.schemas import Schemas
 from bus.route.share import CatchUp, Pace
+from bus.route.shelf import Shelf
+from bus.route.state import LaneState
 from bus.settings import RouteSettings
 from bus.telemetry import Event, emit
 from bus.topics import Topics
@@ -41,6 +45,9 @@ CONSENTS_AT_ONCE = 5000
 
 LOOKED_AT_ONCE = 2000
 """Held records that are looked for without a pause, when a lane has started."""
+
+NONSENSE = (StoreBroken, IndexError, KeyError, TypeError, ValueError)
+"""What may come of a store whose bytes are not what was put there: it is not used again."""
 
 IDLE_SECONDS = 5.0
 """A lane with nothing to do looks again after this long even if nothing woke it."""
@@ -60,6 +67,8 @@ class Parts:
     book: RuleBook
     ends: Ends
     share: CatchUp
+    stores: Path
+    """The folder of what lanes keep on this machine's disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +92,16 @@ class Lane:
         self._core = LaneCore(lane, parts.keyring, parts.schemas.decode)
         self._writer_of_records = Writer(lane, parts.topics, parts.keyring, parts.messages)
         self._wake = asyncio.Event()
-        self._loader = Loader(parts.access, parts.topics, lane)
+        self._loader = Loader(parts.access, parts.topics, lane, parts.messages)
         self._register_place = Place(parts.topics.register, 0)
         self._consents_place = Place(parts.topics.consents, lane)
         self._pace = Pace(parts.settings.batch_records, parts.settings.batch_ms / 1000)
+        self._state_place = Place(parts.topics.lane_state, lane)
         self._batch_limit = parts.settings.batch_records
         self._refused: set[tuple[str, int]] = set()
         self._transactions = self._new_transactions()
-        self._state = MemoryState()
+        self._state: LaneState = MemoryState()
+        self._shelf: Shelf | None = None
         self._unlooked: list[tuple[str, bytes]] = []
         self._ends_at_start: dict[Place, int] = {}
         self._rules = Rules()
@@ -138,6 +149,7 @@ class Lane:
         """Fence, read back, serve until stopped. Raises what ended it; then start a new Lane."""
         consents = Pump(self._parts.access, self._wake, committed=False)
         changes = Pump(self._parts.access, self._wake, committed=True)
+        good = True
         try:
             await self._transactions.start()  # from here on no predecessor can commit: what is read now is final
             await self._read_back()
@@ -148,16 +160,25 @@ class Lane:
             self.serving.set()
             await self._serve(consents, changes)
             emit(Event.LANE_STOPPED, lane=self._lane, block=self._state.position.block)
+        except NONSENSE:
+            good = False
+            raise
         finally:
             self._parts.share.forget(self._lane)
+            if self._shelf is not None:
+                await asyncio.to_thread(self._shelf.put_back, good=good, synced=self.stopping.is_set())
             await asyncio.gather(self._transactions.stop(), consents.stop(), changes.stop(), return_exceptions=True)
 
     async def _read_back(self) -> None:
-        self._state = await self._loader.state(self._parts.messages)
+        parts, lane, now_ms = self._parts, self._lane, clock.now_ms()
+        await self._newest_rules((await parts.ends.ends([self._register_place]))[self._register_place])
+        self._shelf = await take_shelf(parts.stores, f"{parts.register.state.bus}/{parts.topics.prefix}", lane)
+        trusted = range(now_ms - parts.settings.store_trusted_seconds * 1000, now_ms + 1)
+        state = await resume(self._shelf, self._loader, self._rules.has_subject, parts.schemas, trusted)
+        self._state = state
         self._aborted = int(self._loader.left_open)
-        await self._newest_rules((await self._parts.ends.ends([self._register_place]))[self._register_place])
-        await self._loader.records(self._state, self._rules.has_subject, self._parts.schemas)
-        self._unlooked = [(dataset, b"") for dataset in self._rules.has_subject]
+        if not state.caught_up_ms:
+            self._unlooked = [(dataset, b"") for dataset in self._rules.has_subject]
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
@@ -170,16 +191,18 @@ class Lane:
             outcome, records = await self._drafted(inputs)
             began = clock.monotonic()
             try:
-                await self._transactions.commit(records)
+                written = await self._transactions.commit(records)
             except RecordRefused:
                 await self._try_smaller(taken, consents, changes)
                 continue
             finally:
                 self._end_turn(outcome)
             if not records:
+                self._note_caught_up(changes)
                 await self._rest()
                 continue
-            self._applied(outcome)
+            self._applied(outcome, written.get(self._state_place))
+            self._note_caught_up(changes)
             self.report.measure(began, taken.changes)
             self._batch_limit = self._pace.limit()
 
@@ -203,14 +226,21 @@ class Lane:
         if outcome.lagging:
             share.ask(self._lane, self._wake.set)
 
+    def _passed_start(self, changes: Pump) -> bool:
+        """Whether everything is read that was there at the start."""
+        return all(changes.reached(place) >= end for place, end in self._ends_at_start.items())
+
+    def _note_caught_up(self, changes: Pump) -> None:
+        if not self._unlooked and not len(changes) and self._passed_start(changes):
+            self._state.caught_up(clock.now_ms())
+
     async def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
         """Copies of records that were deleted while no lane read, and whose tombstones are compacted away by now.
 
         Looked for once, when everything is read that was there at the start.
         """
-        ends = self._ends_at_start
         waits = taken.changes or len(changes) or taken.later_consents is not None
-        if waits or not self._unlooked or any(changes.reached(place) < ends[place] for place in ends):
+        if waits or not self._passed_start(changes):
             return []
         while self._unlooked:
             dataset, after = self._unlooked.pop()
@@ -340,9 +370,9 @@ class Lane:
         done = [writer.completion(one, outcome.draft.position) for one in outcome.completions]
         return writer.records(outcome.draft, outcome.deliveries, withheld, [*dead, *done], aborted=self._aborted)
 
-    def _applied(self, outcome: Outcome) -> None:
+    def _applied(self, outcome: Outcome, stood_at: int | None) -> None:
         self._aborted = 0  # it stands in the block of this transaction
-        self._state.apply(outcome.draft)
+        self._state.apply(outcome.draft, stood_at)
         self.report.count(outcome)
         for letter in outcome.dead:
             emit(

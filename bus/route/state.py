@@ -75,6 +75,14 @@ DueKey = tuple[int, str, str, bytes]
 """When, what ('consent' or 'holding'), which agreement, and which subject or record key."""
 
 
+def moments_of(consent: Consent, after_ms: int) -> set[int]:
+    """When a standing changes by itself, after a moment."""
+    if consent.given is None:
+        return set()
+    both = (consent.given.valid_from_ms, consent.given.valid_until_ms)
+    return {moment for moment in both if moment is not None and moment > after_ms}
+
+
 class LaneState(Protocol):
     """The committed state of one lane. Keys of records stand in one order, the same for all that is asked in order."""
 
@@ -123,8 +131,12 @@ class LaneState(Protocol):
         """When something falls due next, or None."""
         ...
 
-    def apply(self, draft: "Draft") -> None:
-        """Take over what was committed."""
+    def apply(self, draft: "Draft", stood_at: int | None = None) -> None:
+        """Take over what was committed; `stood_at` is the offset of its position in `lane-state`, where it is known."""
+        ...
+
+    def caught_up(self, now_ms: int) -> None:
+        """Note that everything has been read that there was to read."""
         ...
 
 
@@ -140,6 +152,8 @@ class Draft:
         self.cursors: dict[str, Cursor] = {}
         self.dead: dict[RecordPlace, DeadVersion | None] = {}
         self.due_taken: list[DueKey] = []
+        self.bodies: dict[RecordPlace, bytes] = {}
+        """Holdings as they were written to `lane-state`, where they were: nobody need put them together again."""
 
     def record(self, dataset: str, key: bytes) -> bytes | None:
         """The newest version, this transaction's included."""

@@ -27,6 +27,12 @@ class Event(StrEnum):
     LANE_STARTED = "lane-started", "info", "This process owns a lane: fenced, state read, serving."
     LANE_STOPPED = "lane-stopped", "info", "A lane was given up in order."
     LANE_FAILED = "lane-failed", "warning", "A lane met an error and starts anew after a pause."
+    STORE_ANEW = "store-anew", "info", "What a lane keeps on the disk is built anew from the topics; `reason` says why."
+    STORE_LOCKED = (
+        "store-locked",
+        "warning",
+        "Another process does not let go of a lane's store; one more is made beside it, and removed some day.",
+    )
     FACT_IGNORED = "fact-ignored", "warning", "A fact could not be read; what it names is suspended."
     FACT_REFUSED = "fact-refused", "warning", "A fact was told by somebody who may not; it changes nothing."
     DAY_NOT_TOLD = "day-not-told", "warning", "That a text's first day has come could not be told; it is tried again."

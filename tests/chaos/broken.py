@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from bus.errors import CommitUncertain
 from bus.kafka.batch import batches
 from bus.kafka.lanes import LaneMember
+from bus.kafka.log import Place
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.route.lane import Inputs, LaneCore, Outcome
@@ -37,7 +38,7 @@ def position_first(notes: Notes) -> None:
     """The position goes out before the outputs, in a transaction of its own."""
     commit: Commit = TransactionalWriter.commit
 
-    async def torn(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+    async def torn(self: TransactionalWriter, records: Sequence[Outgoing]) -> dict[Place, int]:
         outputs = [record for record in records if not _is_state(record)]
         await commit(self, [record for record in records if _is_state(record)])
         number, phase = notes.trap()
@@ -45,6 +46,7 @@ def position_first(notes: Notes) -> None:
             notes.spring(phase, lane=0)
             os.kill(os.getpid(), number)
         await commit(self, outputs)
+        return {}
 
     TransactionalWriter.commit = torn  # type: ignore[method-assign] # that is what breaking it means
 
@@ -52,11 +54,12 @@ def position_first(notes: Notes) -> None:
 def future_not_awaited(_notes: Notes) -> None:
     """Nobody looks whether the broker took a batch."""
 
-    async def send(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+    async def send(self: TransactionalWriter, records: Sequence[Outgoing]) -> dict[Place, int]:
         for (topic, partition), listed in batches(records).items():
             for batch in listed:
                 future = await self._producer.send_batch(batch, topic, partition=partition)
                 future.add_done_callback(lambda done: done.exception())
+        return {}
 
     TransactionalWriter._send = send  # type: ignore[method-assign]
 
@@ -78,9 +81,10 @@ def holding_unwritten(_notes: Notes) -> None:
     """What a recipient holds is known to the process alone."""
     commit: Commit = TransactionalWriter.commit
 
-    async def forgetful(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+    async def forgetful(self: TransactionalWriter, records: Sequence[Outgoing]) -> dict[Place, int]:
         holding = b"holding/"
         await commit(self, [record for record in records if not (record.key or b"").startswith(holding)])
+        return {}  # so the store on this machine never knows where it stands, and is no help either
 
     TransactionalWriter.commit = forgetful  # type: ignore[method-assign]
 
@@ -113,11 +117,13 @@ def outcome_guessed(_notes: Notes) -> None:
     """A commit whose outcome is unknown is taken for one that took effect."""
     commit: Commit = TransactionalWriter.commit
 
-    async def guess(self: TransactionalWriter, records: Sequence[Outgoing]) -> None:
+    async def guess(self: TransactionalWriter, records: Sequence[Outgoing]) -> dict[Place, int]:
+        written: dict[Place, int] = {}
         try:
-            await commit(self, records)
+            written = await commit(self, records)
         except CommitUncertain:
             await self._abort()
+        return written
 
     TransactionalWriter.commit = guess  # type: ignore[method-assign]
 

@@ -15,7 +15,7 @@ from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.bulk import Bit, BulkReader, Span
 from bus.kafka.log import Place
 from bus.model.consent import Consent
-from bus.route.load import position_of
+from bus.route.bodies import position_of
 from bus.route.schemas import Schemas
 from bus.route.state import Position
 from bus.topics import Topics

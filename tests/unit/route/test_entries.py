@@ -9,6 +9,7 @@ from bus.avro.codec import encode, parse
 from bus.avro.own import own_schema
 from bus.avro.wire import maybe_text
 from bus.model.reasons import Reason
+from bus.route.bodies import holdings_of
 from bus.route.entries import ERASE, RELEASE, block_body, entry_body, entry_head, holdings_body
 from bus.route.state import Holding
 from tests.unit.route.lanes import rule
@@ -46,7 +47,10 @@ BLOCKS = st.fixed_dictionaries(
 def test_holdings(holdings: dict[str, Holding], record_key: bytes) -> None:
     """Any holdings are written as their schema says."""
     messages = [message(agreement, holding, record_key) for agreement, holding in holdings.items()]
-    assert holdings_body(holdings, record_key) == encode(parse(own_schema("lane_holdings")), {"held": messages})
+    due = min((one.due_ms for one in holdings.values() if one.due_ms is not None), default=None)
+    body = holdings_body(holdings, record_key)
+    assert body == encode(parse(own_schema("lane_holdings")), {"due": due, "held": messages})
+    assert holdings_of(body, record_key) == holdings
 
 
 def message(agreement: str, holding: Holding, record_key: bytes) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bus.model.consent import ConsentAction, ConsentEvent
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, UnreadableConsent
+from bus.route.memory import MemoryState
 from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, Ticks, rules, value, values, withdraw
 from tests.unit.route.lanes import give as consent_given
 from tests.unit.route.lanes import rule as agreement_rule
@@ -23,6 +24,7 @@ from tests.unit.route.test_state import read_back
 
 SUBJECTS, RECORDS, NAMES = ("p1", "p2", "-"), ("1", "2"), ("An", "Bình", "Chi")
 PEOPLE = SUBJECTS[:2]
+EVERY_KEY = [f"{subject}/{record}".encode() for subject in SUBJECTS for record in RECORDS]
 AGREEMENTS = ("law", "kept", "asked", "asked-too", "spaced")
 STANDINGS = (Standing.ACTIVE, Standing.ACTIVE, Standing.SUSPENDED, Standing.ENDED, Standing.PAUSED)
 ASKED = st.sampled_from(("asked", "asked", "asked-too", "law"))
@@ -198,7 +200,7 @@ class LaneAgainstModel(RuleBasedStateMachine):
                 "spaced": Terms(needs_consent=False, keep_on_end=True, retention=90, data_range=70, frequency=30),
             }
         )
-        self.lane = Nutshell(now=100)
+        self.lane = Nutshell(now=100, state=self.fresh_state())
         self.limit = limit
         self.register_offset = 1
         self.past: list[ConsentEvent] = []
@@ -305,7 +307,13 @@ class LaneAgainstModel(RuleBasedStateMachine):
     @rule()
     def restarted(self) -> None:
         """Everything that a process knows is gone; what was committed is read back."""
-        self.lane.state, self.lane.core = read_back(self.lane.state), LaneCore(0, KEYRING, values)
+        self.lane.state, self.lane.core = self.state_again(), LaneCore(0, KEYRING, values)
+
+    def fresh_state(self) -> Any:
+        return MemoryState()
+
+    def state_again(self) -> Any:
+        return read_back(self.lane.state)
 
     # --- how it is carried out ----------------------------------------------------------------------------------------
 
@@ -377,7 +385,8 @@ class LaneAgainstModel(RuleBasedStateMachine):
     def holdings_are_what_recipients_hold(self) -> None:
         """The lane's book of holdings names exactly what the topics hold."""
         for agreement in AGREEMENTS:
-            booked = {holding.key.decode() for holding in self.lane.state.held_under(PERSON, agreement)}
+            held = [self.lane.state.holdings_of(PERSON, key) for key in EVERY_KEY]
+            booked = {one[agreement].key.decode() for one in held if agreement in one}
             assert booked == self.lane.held(agreement).keys()
 
     @invariant()

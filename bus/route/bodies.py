@@ -1,0 +1,166 @@
+"""Entries of `lane-state` read back from their bytes: by hand where there is one for every record, else by fastavro.
+
+The layout is that of `schemas/bus/lane_*.avsc`, as `entries.py` writes it; tests compare both with fastavro.
+"""
+
+from functools import cache
+from typing import Any
+
+from bus.avro.codec import Parsed, decode, encode, parse
+from bus.avro.own import Message, own_schema
+from bus.consent.messages import standing, standing_message
+from bus.model.consent import Consent
+from bus.route.state import Cursor, DeadVersion, Holding, Holdings, Position
+
+NOTHING_DUE = 0
+"""The first byte of holdings of which none ever falls due."""
+
+NOBODY: Holdings = {}
+"""What recipients hold of most records that nobody may have."""
+
+
+@cache
+def _parsed(name: str) -> Parsed:
+    return parse(own_schema(name))
+
+
+def _message(name: str, body: bytes) -> Message:
+    message: dict[str, Any] = decode(_parsed(name), body)
+    return message
+
+
+def holdings_of(body: bytes, record_key: bytes) -> Holdings:
+    """What recipients hold of a record."""
+    _, at = _maybe_number(body, 0)
+    count, at = _number(body, at)
+    held: dict[str, Holding] = {}
+    for _ in range(count):
+        agreement, at = _data(body, at)
+        holding, at = _holding(body, at, record_key)
+        held[agreement.decode()] = holding
+    return held
+
+
+def _holding(body: bytes, at: int, record_key: bytes) -> tuple[Holding, int]:
+    revision, at = _data(body, at)
+    topic, at = _data(body, at)
+    partition, at = _number(body, at)
+    key: bytes | None
+    key, at = _data(body, at + 1) if body[at] else (None, at + 1)
+    consent, at = _data(body, at + 1) if body[at] else (None, at + 1)
+    view_hash, at = _data(body, at)
+    released_at_ms, at = _number(body, at)
+    due_ms, at = _maybe_number(body, at)
+    epoch, at = _number(body, at)
+    return (
+        Holding(
+            revision.decode(),
+            topic.decode(),
+            partition,
+            record_key if key is None else key,
+            None if consent is None else consent.decode(),
+            view_hash,
+            released_at_ms,
+            due_ms,
+            epoch,
+        ),
+        at,
+    )
+
+
+def _number(body: bytes, at: int) -> tuple[int, int]:
+    """An int or a long, and where the next field begins."""
+    byte = body[at]
+    if byte < 128:
+        return (byte >> 1) ^ -(byte & 1), at + 1
+    value, shift = byte & 127, 7
+    while byte > 127:
+        at += 1
+        byte = body[at]
+        value |= (byte & 127) << shift
+        shift += 7
+    return (value >> 1) ^ -(value & 1), at + 1
+
+
+def _data(body: bytes, at: int) -> tuple[bytes, int]:
+    """Bytes or a string, and where the next field begins."""
+    byte = body[at]
+    if byte < 128:
+        start, end = at + 1, at + 1 + (byte >> 1)
+    else:
+        length, start = _number(body, at)
+        end = start + length
+    return body[start:end], end
+
+
+def _maybe_number(body: bytes, at: int) -> tuple[int | None, int]:
+    """A `["null", "long"]`."""
+    return _number(body, at + 1) if body[at] else (None, at + 1)
+
+
+def consent_body(consent: Consent) -> bytes:
+    """How a person stands to an agreement, as `lane-state` keeps it."""
+    return encode(_parsed("lane_consent"), standing_message(consent))
+
+
+def consent_of(body: bytes) -> Consent:
+    """The inverse of `consent_body`."""
+    return standing(_message("lane_consent", body))
+
+
+def cursor_message(cursor: Cursor) -> Message:
+    """A cursor as `lane-state` keeps it."""
+    return {"standing": cursor.standing, "after": cursor.after, "done": cursor.done}
+
+
+def cursor_body(cursor: Cursor) -> bytes:
+    """The same as bytes."""
+    return encode(_parsed("lane_cursor"), cursor_message(cursor))
+
+
+def cursor_of(body: bytes) -> Cursor:
+    """The inverse of `cursor_body`."""
+    message = _message("lane_cursor", body)
+    return Cursor(message["standing"], message["after"], message["done"])
+
+
+def dead_message(dead: DeadVersion) -> Message:
+    """A dead version as `lane-state` keeps it."""
+    return {"offset": dead.offset, "discarded": dead.discarded}
+
+
+def dead_body(dead: DeadVersion) -> bytes:
+    """The same as bytes."""
+    return encode(_parsed("lane_dead"), dead_message(dead))
+
+
+def dead_of(body: bytes) -> DeadVersion:
+    """The inverse of `dead_body`."""
+    message = _message("lane_dead", body)
+    return DeadVersion(message["offset"], message["discarded"])
+
+
+def position_message(position: Position) -> Message:
+    """A position as `lane-state` keeps it."""
+    return {
+        "lane_time": position.lane_time_ms,
+        "block": position.block,
+        "consents_offset": position.consents_offset,
+        "register_offset": position.register_offset,
+        "inputs": dict(position.inputs),
+        "commands_offset": position.commands_offset,
+        "due_until": position.due_until_ms,
+    }
+
+
+def position_of(message: Message) -> Position:
+    """The inverse of `position_message`; positions of an earlier release lack the last two."""
+    return Position(
+        message["lane_time"],
+        message["block"],
+        message["consents_offset"],
+        message["register_offset"],
+        message["inputs"],
+        message.get("commands_offset", 0),
+        message["due_until"] if "due_until" in message else message["lane_time"],
+    )

@@ -1,0 +1,260 @@
+"""What a lane knows, in an embedded store: the newest entries of `lane-state` and of the changes topics.
+
+Entries lie as they were written to Kafka, so that a commit, a replay and a rebuild put the same bytes in the same way.
+Everything of one commit lands together with the position that it stands at. When a store may be trusted is decided in
+`shelf.py` and `load.py`; why it is made so, in `bus/decisions/0007`.
+"""
+
+import json
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+from bus.avro.frame import BODY_START
+from bus.consent.fold import NEVER
+from bus.model.consent import Consent
+from bus.route.bodies import (
+    NOBODY,
+    NOTHING_DUE,
+    consent_body,
+    consent_of,
+    cursor_body,
+    cursor_of,
+    dead_body,
+    dead_of,
+    holdings_of,
+    position_message,
+    position_of,
+)
+from bus.route.entries import holdings_body
+from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Pair, Position, moments_of
+from bus.route.tables import FIRST_MAP_BYTES, Tables
+
+CONSENTS_KEPT = 20_000
+"""Consents kept decoded; about a kilobyte each."""
+
+HOUR_MS = 3_600_000
+MOST_CURSORS = 1_000_000
+
+PLACE = "place"
+_PLACE_KEY = b"place"
+
+
+class StoredState:
+    """The committed state of one lane; see `LaneState`. Used by one task; `close` it in the end.
+
+    Any method raises StoreBroken for a store that cannot be read, DiskFull where it cannot grow.
+    """
+
+    def __init__(self, folder: Path, *, map_bytes: int = FIRST_MAP_BYTES) -> None:
+        self.position = Position()
+        self.stood_at: int | None = None
+        """The offset in `lane-state` up to which everything has been put; None where nothing was finished."""
+
+        self.caught_up_ms = 0
+        """When the lane had last read everything that there was to read."""
+
+        self.schemas: set[bytes] = set()
+        """The frames of the records."""
+
+        self._tables = Tables(folder, map_bytes=map_bytes)
+        self._consents: dict[Pair, Consent] = {}
+        self._cursors = {key.decode(): cursor_of(body) for key, body in self._tables.first("cursor", MOST_CURSORS)}
+        self._recall()
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    def record(self, dataset: str, key: bytes) -> bytes | None:
+        """The newest version of a record."""
+        return self._tables.get(f"record/{dataset}", key)
+
+    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+        """What recipients hold of a record."""
+        body = self._tables.get(f"holding/{dataset}", key)
+        return NOBODY if body is None else holdings_of(body, key)
+
+    def consent(self, subject: str, agreement: str) -> Consent:
+        """How a person stands to an agreement."""
+        pair = (subject, agreement)
+        known = self._consents.get(pair)
+        if known is None:
+            body = self._tables.get("consent", _consent_key(*pair))
+            known = NEVER if body is None else consent_of(body)
+            if len(self._consents) >= CONSENTS_KEPT:
+                self._consents.clear()
+            self._consents[pair] = known
+        return known
+
+    def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
+        """The next keys of a dataset."""
+        return self._tables.after(f"record/{dataset}", after, limit)
+
+    def keys_of_person(self, dataset: str, subject: str) -> set[bytes]:
+        """The keys of a person's records, and of what is held of them."""
+        start = subject.encode() + b"/"
+        return {key for kind in ("record", "holding") for key in self._tables.beginning(f"{kind}/{dataset}", start)}
+
+    def orphans(self, dataset: str, after: bytes, limit: int) -> tuple[list[bytes], bytes | None]:
+        """Keys held without a record, and where to go on."""
+        looked_at = self._tables.after(f"holding/{dataset}", after, limit)
+        lost = [key for key in looked_at if self._tables.get(f"record/{dataset}", key) is None]
+        return lost, looked_at[-1] if len(looked_at) == limit else None
+
+    def cursor(self, agreement: str) -> Cursor | None:
+        """How far the agreement's catch-up has come."""
+        return self._cursors.get(agreement)
+
+    def dead_version(self, dataset: str, key: bytes) -> DeadVersion | None:
+        """The dead letter that is a record's newest version."""
+        body = self._tables.get(f"dead/{dataset}", key)
+        return None if body is None else dead_of(body)
+
+    def due(self, now_ms: int, limit: int) -> list[DueKey]:
+        """What has fallen due."""
+        first = self.next_due_ms()
+        if first is None or first > now_ms:
+            return []
+        listed = [_due_key(slot, value) for slot, value in self._tables.first("due", limit)]
+        return [due for due in listed if due[0] <= now_ms]
+
+    def next_due_ms(self) -> int | None:
+        """When something falls due next."""
+        first = self._tables.first("due", 1)
+        return _moment(first[0][0]) if first else None
+
+    # --- what changes it ----------------------------------------------------------------------------------------------
+
+    def apply(self, draft: Draft, stood_at: int | None = None) -> None:
+        """Take over what was committed, and where it stands."""
+        before = self.position
+        self.position = draft.position
+        self.stood_at = self.stood_at if stood_at is None else stood_at
+        try:
+            self.land(lambda: self._apply(draft))
+        except BaseException:
+            self.position = before
+            raise
+
+    def land(self, puts: Callable[[], None]) -> None:
+        """Do these puts as one; the position that the store says it stands at stays as it is."""
+        self._tables.land(puts)
+
+    def stand(self, position: Position, stood_at: int | None) -> None:
+        """Note the position at which everything stands that was put so far, and the offset of its record."""
+        self.position, self.stood_at = position, stood_at
+        self.land(self._put_place)
+
+    def put_record(self, dataset: str, key: bytes, value: bytes | None) -> None:
+        """The newest version of a record, framed; None for a deleted one. Only within a landing."""
+        if value is not None:
+            self.schemas.add(value[:BODY_START])
+        self._tables.put(f"record/{dataset}", key, value)
+
+    def put_entry(self, key: bytes, body: bytes | None) -> None:
+        """An entry of `lane-state`, without its frame; None for one that is removed. Only within a landing."""
+        kind, _, rest = key.partition(b"/")
+        name, _, record_key = rest.partition(b"/")
+        if kind == b"holding":
+            self._put_holdings(name.decode(), record_key, body)
+        elif kind == b"consent":
+            self._put_consent(name.decode(), record_key.decode(), body)
+        elif kind == b"cursor":
+            self._put_cursor(rest.decode(), body)
+        elif kind == b"dead":
+            self._tables.put(f"dead/{name.decode()}", record_key, body)
+
+    def caught_up(self, now_ms: int) -> None:
+        """Note that everything has been read that there was to read; written with what is applied next, or hourly."""
+        before, self.caught_up_ms = self.caught_up_ms, now_ms
+        if before // HOUR_MS != now_ms // HOUR_MS:
+            self.land(self._put_place)
+
+    def close(self, *, sync: bool) -> None:
+        """Close, with `sync` after everything has reached the disk. What is known in memory can still be asked for."""
+        self._tables.close(sync=sync)
+
+    def _apply(self, draft: Draft) -> None:
+        for due in draft.due_taken:
+            self._put_due(due, present=False)
+        for (dataset, key), value in draft.records.items():
+            self.put_record(dataset, key, value)
+        for (subject, agreement), consent in draft.consents.items():
+            self._put_consent(subject, agreement, consent_body(consent))
+        for (dataset, key), holdings in draft.holdings.items():
+            body = draft.bodies.get((dataset, key)) or holdings_body(holdings, key) if holdings else None
+            self._put_holdings(dataset, key, body)
+        for agreement, cursor in draft.cursors.items():
+            self._put_cursor(agreement, cursor_body(cursor))
+        for (dataset, key), version in draft.dead.items():
+            self._tables.put(f"dead/{dataset}", key, None if version is None else dead_body(version))
+        self._put_place()
+
+    def _recall(self) -> None:
+        place = self._tables.get(PLACE, _PLACE_KEY)
+        if place is not None:
+            told = json.loads(place)
+            self.position = position_of(told["position"])
+            self.stood_at, self.caught_up_ms = told["stood_at"], told["caught_up"]
+            self.schemas = {bytes.fromhex(one) for one in told["schemas"]}
+
+    def _put_place(self) -> None:
+        told = {
+            "position": position_message(self.position),
+            "stood_at": self.stood_at,
+            "caught_up": self.caught_up_ms,
+            "schemas": [one.hex() for one in sorted(self.schemas)],
+        }
+        self._tables.put(PLACE, _PLACE_KEY, json.dumps(told).encode())
+
+    def _put_holdings(self, dataset: str, key: bytes, body: bytes | None) -> None:
+        before = self._tables.put(f"holding/{dataset}", key, body)
+        old, new = _dues(before, key), _dues(body, key)
+        if old or new:
+            self._move_dues("holding", key, old, new)
+
+    def _put_consent(self, subject: str, agreement: str, body: bytes | None) -> None:
+        before = self._tables.put("consent", _consent_key(subject, agreement), body)
+        self._consents.pop((subject, agreement), None)
+        old = set() if before is None else moments_of(consent_of(before), 0)
+        new = set() if body is None else moments_of(consent_of(body), self.position.due_until_ms)
+        if old or new:
+            both = [{(moment, agreement) for moment in moments} for moments in (old, new)]
+            self._move_dues("consent", subject.encode(), *both)
+
+    def _move_dues(self, kind: str, ident: bytes, old: set[tuple[int, str]], new: set[tuple[int, str]]) -> None:
+        for moment, agreement in old - new:
+            self._put_due((moment, kind, agreement, ident), present=False)
+        for moment, agreement in new:
+            self._put_due((moment, kind, agreement, ident), present=True)
+
+    def _put_due(self, due: DueKey, *, present: bool) -> None:
+        moment, kind, agreement, ident = due
+        value = b"\0".join((kind.encode(), agreement.encode(), ident))
+        slot = moment.to_bytes(8) + blake2b(value, digest_size=16).digest()
+        self._tables.put("due", slot, value if present else None)
+
+    def _put_cursor(self, agreement: str, body: bytes | None) -> None:
+        self._tables.put("cursor", agreement.encode(), body)
+        if body is None:
+            self._cursors.pop(agreement, None)
+        else:
+            self._cursors[agreement] = cursor_of(body)
+
+
+def _dues(body: bytes | None, key: bytes) -> set[tuple[int, str]]:
+    if body is None or body[0] == NOTHING_DUE:
+        return set()
+    return {(one.due_ms, name) for name, one in holdings_of(body, key).items() if one.due_ms is not None}
+
+
+def _consent_key(subject: str, agreement: str) -> bytes:
+    return f"{subject}/{agreement}".encode()
+
+
+def _moment(slot: bytes) -> int:
+    return int.from_bytes(slot[:8])
+
+
+def _due_key(slot: bytes, value: bytes) -> DueKey:
+    kind, agreement, ident = value.split(b"\0", 2)
+    return _moment(slot), kind.decode(), agreement.decode(), ident

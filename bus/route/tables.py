@@ -1,0 +1,200 @@
+"""Ordered tables of bytes in one LMDB file: the embedded store's floor. Knows nothing of records or consents.
+
+One task uses it. Writes land together (`land`) or not at all; in between, reads see what has landed. Nothing is synced
+to the disk before `close`: a process that is killed loses nothing, for the kernel holds what was written; a machine
+that stops may tear the file.
+"""
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from bus.errors import DiskFull, StoreBroken
+
+FIRST_MAP_BYTES = 1 << 26
+"""The map grows to twice its size whenever it is full."""
+
+MOST_TABLES = 4096
+PAGE_BYTES = 4096
+
+LONGEST_SLOT = 480
+"""LMDB takes keys of up to 511 bytes; of longer ones the beginning and a hash stand for the rest."""
+
+HASH_BYTES = 16
+
+
+class Tables:
+    """Opens the file in a folder that nobody else has open. Raises StoreBroken for one that cannot be what it was.
+
+    Any method raises StoreBroken where the file cannot be read, and DiskFull where it cannot grow.
+    """
+
+    def __init__(self, folder: Path, *, map_bytes: int = FIRST_MAP_BYTES) -> None:
+        self._folder = folder
+        self._tables: dict[str, Any] = {}
+        self._write: Any = None
+        with self._guarded():
+            self._env = lmdb.open(
+                str(folder),
+                map_size=map_bytes,
+                max_dbs=MOST_TABLES,
+                sync=False,
+                metasync=False,
+                lock=False,  # the folder is locked as a whole, and no reader outlasts the next write
+                readahead=False,
+                mode=0o600,
+            )
+            self._whole()
+            self._learn()
+            self._read = self._env.begin()
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The value of a key, None where there is none."""
+        at = self._tables.get(table)
+        if at is None:
+            return None
+        slot = key if len(key) < LONGEST_SLOT else _slot(key)
+        try:
+            value: bytes | None = self._read.get(slot, db=at)
+        except lmdb.Error as error:
+            raise self._broken(error) from error
+        return value if value is None or slot is key else _split(value)[1]
+
+    def after(self, table: str, key: bytes, limit: int) -> list[bytes]:
+        """The next keys after one, at most `limit`; from the first one when it is empty.
+
+        In byte order, but for keys that are longer than a slot and begin alike.
+        """
+        slot = _slot(key)
+        with self._cursor(table) as cursor:
+            if cursor is None or not cursor.set_range(slot):
+                return []
+            if key and cursor.key() == slot and not cursor.next():
+                return []  # asked on, it would begin anew
+            return [_key(cursor, one) for one in islice(cursor.iternext(values=False), limit)]
+
+    def beginning(self, table: str, start: bytes) -> list[bytes]:
+        """All keys that begin so."""
+        known = start[: LONGEST_SLOT - HASH_BYTES]  # of longer keys no more than this stands in the slot
+        with self._cursor(table) as cursor:
+            if cursor is None or not cursor.set_range(known):
+                return []
+            found: list[bytes] = []
+            for slot in cursor.iternext(values=False):
+                if not slot.startswith(known):
+                    break
+                found.append(_key(cursor, slot))
+            return [key for key in found if key.startswith(start)]
+
+    def first(self, table: str, limit: int) -> list[tuple[bytes, bytes]]:
+        """The first keys with their values, at most `limit`. For tables of short keys."""
+        with self._cursor(table) as cursor:
+            return [] if cursor is None else list(islice(cursor, limit))
+
+    def put(self, table: str, key: bytes, value: bytes | None) -> bytes | None:
+        """Put or, with None, remove; returns what was there. Only within a landing."""
+        at = self._tables.get(table)
+        if at is None:
+            if value is None:
+                return None
+            at = self._tables[table] = self._env.open_db(table.encode(), txn=self._write)
+        slot = _slot(key)
+        before: bytes | None = self._write.get(slot, db=at)
+        if value is not None:
+            self._write.put(slot, value if slot is key else len(key).to_bytes(4) + key + value, db=at)
+        elif before is not None:
+            self._write.delete(slot, db=at)
+        return before if before is None or slot is key else _split(before)[1]
+
+    def land(self, puts: Callable[[], None]) -> None:
+        """Do puts as one. They are done again where the map was full: they must not count on being done once."""
+        while not self._landed(puts):
+            with self._guarded():
+                self._env.set_mapsize(self._env.info()["map_size"] * 2)
+                self._read = self._env.begin()
+
+    def close(self, *, sync: bool) -> None:
+        """Close, with `sync` after everything has reached the disk."""
+        with self._guarded():
+            self._read.abort()
+            if sync:
+                self._env.sync(True)  # noqa: FBT003 - the library takes it by position
+            self._env.close()
+
+    def _landed(self, puts: Callable[[], None]) -> bool:
+        """False when the map was full, and nothing has landed."""
+        tables = dict(self._tables)
+        self._read.abort()
+        try:
+            with self._guarded(), self._env.begin(write=True) as self._write:
+                puts()
+        except lmdb.MapFullError:
+            self._tables = tables  # those that were made meanwhile are no more
+            return False
+        except BaseException:
+            self._tables = tables
+            self._read = self._env.begin()
+            raise
+        finally:
+            self._write = None
+        self._read = self._env.begin()
+        return True
+
+    def _whole(self) -> None:
+        """LMDB would meet the end of a file that was cut short in the midst of its map, and the process would die."""
+        needed = (self._env.info()["last_pgno"] + 1) * PAGE_BYTES
+        if (self._folder / "data.mdb").stat().st_size < needed and self._env.info()["last_txnid"] > 0:
+            raise StoreBroken(reason="its file is cut short")
+
+    def _learn(self) -> None:
+        with self._env.begin(write=True) as txn:  # what a reading transaction opens ends with it
+            names = [bytes(key) for key, _ in txn.cursor()]
+            self._tables = {name.decode(): self._env.open_db(name, txn=txn, create=False) for name in names}
+
+    @contextlib.contextmanager
+    def _cursor(self, table: str) -> Iterator[Any]:
+        """A cursor, or None where there is no such table."""
+        at = self._tables.get(table)
+        with self._guarded():
+            if at is None:
+                yield None
+                return
+            with self._read.cursor(at) as cursor:
+                yield cursor
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except lmdb.MapFullError:
+            raise
+        except lmdb.Error as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: lmdb.Error) -> DiskFull | StoreBroken:
+        if isinstance(error, lmdb.DiskError) or f"[Errno {errno.ENOSPC}]" in str(error):
+            return DiskFull(folder=self._folder, what="writing what a lane knows")
+        return StoreBroken(reason=type(error).__name__)
+
+
+def _slot(key: bytes) -> bytes:
+    """What stands for a key in its table: itself, unless it is too long."""
+    if len(key) < LONGEST_SLOT:
+        return key
+    return key[: LONGEST_SLOT - HASH_BYTES] + blake2b(key, digest_size=HASH_BYTES).digest()
+
+
+def _key(cursor: Any, slot: bytes) -> bytes:
+    return slot if len(slot) < LONGEST_SLOT else _split(cursor.value())[0]
+
+
+def _split(value: bytes) -> tuple[bytes, bytes]:
+    """Key and value where the slot does not hold the whole key."""
+    end = 4 + int.from_bytes(value[:4])
+    return value[4:end], value[end:]
