@@ -18,11 +18,11 @@ from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.platform.salts import Salts
 from bus.register.log import Register, RegisterWriter
+from bus.route.parts import Parts
 from bus.route.report import Reporter, Teller
 from bus.route.room import check_room
 from bus.route.router import Router
 from bus.route.rules import RuleBook
-from bus.route.runner import Parts
 from bus.route.schemas import Schemas
 from bus.route.share import CatchUp
 from bus.route.shelf import sweep

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from bus import clock
 from bus.errors import BusError, CommitUncertain, Fenced
-from bus.route.runner import Lane, Parts
+from bus.route.parts import Parts
+from bus.route.runner import Lane
 from bus.route.trouble import HEALTHY_SECONDS, Trouble, bear
 from bus.telemetry import Event, emit
 

@@ -4,15 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bus import clock
 from bus.avro.frame import BODY_START
-from bus.avro.own import OwnMessages
 from bus.consent.messages import consent_event, split_key
 from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown, StoreBroken
-from bus.kafka.access import KafkaAccess
-from bus.kafka.ends import Ends
 from bus.kafka.log import Place
 from bus.kafka.pump import Pump
 from bus.kafka.rights import router_group
@@ -20,25 +16,21 @@ from bus.kafka.transactions import TransactionalWriter
 from bus.model.change import Change
 from bus.model.command import Ending
 from bus.model.consent import ConsentEvent
-from bus.model.keyring import KeyRing
 from bus.model.record import Incoming, Outgoing
-from bus.register.log import Register
 from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
 from bus.route.load import Loader, change_of
 from bus.route.memory import MemoryState
 from bus.route.orders import Orders
 from bus.route.outputs import Writer
+from bus.route.parts import Parts
 from bus.route.report import LaneReport, Progress
 from bus.route.resume import resume, take_shelf
-from bus.route.rules import RuleBook, Rules
-from bus.route.schemas import Schemas
-from bus.route.share import CatchUp, Pace
+from bus.route.rules import Rules
+from bus.route.share import Pace
 from bus.route.shelf import Shelf
 from bus.route.state import LaneState
-from bus.settings import RouteSettings
 from bus.telemetry import Event, emit
-from bus.topics import Topics
 
 CONSENTS_AT_ONCE = 5000
 """Consent events of one transaction at the most; a batch of changes is only judged when none wait."""
@@ -51,24 +43,6 @@ NONSENSE = (StoreBroken, IndexError, KeyError, TypeError, ValueError)
 
 IDLE_SECONDS = 5.0
 """A lane with nothing to do looks again after this long even if nothing woke it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What all lanes of a process share."""
-
-    access: KafkaAccess
-    topics: Topics
-    settings: RouteSettings
-    keyring: KeyRing
-    messages: OwnMessages
-    schemas: Schemas
-    register: Register
-    book: RuleBook
-    ends: Ends
-    share: CatchUp
-    stores: Path
-    """The folder of what lanes keep on this machine's disk."""
 
 
 @dataclass(frozen=True, slots=True)

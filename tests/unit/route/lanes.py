@@ -194,6 +194,31 @@ class Nutshell:
         return {key.decode(): decode(view, unframe(framed)[1])["name"] for key, framed in topic.items()}
 
 
+@dataclass
+class Terms:
+    """An agreement as the model sees it."""
+
+    needs_consent: bool
+    keep_on_exit: bool = False
+    keep_on_end: bool = False
+    retention: int | None = None
+    data_range: int | None = None
+    frequency: int | None = None
+    filter: str = "all"
+    revision: int = 1
+    accepted: frozenset[int] = frozenset({1})
+    standing: Standing = Standing.ACTIVE
+    valid_from: int = 0
+    valid_until: int | None = None
+
+    def named(self, now: int) -> tuple[object, ...]:
+        """What makes all records be judged anew when it changes."""
+        return self.revision, self.standing, now < self.valid_from, self.over(now)
+
+    def over(self, now: int) -> bool:
+        return self.valid_until is not None and now >= self.valid_until
+
+
 def story(outcome: Outcome) -> str:
     """What an outcome does, for a failing test's message."""
     told = [

@@ -17,7 +17,7 @@ from bus.model.consent import ConsentAction, ConsentEvent
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, UnreadableConsent
 from bus.route.memory import MemoryState
-from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, Ticks, rules, value, values, withdraw
+from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, Terms, Ticks, rules, value, values, withdraw
 from tests.unit.route.lanes import give as consent_given
 from tests.unit.route.lanes import rule as agreement_rule
 from tests.unit.route.test_state import read_back
@@ -38,31 +38,6 @@ DAY = 25
 """A day of the model's calendar."""
 
 LATELY = st.none() | st.none() | MOMENTS  # mostly after everything before: then it counts
-
-
-@dataclass
-class Terms:
-    """An agreement as the model sees it."""
-
-    needs_consent: bool
-    keep_on_exit: bool = False
-    keep_on_end: bool = False
-    retention: int | None = None
-    data_range: int | None = None
-    frequency: int | None = None
-    filter: str = "all"
-    revision: int = 1
-    accepted: frozenset[int] = frozenset({1})
-    standing: Standing = Standing.ACTIVE
-    valid_from: int = 0
-    valid_until: int | None = None
-
-    def named(self, now: int) -> tuple[object, ...]:
-        """What makes all records be judged anew when it changes."""
-        return self.revision, self.standing, now < self.valid_from, self.over(now)
-
-    def over(self, now: int) -> bool:
-        return self.valid_until is not None and now >= self.valid_until
 
 
 @dataclass
