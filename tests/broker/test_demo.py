@@ -110,6 +110,8 @@ class Planter:
             "inputs": dict(last.inputs),
             "entries": [self._entry(record) for record in records],
             "withheld": [],
+            "traces": {},
+            "aborted": 0,
         }
         return self.messages.encode("disclosure_block", block)
 
