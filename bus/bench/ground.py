@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -90,17 +91,15 @@ class Ground:
         spec = ProcessSpec(copying.NAME, words, env=environment(self.settings))
         return psutil.Process((await self.supervisor.start(own_servers(spec))).pid)
 
-    async def everybody_consents(self) -> int:
-        """Write the consents of all people; returns how many."""
-        events = [
-            self.consent(person, name, ConsentAction.GIVE)
-            for person in self.nation.people
-            for name in sorted(person.consents)
-        ]
-        for part in chunks(len(events), CHUNK):
-            await self.consents.append_all(events[part.start : part.stop])
-            self.tell(f"{part.stop:,} of {len(events):,} consents written")
-        return len(events)
+    async def everybody_consents(self, *, at_most: int | None = None) -> int:
+        """Write the consents of all people, or the first so many; returns how many."""
+        given = ((person, name) for person in self.nation.people for name in sorted(person.consents))
+        pairs = list(islice(given, at_most))
+        for part in chunks(len(pairs), CHUNK):
+            events = [self.consent(person, name, ConsentAction.GIVE) for person, name in pairs[part.start : part.stop]]
+            await self.consents.append_all(events)
+            self.tell(f"{part.stop:,} of {len(pairs):,} consents written")
+        return len(pairs)
 
     def consent(self, person: Person, agreement: str, action: ConsentAction) -> Outgoing:
         """A consent event, ready to be written."""

@@ -39,6 +39,22 @@ def route(*, records: int, subjects: int, as_json: bool) -> None:
 
 
 @bench.command()
+@click.option(
+    "--records", type=click.IntRange(100), default=1_000_000, show_default=True, help="Records, one a person."
+)
+@click.option("--consents", type=click.IntRange(1), default=500_000, show_default=True, help="Consents, at the most.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def startup(*, records: int, consents: int, as_json: bool) -> None:
+    """How long a router takes to start: with its store, after a SIGKILL, and without a store."""
+    from bus.bench.startup import bench_startup  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        measured = bench_startup(Settings(), progress.tell, records=records, consents=consents)
+        result = asyncio.run(measured)
+    _show(result, as_json=as_json)
+
+
+@bench.command()
 @click.option("--records", type=click.IntRange(1000), default=40_000, show_default=True, help="Changes a point.")
 @click.option("--axis", "axes", type=click.Choice(AXES), multiple=True, help="What grows; all of them if not given.")
 @click.option("--quick", is_flag=True, help="Leave out the largest point of each.")

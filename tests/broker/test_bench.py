@@ -49,3 +49,13 @@ async def test_preview() -> None:
     assert result["one_field_fewer"]["judged"] == result["one_field_fewer"]["known"] == 2_000
     assert result["narrower_filter"]["erased"] > 0
     assert result["one_field_fewer"]["cpu_seconds"] > 0
+
+
+@pytest.mark.long
+async def test_startup() -> None:
+    """A router starts with its store, after a kill and from nothing, and what it used each time is told."""
+    result = await bench_startup(Settings(), print, records=2_000, consents=1_000)
+    assert result["consents"] == 1_000
+    for start in ("resumed", "killed", "from_nothing"):
+        assert result[start]["seconds"] > 0
+        assert result[start]["memory_mb"] > 0
