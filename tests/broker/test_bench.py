@@ -6,6 +6,7 @@ from bus.bench.catchup import Backlog, bench_catchup
 from bus.bench.latency import Stream, bench_latency
 from bus.bench.preview import bench_preview
 from bus.bench.route import bench_route
+from bus.bench.startup import bench_startup
 from bus.bench.withdraw import Trial, bench_withdraw
 from bus.bench.workload import Shape
 from bus.settings import Settings
