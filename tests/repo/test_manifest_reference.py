@@ -15,6 +15,7 @@ ROW = re.compile(r"(?m)^\| (`[^|]*`) \|([^|]*)\| ([^|]+) \|$")
 
 def keys(model: type[BaseModel], place: str = "") -> Iterator[tuple[str, str]]:
     """Every key of a manifest, dotted, `*` for what a person names, with its default as one would write it."""
+    model.model_rebuild()  # names of models in annotations: whether they are models by now depends on who ran before
     for name, field in model.model_fields.items():
         default = "" if field.is_required() else "null" if field.default is None else str(field.default).lower()
         inner, many = _inner(field.annotation)
@@ -29,8 +30,8 @@ def _inner(kind: Any) -> tuple[type[BaseModel] | None, bool]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind, False
     many = getattr(kind, "__origin__", None) is dict
-    found = [one for part in get_args(kind) if (one := _inner(part)[0]) is not None]
-    return (found[0], many) if found else (None, False)
+    found = [one for part in get_args(kind) if (one := _inner(part))[0] is not None]
+    return (found[0][0], many or found[0][1]) if found else (None, False)
 
 
 def told() -> dict[str, tuple[str, str]]:
