@@ -18,7 +18,9 @@ from bus.kafka.lanes import LaneMember
 from bus.kafka.log import Place
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
+from bus.route import resume
 from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.runner import Lane
 from tests.chaos.notes import Notes, Phase
 
 Commit = Callable[[TransactionalWriter, Sequence[Outgoing]], Any]
@@ -128,6 +130,23 @@ def outcome_guessed(_notes: Notes) -> None:
     TransactionalWriter.commit = guess  # type: ignore[method-assign]
 
 
+def store_trusted(notes: Notes) -> None:
+    """What is on this machine's disk is put there before the commit, and believed whatever was committed."""
+    records = Lane._records
+
+    def early(self: Lane, outcome: Outcome) -> list[Outgoing]:
+        found = records(self, outcome)
+        number, phase = notes.trap()
+        if number and phase is Phase.MIDWAY and any(LOST in (record.value or b"") for record in found):
+            self._state.apply(outcome.draft)
+            notes.spring(phase, lane=0)
+            os.kill(os.getpid(), number)
+        return found
+
+    Lane._records = early  # type: ignore[method-assign]
+    resume.distrust = lambda _kept, _committed: None  # type: ignore[assignment] # nothing is ever distrusted
+
+
 WAYS: dict[str, Callable[[Notes], None]] = {
     "position-first": position_first,
     "future-not-awaited": future_not_awaited,
@@ -135,6 +154,7 @@ WAYS: dict[str, Callable[[Notes], None]] = {
     "holding-unwritten": holding_unwritten,
     "fence-skipped": fence_skipped,
     "outcome-guessed": outcome_guessed,
+    "store-trusted": store_trusted,
     "two-owners": everybody_owns_everything,
 }
 """By name. `two-owners` alone must do no harm: it is what the fence is for."""

@@ -51,13 +51,13 @@ class FaultLog:
     def table(self, evidence: Evidence, verdict: Verdict) -> str:
         """Faults by kind and phase, times to the next release, and what was found."""
         columns = [phase for phase in Phase if phase not in (Phase.ABSENT, Phase.MIDWAY)]
-        head = f"{'fault':<28}{'times':>6}" + "".join(f"{phase.name.lower():>8}" for phase in columns)
+        head = f"{'fault':<34}{'times':>6}" + "".join(f"{phase.name.lower():>8}" for phase in columns)
         lines = [head + "   seconds to the next release: p50, max"]
         for kind, of_kind in self._by_kind().items():
             phases, seconds = _phases(of_kind), _seconds(of_kind)
             took = f"   {statistics.median(seconds):.2f}, {max(seconds):.2f}" if seconds else ""
             counts = "".join(f"{phases[phase]:>8}" for phase in columns)
-            lines.append(f"{kind:<28}{len(of_kind):>6}{counts}{took}")
+            lines.append(f"{kind:<34}{len(of_kind):>6}{counts}{took}")
         lines.append(", ".join(f"{name} {count}" for name, count in _amounts(evidence).items()))
         lines.append(", ".join(f"{fault} {verdict.counts[fault]}" for fault in FAULTS))
         return "\n".join(lines)

@@ -26,7 +26,7 @@ async def killed_after_a_commit(chaos: Chaos, _load: Load, _way: str) -> None:
 
 
 async def killed_midway(chaos: Chaos, load: Load, _way: str) -> None:
-    """The moment between the two halves of what should be one transaction, about a person who never changes again."""
+    """The moment between the two halves of what should be one step, about a person who never changes again."""
     router = chaos.router()
     killed = asyncio.create_task(router.killed_in(Phase.MIDWAY))
     await load.add_people(["001090199999"], full_name=LOST.decode())
@@ -74,9 +74,10 @@ CASES = {
     "holding-unwritten": Case(killed_after_a_commit, frozenset({"kept"})),
     "fence-skipped": Case(second_owner, frozenset({"torn", "duplicated", "out-of-order"})),
     "outcome-guessed": Case(commit_that_never_was, frozenset({"lost", "torn"})),
+    "store-trusted": Case(killed_midway, frozenset({"lost"})),
     "two-owners": Case(second_owner, frozenset()),
 }
-QUICK = {"consents-late", "position-first", "outcome-guessed"}
+QUICK = {"consents-late", "position-first", "outcome-guessed", "store-trusted"}
 
 
 @pytest.mark.parametrize("way", [one if one in QUICK else pytest.param(one, marks=pytest.mark.long) for one in CASES])

@@ -103,6 +103,7 @@ async def test_a_deletion_whose_tombstone_is_gone(
     kafka, _ = broker
     for name, value in environment(kafka).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BUS_ROUTE_STORE_TRUSTED_SECONDS", "1")
     async with chaos_bus(kafka, "gone.", tmp_path) as chaos:
         changes = chaos.bus.topics.changes(PERSON)
         shorten(chaos)

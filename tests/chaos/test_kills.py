@@ -1,6 +1,8 @@
 """Routers killed, stopped and doubled under load, in every phase of a transaction."""
 
 import random
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,9 @@ pytestmark = pytest.mark.timeout(400)
 SHORT, LONG, LONG_RUNS = 10, 50, 4
 AIMED = (Phase.COMMIT, Phase.SEND, Phase.BEGIN, Phase.REST)
 
+
+STORE_FAULTS = {3: "its store deleted", 5: "an old copy of its store", 7: "its store torn"}
+"""What becomes of the store while the router is dead, by the number of the kill modulo 10."""
 
 RUNS = [
     (SHORT, 7),
@@ -41,9 +46,26 @@ async def test_killed_at_any_moment(chaos: Chaos, kills: int, seed: int) -> None
                 hit = await router.kill()
             assert load.flowing
             since = load.now()
+            fault = STORE_FAULTS.get(number % 10)
+            meddle(chaos.scratch / "home" / "data" / "route", chaos.scratch / "old", fault)
             await router.start()
-            log.note("SIGKILL", hit, await chaos.flows_on(since, seconds=120))
+            kind = "SIGKILL" if fault is None else f"SIGKILL, {fault}"
+            log.note(kind, hit, await chaos.flows_on(since, seconds=120))
     evidence, verdict = await chaos.verdict()
     log.show(evidence, verdict)
     assert verdict.clean, verdict
     assert log.hit() >= set(SERVING)
+
+
+def meddle(store: Path, old: Path, fault: str | None) -> None:
+    """Do to the store of a dead router what the fault says; without one, keep a copy of it for later."""
+    if fault is None and not old.exists():
+        shutil.copytree(store, old)
+    elif fault == "its store deleted":
+        shutil.rmtree(store)
+    elif fault == "an old copy of its store":
+        shutil.rmtree(store)
+        shutil.copytree(old, store)
+    elif fault == "its store torn":
+        for file in store.rglob("data.mdb"):
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
