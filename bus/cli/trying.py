@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -11,6 +12,9 @@ from bus.connect.folder import SCHEMAS
 from bus.connect.place import Place
 from bus.connect.process import source_settings
 from bus.settings import Settings
+
+if TYPE_CHECKING:
+    from bus.connect.acceptance.case import Case
 
 ROWS = 1000
 _STYLE = {"passed": "green", "failed": "red", "not shown": "yellow"}
@@ -26,14 +30,10 @@ def test(connector: str, rows: int, page: Path | None) -> None:
     Its tables stay as they are; PostgreSQL gets a slot and a publication for the time of the test. Ends with 1 when
     something failed. No Kafka is needed.
     """
-    from bus.connect.acceptance.case import Case  # noqa: PLC0415 - keeps `bus --help` quick
-    from bus.connect.acceptance.report import as_page, exit_code, run  # noqa: PLC0415
+    from bus.connect.acceptance.report import as_page, exit_code, run  # noqa: PLC0415 - keeps `bus --help` quick
 
-    settings = Settings()
-    name, found, folder = located(connector, settings)
-    place = Place(name, settings.prefix, source_settings(name, settings))
-    datasets = schemas_of(found.manifest, folder / SCHEMAS if folder else None)
-    lines = asyncio.run(run(Case(found, place, datasets, rows)))
+    name, case = case_of(connector, rows)
+    lines = asyncio.run(run(case))
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:
         verdict = line.result.verdict.value
@@ -43,3 +43,16 @@ def test(connector: str, rows: int, page: Path | None) -> None:
         page.write_text(as_page(name, lines), encoding="utf-8")
         click.echo(f"wrote {page}")
     raise SystemExit(exit_code(lines))
+
+
+def case_of(connector: str, rows: int) -> "tuple[str, Case]":
+    """A connector's name, and it under test with the settings of this home.
+
+    Raises NotFound, ConnectorFolderWrong, ConnectorSettingMissing.
+    """
+    from bus.connect.acceptance.case import Case  # noqa: PLC0415 - keeps `bus --help` quick
+
+    settings = Settings()
+    name, found, folder = located(connector, settings)
+    place = Place(name, settings.prefix, source_settings(name, settings))
+    return name, Case(found, place, schemas_of(found.manifest, folder / SCHEMAS if folder else None), rows)

@@ -72,11 +72,9 @@ class SqlSource:
             if position["rows"] is not None or self._due(position):
                 async for events in self._whole(position):
                     yield events
-            before = position["polls"]
             async for events in self._poll(position):
                 yield events
-            if position["polls"] == before:
-                yield [Seen(dict(position))]
+            yield [Seen(dict(position))]  # also after rows: those within the safety are told at every asking
             await asyncio.sleep(self._rule.poll_seconds)
 
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
@@ -91,10 +89,10 @@ class SqlSource:
         return {"newest": await asyncio.to_thread(self._newest)}
 
     def passed(self, position: Position, goal: Position) -> bool:
-        """By reading and row; or, against a head, by the versions that were read."""
+        """By reading and row; or, against a head, by the versions that were read or that it names itself."""
         if "newest" in goal:
-            seen = position.get("versions", {})
-            done = position["full"] > 0 and position["rows"] is None
+            seen = position.get("newest", position.get("versions", {}))
+            done = "newest" in position or (position["full"] > 0 and position["rows"] is None)
             return done and all(reached(seen.get(name), version) for name, version in goal["newest"].items())
         return _order(position) >= _order(goal)
 

@@ -27,14 +27,37 @@ class Line:
     result: Result
 
 
+class Trial:
+    """A connector's tests, one after the other; what is logged meanwhile is kept, and judged last.
+
+    `tried` may be called in any order and number; `ended` comes last, and leaves the source as it was found.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._logged: list[Any] = []
+
+    async def tried(self, test: Test) -> Line:
+        """What comes of one test; whatever it raises is a failure without a value in its text."""
+        with capture_logs() as logged:
+            line = _line(test, await _tried(self.case, test))
+        self._logged += logged
+        return line
+
+    async def ended(self) -> Line:
+        """Whether anything personal was logged since the beginning."""
+        with capture_logs() as logged:
+            values = await _personal(self.case)
+            await _leave(self.case)
+        found = nothing_personal_is_logged(self.case, [*self._logged, *logged], values)
+        return _line(nothing_personal_is_logged, found)
+
+
 async def run(case: Case, tests: Sequence[Test] = TESTS) -> list[Line]:
     """Run every test, then judge what was logged meanwhile; the source is left as it was found."""
-    with capture_logs() as logged:
-        lines = [_line(test, await _tried(case, test)) for test in tests]
-        values = await _personal(case)
-        await _leave(case)
-    lines.append(_line(nothing_personal_is_logged, nothing_personal_is_logged(case, logged, values)))
-    return lines
+    trial = Trial(case)
+    lines = [await trial.tried(test) for test in tests]
+    return [*lines, await trial.ended()]
 
 
 def nothing_personal_is_logged(case: Case, logged: Iterable[Any], values: frozenset[str]) -> Result:

@@ -1,7 +1,11 @@
 """The tests: each one function, whose docstring is the sentence that must hold."""
 
+import contextlib
+import copy
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from bus.connect.acceptance.case import Case, Result, Test, chunks, failed, not_shown, passed
@@ -9,9 +13,10 @@ from bus.connect.check import check
 from bus.connect.findings import Weight
 from bus.connect.mapping import RowUnfit
 from bus.connect.place import Place
-from bus.connect.source import SourceChange
+from bus.connect.source import ExportBegan, ExportEnded, Position, Row, Source, SourceChange, SourceEvent
 from bus.connect.spec import secrets, spec
 from bus.errors import BusError
+from bus.model.change import Operation
 
 WRONG = {
     "dsn": "postgresql://nobody:a-wrong-password@127.0.0.1:1/nothing",
@@ -20,6 +25,10 @@ WRONG = {
 }
 FAR = 1 << 40
 NAME = "Nguyễn Thị Ánh"
+_NO_FUTURE = {
+    "files": "a folder may be cleared: a rank without its file is no error",
+    "sql": "the newest row may be deleted: a version without its row is no error, and whole readings find the rest",
+}
 
 
 async def wrong_settings_are_told(case: Case) -> Result:
@@ -95,25 +104,75 @@ async def a_restart_goes_on_where_it_stood(case: Case) -> Result:
     return passed(f"{shown} rows, in pieces and at once") if shown else not_shown("the source holds no row")
 
 
-async def _history_goes_on(case: Case, beginning: Any) -> Result:
+async def _history_goes_on(case: Case, beginning: Position) -> Result:
     async with case.source() as source:
         await source.open(None)
-        first = [one for one in await case.history(source, beginning) if isinstance(one, SourceChange)]
-    if len(first) < 2:
+        told = [one for one in await case.history(source, beginning) if isinstance(one, SourceChange)]
+    if len(told) < 2:
         return not_shown("the source tells fewer than two changes")
+    first = [one.change_id for one in told]
+    if len(set(first)) < len({(one.change_id, str(one.old), str(one.new)) for one in told}):
+        return failed("two changes have one id")
+    middle = len(told) // 2
+    for begin, goes_on in ((beginning, first), (told[middle - 1].position, first[middle:])):
+        async with case.source() as source:
+            await source.open(begin)
+            again = [one.change_id for one in await case.history(source, begin) if isinstance(one, SourceChange)]
+        if not _goes_on(again, goes_on):
+            return failed(f"read on after {len(first) - len(goes_on)} changes, it tells other changes")
+    return passed(f"{len(first)} changes, from the beginning and from their middle")
+
+
+def _goes_on(again: list[str], rest: list[str]) -> bool:
+    """Whether the rest is told in its order; an export that was under way is told from its first row, before it."""
+    if rest[0] not in again:
+        return False
+    found = again[again.index(rest[0]) :]
+    return found[: len(rest)] == rest[: len(found)]
+
+
+async def the_order_is_kept(case: Case) -> Result:
+    """Places in the source's history only go forward, and a reading of everything meets each record once."""
     async with case.source() as source:
-        await source.open(beginning)
-        second = [one for one in await case.history(source, beginning) if isinstance(one, SourceChange)]
-    if [one.change_id for one in first] != [one.change_id for one in second]:
-        return failed("read again from the same place, it tells other changes")
-    unique = len({one.change_id for one in first})
-    return passed(f"{unique} changes, twice alike") if unique == len(first) else failed("two changes have one id")
+        position = await source.open(None)
+        before = await source.head()
+        events = await case.history(source, position)
+        places = [position, *(one.position for one in events)]
+        if any(not source.passed(later, earlier) for earlier, later in pairwise(places)):
+            return failed("a place in its history lies before the one that came before it")
+        if not source.passed(await source.head(), before):
+            return failed("its newest place went back")
+        count = 0
+        for dataset in case.datasets:
+            ids = await _ids(case, source, dataset, events)
+            count += len(ids)
+            if twice := len(ids) - len(set(ids)):
+                return failed(f"{dataset}: {twice} records are met twice in one reading")
+    return passed(f"{len(events)} places, {count} records")
+
+
+async def _ids(case: Case, source: Source, dataset: str, events: Sequence[SourceEvent]) -> list[str]:
+    """The record ids of one reading of a dataset: chunks, or the newest full export of the history."""
+    if source.snapshots:
+        rows = await case.read(source, dataset)
+    else:
+        rows = []
+        for one in events:
+            if isinstance(one, ExportBegan) and one.dataset == dataset:
+                rows = []
+            elif isinstance(one, SourceChange) and one.dataset == dataset and one.operation is Operation.READ:
+                rows += [one.new] if one.new is not None else []
+    mapper, found = case.contract(source, dataset).mapper, []
+    for row in rows:
+        with contextlib.suppress(RowUnfit):  # another test is about those
+            found.append(mapper.record_id(row))
+    return found
 
 
 async def a_future_position_is_refused(case: Case) -> Result:
     """A position that the source has not reached yet is refused, for reading on from it would lose changes."""
-    if case.found.manifest.kind == "files":
-        return not_shown("a folder may be cleared: a rank without its file is no error")
+    if (reason := _NO_FUTURE.get(case.found.manifest.kind)) is not None:
+        return not_shown(reason)
     async with case.source() as source:
         await source.open(None)
         head = await source.head()
@@ -142,10 +201,17 @@ async def nulls_and_letters_stay_as_they_are(case: Case) -> Result:
                     continue
                 for value in _values(field.type, nullable=field.nullable):
                     tried += 1
-                    found = contract.mapper.record({**rows[0], rule.column: value})[field.name]
+                    found = contract.mapper.record(_changed(rows[0], rule.column, value))[field.name]
                     if found != value:
                         return failed(f"{name}.{field.name} (column {rule.column}) is changed on its way")
     return passed(f"{tried} values, none changed") if tried else not_shown("no field takes its column as it is")
+
+
+def _changed(row: Row, column: str, value: Any) -> Row:
+    """The row with another value; of its own type, which may know what an absent column means."""
+    changed: Any = copy.copy(row)
+    changed[column] = value
+    return changed  # type: ignore[no-any-return] # the copy of a row is one
 
 
 def _values(kind: Any, *, nullable: bool) -> list[Any]:
@@ -161,11 +227,20 @@ async def deletions_find_their_record(case: Case) -> Result:
             told = [one for one in await check(case.found, case.place) if "replica identity" in one.what]
             return failed("; ".join(one.what for one in told)) if told else passed("the source tells the row before")
         events = await case.history(source, position)
+        found = []
+        for dataset in case.datasets:
+            ids = await _ids(case, source, dataset, events)
+            if len(set(ids)) < len(ids):
+                return failed(f"{dataset}: one id names several records, so that its deletion could not be found")
+            found.append(len(ids))
     gone = [one for one in events if isinstance(one, SourceChange) and one.new is None]
-    if not gone:
-        return not_shown("the source tells of no deletion")
-    nameless = [one for one in gone if not one.record_id and one.old is None]
-    return failed(f"{len(nameless)} deletions name no record") if nameless else passed(f"{len(gone)} deletions")
+    if nameless := [one for one in gone if not one.record_id and one.old is None]:
+        return failed(f"{len(nameless)} deletions name no record")
+    if not gone and not any(found):
+        return not_shown("the source holds no row, and tells of no deletion")
+    ended = sum(isinstance(one, ExportEnded) for one in events)
+    whole = f", {ended} readings that tell what is gone" if ended else ""
+    return passed(f"{sum(found)} records with ids of their own, {len(gone)} deletions{whole}")
 
 
 TESTS: tuple[Test, ...] = (
@@ -173,6 +248,7 @@ TESTS: tuple[Test, ...] = (
     the_source_is_ready,
     rows_fit_their_schema,
     a_restart_goes_on_where_it_stood,
+    the_order_is_kept,
     a_future_position_is_refused,
     nulls_and_letters_stay_as_they_are,
     deletions_find_their_record,

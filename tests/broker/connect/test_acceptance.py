@@ -1,5 +1,9 @@
 """The acceptance tests pass on sound connectors, and notice those that are not."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,11 +37,11 @@ async def test_a_sound_connector_passes_and_leaves_nothing(population: Any) -> N
     population.grow(0, 50)
     lines = await run(case(Population, {"dsn": population.dsn}, "population.person"))
     assert {line.name: line.result for line in lines if line.result.verdict is not Verdict.PASSED} == {}
-    assert len(lines) == 8
+    assert len(lines) == 9
     left = "select slot_name from pg_replication_slots where database = current_database()"
     assert population.sql.execute(left).fetchall() == []
     page = as_page("population", lines)
-    assert "8 passed" in page
+    assert "9 passed" in page
     assert "Nguyễn" not in page
     assert population.dsn not in page
 
@@ -59,6 +63,14 @@ class Tidy(Population):
         return {**row, "ho_ten": str(row["ho_ten"]).encode("ascii", "ignore").decode()}
 
 
+class Merging(Population):
+    """Gives several persons one number."""
+
+    def derive(self, dataset: str, row: Row) -> Row:
+        """The same record, whatever the row."""
+        return {**row, "so_dinh_danh": "000000000001"}
+
+
 class Careless(Population):
     """Reads on from any place."""
 
@@ -75,11 +87,12 @@ class Careless(Population):
     [
         (Forgetful, "a restart goes on where it stood"),
         (Tidy, "nulls and letters stay as they are"),
+        (Merging, "the order is kept"),
         (Careless, "a future position is refused"),
     ],
 )
 async def test_a_broken_connector_is_noticed(population: Any, found: Any, name: str) -> None:
-    """A source that loses a row, changes a letter or takes any position fails the one test that is about it."""
+    """What loses a row, changes a letter, merges records or takes any position fails the one test that is about it."""
     population.grow(0, 50)
     told = await verdicts(case(found, {"dsn": population.dsn}, "population.person"))
     assert {one for one, verdict in told.items() if verdict is Verdict.FAILED} == {name}
@@ -124,3 +137,28 @@ def test_values_and_secrets_in_logs_are_noticed() -> None:
         ({"event": "a-hidden-word"}, Verdict.FAILED),
     ):
         assert nothing_personal_is_logged(one, [entry], values).verdict is verdict
+
+
+def test_pytest_runs_the_tests_of_a_connector(population: Any, tmp_path: Path) -> None:
+    """`pytest --bus-connector` runs each acceptance test as an item: what holds passes, what doesn't fails in words."""
+    population.grow(0, 5)
+    (tmp_path / "connectors").mkdir()
+    (tmp_path / "connectors" / "population.json").write_text(json.dumps({"dsn": population.dsn}))
+    env = os.environ | {"BUS_HOME": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    words = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(tmp_path)]
+    words += ["-p", "no:cacheprovider", "-p", "bus.cli.pytest_plugin", "-v", "--bus-connector", "population"]
+
+    def ran(*more: str) -> tuple[int, str]:
+        found = subprocess.run([*words, *more], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        return found.returncode, found.stdout + found.stderr
+
+    code, told = ran()
+    assert code == 0, told
+    assert "population::rows_fit_their_schema PASSED" in told
+    assert "9 passed" in told
+    population.sql.execute("update citizen set gioi_tinh = 9 where so_dinh_danh = '000000000001'")
+    code, told = ran("-k", "rows_fit or logged")
+    assert code == 1
+    assert "1 rows: field sex (column gioi_tinh)" in told
+    assert "1 failed, 1 passed, 7 deselected" in told
+    assert "Nguyễn" not in told
