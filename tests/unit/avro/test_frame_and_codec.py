@@ -49,11 +49,30 @@ def test_id_that_does_not_fit(schema_id: int) -> None:
 @given(st.data())
 @settings(max_examples=80, deadline=None)
 def test_codec_round_trip(data: st.DataObject) -> None:
-    """Every value of every schema fits, is written, and is read back as it was."""
+    """Every value of every schema fits, is written, and is read back as it was.
+
+    Where a value fits several branches of a union, it is read back as the one that it was written as: bytes may come
+    back as an array of numbers, a whole number as a fraction. Written again, it is the same bytes.
+    """
     schema = data.draw(schemas())
     value = data.draw(values(schema))
     assert misfits(schema, value) == ()
-    assert same(decode(parse(schema), encode(parse(schema), value)), value)
+    body = encode(parse(schema), value)
+    again = decode(parse(schema), body)
+    if has_choice(schema):
+        assert encode(parse(schema), again) == body
+    else:
+        assert same(again, value)
+
+
+def has_choice(schema: Any) -> bool:
+    """Whether a union in it has two branches besides null."""
+    if isinstance(schema, list):
+        return len(schema) - ("null" in schema) > 1 or any(map(has_choice, schema))
+    if isinstance(schema, dict):
+        inner = [schema.get("items"), schema.get("values"), *(one["type"] for one in schema.get("fields", ()))]
+        return any(map(has_choice, inner))
+    return False
 
 
 def test_raw_and_logical() -> None:
