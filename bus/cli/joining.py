@@ -17,10 +17,19 @@ from bus.connect.folder import SCHEMAS, is_folder, load_folder, remember, rememb
 from bus.connect.manifest import Manifest
 from bus.connect.mapping import Mapper
 from bus.connect.place import Place
-from bus.connect.process import class_here, source_settings
+from bus.connect.process import class_here, reach_of, source_settings
 from bus.connect.propose import confirmed, guesses
+from bus.connect.recall import Reach
 from bus.connect.spec import spec
-from bus.errors import ConnectorSettingMissing, GuessesOpen, NotFound, WrongUse
+from bus.errors import (
+    ConnectorSettingMissing,
+    GuessesOpen,
+    KafkaUnreachable,
+    NotFound,
+    SchemaRegistryUnreachable,
+    WrongUse,
+)
+from bus.kafka.rights import connector_user
 from bus.platform.home import Home
 from bus.register.impact import Impact
 from bus.register.registrar import ConnectorEntry, keep_settings
@@ -35,7 +44,7 @@ def source_options(command: Any) -> Any:
         click.option("--kind", type=click.Choice(sorted(SETTINGS)), help="How the source is read."),
         click.option("--registry", help="The registry whose datasets it publishes; by default the connector's name."),
         click.option("--dsn", help="postgres: postgresql://user:password@host:port/database."),
-        click.option("--url", help="feed: address of the service."),
+        click.option("--url", help="feed: address of the service; sql: of the database, as SQLAlchemy writes it."),
         click.option("--token", help="feed: its bearer token."),
         click.option("--drops", metavar="FOLDER", help="files: the folder into which the registry drops its files."),
         click.option("--feed-path", default="/feed", show_default=True, help="feed: where its entries are asked for."),
@@ -100,7 +109,7 @@ def spec_(connector: str) -> None:
 @click.argument("connector", metavar="NAME|FOLDER")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list alone.")
 def check(connector: str, *, as_json: bool) -> None:
-    """Look whether the connector could run: settings, reach, rights, log, tables, clocks, schemas. Changes nothing.
+    """Look whether the connector could run: settings, source, tables, clocks, schemas, and the bus. Changes nothing.
 
     Ends with 0 when all is good, 1 with warnings, 2 when it cannot run.
     """
@@ -108,7 +117,8 @@ def check(connector: str, *, as_json: bool) -> None:
 
     settings = Settings()
     name, found, folder = located(connector, settings)
-    findings = asyncio.run(look(found, Place(name, settings.prefix, _known_settings(name, settings)), folder))
+    place = Place(name, settings.prefix, _known_settings(name, settings))
+    findings = asyncio.run(look(found, place, folder, _reach(name, settings)))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(one) for one in findings], ensure_ascii=False, indent=2))
     else:
@@ -214,6 +224,17 @@ def show(findings: list[Finding]) -> None:
             console.print(f"          remedy: {one.remedy}", markup=False)
 
 
+def _reach(name: str, settings: Settings) -> Reach | None:
+    """How the connector reaches the bus; None before it is registered: then the bus knows neither it nor its topics."""
+    user = connector_user(name)
+    if not Home.from_settings(settings).has_secret(f"users/{user}"):
+        return None
+    try:
+        return reach_of(user, settings)
+    except (KafkaUnreachable, SchemaRegistryUnreachable):
+        return None  # the bus of this home is down, which is no trouble of the connector
+
+
 def _known_settings(name: str, settings: Settings) -> dict[str, str]:
     try:
         return source_settings(name, settings)
@@ -225,7 +246,10 @@ def _wish(name: str, *, kind: str | None, registry: str | None, drops: str | Non
     """What was said, and what is asked for where it wasn't."""
     chosen = kind or click.prompt("How is the source read?", type=click.Choice(sorted(SETTINGS)))
     given = {"dsn": words.pop("dsn"), "url": words.pop("url"), "token": words.pop("token"), "folder": drops}
-    settings = {one: given[one] or click.prompt(one, hide_input=one in {"dsn", "token"}) for one in SETTINGS[chosen]}
+    settings = {
+        one: given[one] or click.prompt(one, hide_input=one in {"dsn", "token"} or chosen == "sql")
+        for one in SETTINGS[chosen]
+    }
     if chosen == "feed" and not words["tables"]:
         words["tables"] = (click.prompt("One kind of entry and the path of its page, as person=/people"),)
     return Wish(name, registry or _registry(name), chosen, settings, **words)

@@ -1,5 +1,6 @@
 """Whether a connector could run: its settings, its source, its manifest against source and schema. Changes nothing."""
 
+import asyncio
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -10,25 +11,33 @@ import httpx
 from bus.avro.datasets import Dataset, load_datasets
 from bus.connect.findings import Finding, clock, error, good, warning
 from bus.connect.folder import SCHEMAS
+from bus.connect.founding import check_bus
 from bus.connect.manifest import Manifest
 from bus.connect.mapping import Mapper
 from bus.connect.place import Place
 from bus.connect.postgres.check import check_postgres
 from bus.connect.propose import guesses
+from bus.connect.recall import Reach
 from bus.connect.spec import spec, without_secrets
+from bus.connect.sql_discover import server_clock
 from bus.errors import BusError
 
 TIMEOUT_SECONDS = 5.0
 
 
-async def check(found: Any, place: Place, folder: Path | None = None) -> list[Finding]:
-    """Every finding about a source class with these settings; with a folder, about its schemas too."""
+async def check(found: Any, place: Place, folder: Path | None = None, reach: Reach | None = None) -> list[Finding]:
+    """Every finding about a source class with these settings; with a folder, about its schemas too.
+
+    With a reach, also whether the bus is the one that the connector is set up for.
+    """
     manifest: Manifest = found.manifest
     findings = _settings(found, place)
     if folder is not None:
         findings += check_schemas(manifest, folder)
     if not any(finding.remedy for finding in findings[:1]):
         findings += await _source(found, manifest, place)
+    if reach is not None:
+        findings += await check_bus(reach, manifest.datasets)
     return [
         Finding(one.weight, without_secrets(one.what, place.settings), without_secrets(one.remedy, place.settings))
         for one in findings
@@ -85,6 +94,8 @@ async def _source(found: Any, manifest: Manifest, place: Place) -> list[Finding]
     findings = [good("the source answers")]
     if manifest.kind == "feed":
         findings += await _feed_clock(place)
+    if manifest.kind == "sql" and (theirs := await asyncio.to_thread(server_clock, place.setting("url"))) is not None:
+        findings.append(clock(theirs))
     return findings
 
 

@@ -1,23 +1,32 @@
 """What a source holds, asked of the source itself, so that nobody has to type a schema."""
 
-import csv
+import asyncio
 import re
 from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from bus.connect.manifest import FilesRule
 from bus.connect.postgres import discover as postgres
 from bus.connect.propose import Column, Kind, Table
+from bus.connect.sql_discover import sql_tables
+from bus.connect.tables import ENDINGS, FileUnreadable, opened
 from bus.errors import SourceUnfit, SourceUnreachable, WrongUse
 
-SETTINGS = {"postgres": ("dsn",), "feed": ("url", "token"), "files": ("folder",)}
+SETTINGS = {"postgres": ("dsn",), "feed": ("url", "token"), "files": ("folder",), "sql": ("url",)}
 """The settings that a source of each kind cannot do without."""
 
-_EXPORT = re.compile(r"(?P<origin>.+)-(?P<how>full|delta)-(?P<rank>\d+)\.csv", re.IGNORECASE)
+_EXPORT = re.compile(r"(?P<origin>.+)-(?P<how>full|delta)-(?P<rank>\d+)\.(" + "|".join(ENDINGS) + ")", re.IGNORECASE)
 _DEFAULT_OPERATION = "operation"
+_AS_FOUND = FilesRule.model_validate({"operation_column": _DEFAULT_OPERATION, "deleted": ["D"]})
 TIMEOUT_SECONDS = 15.0
+LOOKED_AT = 200
+"""Rows of a file whose cells tell what its columns hold."""
 
 
 async def discover(
@@ -32,6 +41,8 @@ async def discover(
         return await postgres.tables(settings["dsn"], connector, wanted)
     if kind == "files":
         return file_tables(connector, settings["folder"], wanted, key)
+    if kind == "sql":
+        return await asyncio.to_thread(sql_tables, connector, settings["url"], wanted, key)
     if kind == "feed":
         return [await _page(connector, settings, one, key) for one in wanted]
     raise WrongUse(what=f"a source of the kind {kind} cannot be asked what it holds", instead="Write its manifest.")
@@ -51,7 +62,7 @@ def file_tables(connector: str, folder: str, wanted: tuple[str, ...], key: tuple
     if not listed:
         mend = "Drop one full export `<name>-full-1.csv` into the folder."
         raise SourceUnfit(connector=connector, reason="its folder holds no full export", mend=mend)
-    return [_file_table(origin, _header(newest[origin][1]), key) for origin in listed]
+    return [_file_table(origin, newest[origin][1], key) for origin in listed]
 
 
 def operation_column(folder: Path) -> str:
@@ -72,15 +83,27 @@ def _files(folder: str) -> list[Path]:
 
 
 def _header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        line = file.readline()
-    delimiter = max(";,\t|", key=line.count)
-    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    """The columns of a file as the connector itself would find them; of objects, those of the first lines."""
+    try:
+        with opened(path, _AS_FOUND) as table:
+            if table.header is not None:
+                return list(table.header)
+            rows = [line.row for line in islice(table.lines(), LOOKED_AT) if line is not None and line.row is not None]
+    except (FileUnreadable, OSError):
+        return []
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def _file_table(origin: str, header: list[str], key: tuple[str, ...]) -> Table:
+def _file_table(origin: str, path: Path, key: tuple[str, ...]) -> Table:
+    """Text where the file is CSV; in a workbook or of objects, what the cells of the first rows hold."""
+    header = _header(path)
     chosen = tuple(name for name in key if name in header) or tuple(header[:1])
-    return Table(origin, tuple(Column(name, Kind.TEXT, nullable=True) for name in header), chosen)
+    if path.suffix.lower() == ".csv":
+        return Table(origin, tuple(Column(name, Kind.TEXT, nullable=True) for name in header), chosen)
+    with opened(path, _AS_FOUND) as table:
+        rows = [line.row for line in islice(table.lines(), LOOKED_AT) if line is not None and line.row is not None]
+    columns = tuple(_json_column(name, [row.get(name) for row in rows]) for name in header)
+    return Table(origin, columns, chosen)
 
 
 async def _page(connector: str, settings: Mapping[str, str], wanted: str, key: tuple[str, ...]) -> Table:
@@ -112,4 +135,12 @@ def _json_column(name: str, values: list[Any]) -> Column:
     return Column(name, kind, nullable=True)
 
 
-_JSON: dict[type, Kind] = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.LONG, float: Kind.DOUBLE}
+_JSON: dict[type, Kind] = {
+    str: Kind.TEXT,
+    bool: Kind.BOOLEAN,
+    int: Kind.LONG,
+    float: Kind.DOUBLE,
+    Decimal: Kind.DOUBLE,
+    date: Kind.DATE,
+    datetime: Kind.LOCAL_TIME,
+}

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bus.connect.discover import discover, operation_column
-from bus.connect.propose import Proposal, propose
+from bus.connect.propose import Proposal, Table, propose
 from bus.connect.scaffold import Plan
+from bus.connect.sql_discover import version_column
 from bus.errors import WrongUse
 
 
@@ -53,10 +54,12 @@ async def draft(wish: Wish) -> Draft:
     if not proposals:
         what = "; ".join(left_out) or "the source holds no table that its user may read"
         raise WrongUse(what=what, instead="Name tables with --table, and give each a primary key.")
-    return Draft(Plan(wish.name, wish.registry, wish.kind, proposals, _section(wish, proposals)), tuple(left_out))
+    return Draft(
+        Plan(wish.name, wish.registry, wish.kind, proposals, _section(wish, proposals, tables)), tuple(left_out)
+    )
 
 
-def _section(wish: Wish, proposals: list[Proposal]) -> dict[str, Any]:
+def _section(wish: Wish, proposals: list[Proposal], tables: list[Table]) -> dict[str, Any]:
     """What the manifest says of its kind."""
     if wish.kind == "feed":
         paths = dict(one.split("=", 1) for one in wish.tables)
@@ -64,4 +67,13 @@ def _section(wish: Wish, proposals: list[Proposal]) -> dict[str, Any]:
     if wish.kind == "files":
         folder = Path(wish.settings["folder"]).expanduser()
         return {"operation_column": operation_column(folder), "deleted": ["D"]}
+    if wish.kind == "sql":
+        by_origin = {table.origin: table for table in tables}
+        return {"tables": {one.dataset: _asked(by_origin[one.origin]) for one in proposals}}
     return {}
+
+
+def _asked(table: Table) -> dict[str, Any]:
+    """How a table is asked: by its key, and by the column that looks like a version."""
+    version = version_column(table)
+    return {"key": list(table.key), **({"version": version} if version else {})}

@@ -21,6 +21,7 @@ from bus.connect.contracts import contracts_of
 from bus.connect.drift import Frozen, Strange, Watch
 from bus.connect.evolve import write_proposal
 from bus.connect.flow import Flow
+from bus.connect.founding import require_same_bus
 from bus.connect.known import Known
 from bus.connect.manifest import DriftMode, Manifest
 from bus.connect.orders import Order, OrderKind, Orders, order_place, unknown
@@ -67,7 +68,7 @@ class Runner:
         self._stop.set()
 
     async def run(self) -> None:
-        """Until `stop`. Raises what trying again cannot mend: Fenced, SourceUnfit, ManifestWrong."""
+        """Until `stop`. Raises what trying again cannot mend: Fenced, SourceUnfit, ManifestWrong, BusMismatch."""
         failures = 0
         while not self._stop.is_set():
             began = monotonic()
@@ -83,6 +84,7 @@ class Runner:
     async def _session(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             reach = self._reach
+            await require_same_bus(reach, self._manifest.datasets)
             client = await stack.enter_async_context(SchemaRegistryClient(reach.registry_url))
             own = OwnMessages(client)
             await own.prepare()

@@ -14,11 +14,12 @@ from bus.errors import WrongUse
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
-_CLASSES = {"postgres": "PostgresSource", "feed": "FeedSource", "files": "FilesSource"}
+_CLASSES = {"postgres": "PostgresSource", "feed": "FeedSource", "files": "FilesSource", "sql": "SqlSource"}
 _HOW = {
     "postgres": "Followed by logical replication after a snapshot.",
     "feed": "Read by the sequence of its feed, after its pages.",
     "files": "Read file by file, by rank.",
+    "sql": "Asked by queries: by version, and whole from time to time.",
 }
 
 

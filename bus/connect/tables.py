@@ -44,6 +44,11 @@ class Table(Protocol):
     shape: dict[str, str]
     """What was found out about it, for the log."""
 
+    @property
+    def header(self) -> list[str] | None:
+        """Its columns; None where every record names its own."""
+        ...
+
     def lines(self) -> Iterator[Line | None]:
         """Every record in the order of the file; None for an empty line."""
         ...
@@ -112,7 +117,7 @@ class _Csv:
         self._encoding = encoding
         first = text.readline()
         self._delimiter = delimiter or max(";,\t|", key=first.count)
-        self._header = [name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])]
+        self.header = [name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])]
         self.shape = {"encoding": encoding, "delimiter": self._delimiter}
 
     def lines(self) -> Iterator[Line | None]:
@@ -125,9 +130,9 @@ class _Csv:
             (cells,) = csv.reader([text], delimiter=self._delimiter, strict=True)
         except (csv.Error, ValueError):
             cells = []
-        if len(cells) != len(self._header):
-            return Line(None, original, f"does not have the {len(self._header)} columns of the header")
-        return Line(dict(zip(self._header, cells, strict=True)))
+        if len(cells) != len(self.header):
+            return Line(None, original, f"does not have the {len(self.header)} columns of the header")
+        return Line(dict(zip(self.header, cells, strict=True)))
 
 
 class Flat(dict[str, Any]):
@@ -157,6 +162,7 @@ class _Json:
     """Objects, a line each or as one array. A number with a fraction is a Decimal, as the registry wrote it."""
 
     def __init__(self, text: Any, encoding: str, each: str | None, *, whole: bool) -> None:
+        self.header = None
         self._text = text
         self._encoding = encoding.removesuffix("-sig")
         self._each = each
@@ -215,7 +221,7 @@ class _Excel:
         names = ["" if cell is None else str(cell).strip() for cell in first]
         while names and not names[-1]:
             names.pop()
-        self._header = names
+        self.header = names
         self.shape = {"encoding": "xlsx", "delimiter": "cells"}
 
     def lines(self) -> Iterator[Line | None]:
@@ -229,8 +235,8 @@ class _Excel:
             yield None if all(cell is None or cell == "" for cell in row) else self._line(row)
 
     def _line(self, row: tuple[Any, ...]) -> Line:
-        width = len(self._header)
+        width = len(self.header)
         if any(cell is not None for cell in row[width:]):
             original = json.dumps(row, ensure_ascii=False, default=str).encode()
             return Line(None, original, f"does not have the {width} columns of the header")
-        return Line(dict(zip(self._header, [*row[:width], *[None] * (width - len(row))], strict=True)))
+        return Line(dict(zip(self.header, [*row[:width], *[None] * (width - len(row))], strict=True)))

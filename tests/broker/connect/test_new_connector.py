@@ -2,12 +2,15 @@
 
 import json
 import stat
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import openpyxl
 import psycopg
 import pytest
+import sqlalchemy
 from click.testing import CliRunner, Result
 
 from bus.avro.datasets import load_datasets
@@ -221,6 +224,63 @@ def test_files_become_a_connector(home: Path, tmp_path: Path) -> None:
     assert manifest.files.operation_column == "thao_tac"
     assert manifest.datasets["hoso.person"].rules()["ho_ten"].column == "ho ten"
     assert findings(tmp_path / "hoso")[0] == 1
+
+
+def test_a_workbook_becomes_a_connector(home: Path, tmp_path: Path) -> None:
+    """From an Excel export, `new` must find the columns, and what their cells hold; what the rows hold must fit."""
+    drops = tmp_path / "drops"
+    drops.mkdir()
+    book = openpyxl.Workbook()
+    for row in (("so", "Họ tên", "ngày sinh", "số dư", "hoạt động"), ("01", "An", date(1990, 2, 3), 5, True)):
+        book.worksheets[0].append(row)
+    book.save(drops / "person-full-1.xlsx")
+    words = ("new", "hoso", "--kind", "files", "--drops", drops, "--folder", tmp_path / "hoso", "--subject", "so")
+    answer = bus(*words)
+    assert answer.exit_code == 0, answer.output
+    person = load_datasets(tmp_path / "hoso" / "schemas")["hoso.person"]
+    types = {field.name: field.type for field in person.fields}
+    assert list(types) == ["so", "ho_ten", "ngay_sinh", "so_du", "hoat_dong"]
+    assert (types["so_du"], types["hoat_dong"]) == ("long", "boolean")
+    assert "to_confirm" in json.dumps(person.schema)
+    code, found = findings(tmp_path / "hoso")
+    assert (code, [one for one in found if one["weight"] == "error"]) == (1, [])
+    answer = bus("test", tmp_path / "hoso")
+    assert answer.exit_code == 0, answer.output
+    assert "rows fit their schema: 1 rows fit" in answer.output
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_a_database_asked_by_queries_becomes_a_connector(
+    request: pytest.FixtureRequest, home: Path, tmp_path: Path, dialect: str
+) -> None:
+    """Of any database, `new` must find tables, keys, types and a version; what it writes must pass its tests."""
+    url = f"sqlite:///{tmp_path}/shop.sqlite"
+    if dialect == "postgresql":
+        url = request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        for statement in (
+            "create table member (id int primary key, personal_id text, born date, blood text, updated_at timestamp)",
+            "create table loose (x int)",
+            "insert into member values (1, 'P1', '1990-02-03', 'O', '2024-01-01 10:00:00')",
+            "insert into member values (2, 'P2', null, null, '2024-01-02 10:00:00')",
+        ):
+            connection.execute(sqlalchemy.text(statement))
+    engine.dispose()
+    answer = bus("new", "shop", "--kind", "sql", "--url", url, "--folder", tmp_path / "shop")
+    assert answer.exit_code == 0, answer.output
+    assert "left out: loose" in answer.output
+    manifest = load_folder(tmp_path / "shop").manifest
+    asked = manifest.sql.tables["shop.member"]
+    assert (asked.key, asked.version) == (("id",), "updated_at")
+    member = load_datasets(tmp_path / "shop" / "schemas")["shop.member"]
+    assert member.field("blood").category == "sensitive"  # type: ignore[union-attr] # it is there
+    code, found = findings(tmp_path / "shop")
+    assert (code, [one for one in found if one["weight"] == "error"]) == (1, [])
+    assert any("clock" in one["what"] for one in found) is (dialect == "postgresql")
+    answer = bus("test", tmp_path / "shop")
+    assert answer.exit_code == 0, answer.output
+    assert "rows fit their schema: 3 rows fit" in answer.output  # two, and the newest once more by its version
 
 
 def test_a_folder_that_is_no_connector_is_told_so(tmp_path: Path, home: Path) -> None:

@@ -1,0 +1,40 @@
+"""A connector that was set up for another bus is refused before it writes anything."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bus.connect.findings import Weight
+from bus.connect.founding import check_bus
+from bus.connect.place import Place
+from bus.connect.runner import Runner
+from bus.errors import BusMismatch, BusNotFounded
+from connectors.population.source import Source
+
+pytestmark = [pytest.mark.broker, pytest.mark.postgres]
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal", "words"),
+    [({"lanes": 5}, BusMismatch, "lanes=3"), ({"prefix": "nowhere."}, BusNotFounded, "nowhere")],
+)
+async def test_another_bus_is_refused(
+    bus: Any, population: Any, change: dict[str, Any], refusal: type[Exception], words: str
+) -> None:
+    """With other lanes or another prefix a connector ends with what differs, `check` says it, nothing is written."""
+    other = replace(bus.reach, topics=replace(bus.topics, **change))
+    source = Source(Place("population", other.topics.prefix, {"dsn": population.dsn}))
+    with pytest.raises(refusal, match=words):
+        await Runner(source, Source.manifest, other).run()
+    (finding,) = await check_bus(other, Source.manifest.datasets)
+    assert finding.weight is Weight.ERROR
+    assert words in finding.what
+    assert finding.remedy
+    assert await bus.changes("population.person") == []
+
+
+async def test_the_same_bus_is_good(bus: Any) -> None:
+    """Against the bus of its settings, `check` has nothing to say but how many lanes it has."""
+    (finding,) = await check_bus(bus.reach, Source.manifest.datasets)
+    assert (finding.weight, "3 lanes" in finding.what) == (Weight.GOOD, True)
