@@ -15,6 +15,7 @@ from bus.model.key import RecordKey
 from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
 from bus.register.state import Standing
+from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
 from bus.route.memory import MemoryState
 from bus.route.outputs import Delivery
@@ -161,6 +162,8 @@ class Nutshell:
         consents: Sequence[ConsentEvent | UnreadableConsent] = (),
         existing_limit: int = 100,
         catch_up_limit: int | None = None,
+        commands: Sequence[Command] = (),
+        later: frozenset[tuple[str, str]] | None = None,
     ) -> Outcome:
         """One transaction, committed."""
         self.consents_offset += len(consents)
@@ -169,6 +172,8 @@ class Nutshell:
             changes=changes,
             consents_offset=self.consents_offset,
             input_offsets=dict(self.offsets),
+            commands=commands,
+            later_consents=later,
             existing_limit=existing_limit,
             catch_up_limit=catch_up_limit,
         )
@@ -184,6 +189,7 @@ class Nutshell:
         if delivery.value is None:
             assert held.pop(delivery.holding.key, None) is not None, "an erasure of what was not held"
         else:
+            assert held.get(delivery.holding.key) != delivery.value, "a release of what was held"
             held[delivery.holding.key] = delivery.value
         self.log.append(delivery)
 
@@ -192,31 +198,6 @@ class Nutshell:
         view = parse(VIEW)
         topic = self.topics.get(f"agency.agency-of-{agreement}.{agreement}.v1", {})
         return {key.decode(): decode(view, unframe(framed)[1])["name"] for key, framed in topic.items()}
-
-
-@dataclass
-class Terms:
-    """An agreement as the model sees it."""
-
-    needs_consent: bool
-    keep_on_exit: bool = False
-    keep_on_end: bool = False
-    retention: int | None = None
-    data_range: int | None = None
-    frequency: int | None = None
-    filter: str = "all"
-    revision: int = 1
-    accepted: frozenset[int] = frozenset({1})
-    standing: Standing = Standing.ACTIVE
-    valid_from: int = 0
-    valid_until: int | None = None
-
-    def named(self, now: int) -> tuple[object, ...]:
-        """What makes all records be judged anew when it changes."""
-        return self.revision, self.standing, now < self.valid_from, self.over(now)
-
-    def over(self, now: int) -> bool:
-        return self.valid_until is not None and now >= self.valid_until
 
 
 def story(outcome: Outcome) -> str:

@@ -15,6 +15,8 @@ def read_back(before: MemoryState) -> MemoryState:
             after.put_holdings(dataset, key, holdings)
     for agreement, cursor in before.cursors.items():
         after.put_cursor(agreement, cursor)
+    for (dataset, key), version in before.dead.items():
+        after.put_dead(dataset, key, version)
     for dataset, records in before.records.items():
         for key, record in records.items():
             after.put_record(dataset, key, record)

@@ -21,7 +21,8 @@ from bus.route.state import Cursor, DeadVersion, Draft, Position
 from bus.route.store import StoredState
 from bus.route.tables import LONGEST_SLOT, Tables
 from tests.unit.route.lanes import PERSON, Nutshell, give, rule, rules, value, withdraw
-from tests.unit.route.test_model import LaneAgainstModel
+from tests.unit.route.model.machine import LaneAgainstModel
+from tests.unit.route.test_model import STEPS
 
 
 @pytest.fixture
@@ -329,5 +330,5 @@ class StoreAgainstModel(LaneAgainstModel):
             self.scratch.cleanup()
 
 
-StoreAgainstModel.TestCase.settings = settings(LaneAgainstModel.TestCase.settings, max_examples=60)
+StoreAgainstModel.TestCase.settings = settings(STEPS, max_examples=60)
 TestStoreAgainstModel = StoreAgainstModel.TestCase

@@ -1,0 +1,49 @@
+"""Cases of a lane in which several things happen together, or at a moment when nothing comes."""
+
+from dataclasses import replace
+
+from bus.model.reasons import Reason
+from tests.unit.route.lanes import Nutshell, give, rule, rules, value
+
+
+def test_a_corrected_number() -> None:
+    """Gone from the old number and there under the new one in one transaction; a consent is for one number."""
+    lane, now = Nutshell(), rules(rule(), rule("b", needs_consent=True))
+    lane.step(now, lane.change("p1", value("An")), consents=[give("p1", "b")])
+    lane.step(now, lane.change("p1", None), lane.change("p2", value("An")))
+    assert (lane.held(), lane.held("b")) == ({"p2/1": "An"}, {})
+    assert [one.reason for one in lane.log if one.value is None] == [Reason.DELETED] * 2
+
+
+def test_a_midnight_on_which_many_expire() -> None:
+    """From the moment on nothing is released, and the copies are erased in bounded batches."""
+    lane, now = Nutshell(), rules(rule(needs_consent=True))
+    people = [f"p{number}" for number in range(20)]
+    consents = [give(one, valid_until_ms=2000) for one in people]
+    lane.step(now, *(lane.change(one, value("An")) for one in people), consents=consents)
+    lane.now = 2000
+    outcome = lane.step(now, lane.change("p19", value("Bình")), existing_limit=6)
+    assert outcome.withheld[("a", Reason.CONSENT_EXPIRED)] == 7
+    assert [one.value for one in outcome.deliveries] == [None] * 7
+    sizes = [len(lane.step(now, existing_limit=6).deliveries) for _ in range(4)]
+    assert (sum(sizes), max(sizes), lane.held()) == (13, 6, {})
+
+
+def test_a_dataset_registered_later() -> None:
+    """Consents that came before their dataset and agreement count when both are there."""
+    lane = Nutshell()
+    lane.step(rules(rule()), consents=[give(agreement="later")])
+    later = rule("later", dataset="tax.payer", needs_consent=True)
+    lane.step(rules(rule(), later, offset=2), lane.change("p1", value("An"), dataset="tax.payer"))
+    assert (lane.held(), lane.held("later")) == ({}, {"p1/1": "An"})
+
+
+def test_what_retention_erased_comes_back_when_judged_again() -> None:
+    """Retention ends a copy, not the right to one: a new text or a backfill delivers what exists, counted anew."""
+    lane = Nutshell()
+    lane.step(rules(rule(retention_ms=500)), lane.change("p1", value("An")))
+    lane.now = 1500
+    lane.step(rules(rule(retention_ms=500)))
+    assert lane.held() == {}
+    lane.step(rules(replace(rule(retention_ms=500), backfill=2), offset=2))
+    assert lane.state.holdings_of("population.person", b"p1/1")["a"].due_ms == 2000
