@@ -1,12 +1,13 @@
 """What the READMEs say is there, is there."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.repo import settings_table
-from tests.repo.tree import ROOT, named, tracked
+from tests.repo.tree import ROOT, named, python, tracked
 
 TOLD_BY_THEIR_FOLDER = {
     "bus/agreements/filters",
@@ -21,6 +22,8 @@ TOLD_BY_THEIR_FOLDER = {
 
 NOT_SETTINGS = {"BUS_READY_FILE"}
 """Handed from a parent to its child, never by a person."""
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 DOCUMENTS = [path for path in tracked() if path.suffix == ".md"]
 
@@ -77,3 +80,19 @@ def test_no_document_or_message_names_a_setting_that_does_not_exist() -> None:
         if word not in known
     }
     assert strangers == set()
+
+
+def test_tests_that_documents_name_exist() -> None:
+    """A test that a README names as proof must be there."""
+    there = {node.name for _, tree in python("tests") for node in ast.walk(tree) if isinstance(node, FUNCTIONS)}
+    told = {(named(path), name) for path in DOCUMENTS for name in re.findall(r"`(test_\w+)`", path.read_text())}
+    assert told
+    assert sorted(one for one in told if one[1] not in there) == []
+
+
+def test_every_case_of_the_lane_is_shown_by_a_test() -> None:
+    """In the table of the router's semantics each case must name its test."""
+    part = (ROOT / "bus/route/README.md").read_text().partition("## Semantics")[2].partition("\n## ")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| ")][1:]
+    assert rows
+    assert [row for row in rows if not re.search(r"\| `test_\w+`.* \|$", row)] == []

@@ -1,7 +1,7 @@
 """The model test can fail: the lane is broken in one place, and the model sees it.
 
-The histories are the same at each run (`derandomize`), until the machine itself is changed; most faults are seen within
-a second, and each is looked for ten times as long as the slowest has needed.
+Histories are drawn alike at each run (`derandomize`), until the machine or what it imports is changed; most faults are
+seen within seconds. Those that have taken longer are `long`.
 """
 
 from collections.abc import Callable
@@ -158,7 +158,7 @@ def let_poison_delete(patch: pytest.MonkeyPatch) -> None:
         forget_what_was_discarded,
         leave_the_old_name,
         keep_the_old_epoch,
-        judge_those_for_whom_more_waits,
+        pytest.param(judge_those_for_whom_more_waits, marks=pytest.mark.long),
         erase_all_at_once,
         let_poison_delete,
         never_look_again,
@@ -171,7 +171,7 @@ def let_poison_delete(patch: pytest.MonkeyPatch) -> None:
         let_an_older_giving_count,
         keep_what_expired,
         sleep_through_expiry,
-        ignore_validity,
+        pytest.param(ignore_validity, marks=pytest.mark.long),
         follow_the_clock_back,
         stop_catching_up_early,
         take_a_refused_draft_over,
