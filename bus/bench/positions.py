@@ -3,8 +3,8 @@
 from bus.avro.own import OwnMessages
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
-from bus.route.bodies import position_of
 from bus.route.state import Position
+from bus.route.store.bodies import position_of
 from bus.topics import Topics
 
 LATELY = 2

@@ -13,7 +13,7 @@ from bus.bench.workload import Person
 from bus.errors import BenchFailed
 from bus.kafka.log import Place, Reader
 from bus.model.consent import ConsentAction
-from bus.route.bodies import position_of
+from bus.route.store.bodies import position_of
 from bus.settings import Settings
 from bus.wiring import ROUTE
 

@@ -14,9 +14,9 @@ from bus.kafka.log import Place, Reader
 from bus.model.change import Change
 from bus.model.key import subject_of
 from bus.model.record import Incoming
-from bus.route.bodies import position_of
 from bus.route.lane import Unreadable
 from bus.route.state import DeadVersion, Position
+from bus.route.store.bodies import position_of
 from bus.topics import Topics
 
 READ_AT_ONCE = 2000

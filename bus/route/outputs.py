@@ -10,12 +10,12 @@ from bus.model.key import lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
-from bus.route.bodies import cursor_message, dead_message, position_message
 from bus.route.commands import Completion
 from bus.route.entries import block_body, entry_body, holdings_body
 from bus.route.label import Label, Moment
 from bus.route.rules import Rule
 from bus.route.state import Draft, Holding, Position
+from bus.route.store.bodies import cursor_message, dead_message, position_message
 from bus.topics import Topics
 
 BLOCK_ENTRIES = 1000

@@ -25,7 +25,7 @@ from bus.route.router import Router
 from bus.route.rules import RuleBook
 from bus.route.schemas import Schemas
 from bus.route.share import CatchUp
-from bus.route.shelf import sweep
+from bus.route.store.shelf import sweep
 from bus.route.takeover import TakeOver
 from bus.settings import KafkaSettings, RouteSettings, Settings
 from bus.telemetry import Event, configure, emit

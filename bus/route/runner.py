@@ -20,16 +20,16 @@ from bus.model.record import Incoming, Outgoing
 from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
 from bus.route.load import Loader, change_of
-from bus.route.memory import MemoryState
 from bus.route.orders import Orders
 from bus.route.outputs import Writer
 from bus.route.parts import Parts
 from bus.route.report import LaneReport, Progress
-from bus.route.resume import resume, take_shelf
 from bus.route.rules import Rules
 from bus.route.share import Pace
-from bus.route.shelf import Shelf
 from bus.route.state import LaneState
+from bus.route.store.memory import MemoryState
+from bus.route.store.resume import resume, take_shelf
+from bus.route.store.shelf import Shelf
 from bus.telemetry import Event, emit
 
 CONSENTS_AT_ONCE = 5000

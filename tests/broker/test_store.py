@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bus.route.store import StoredState
+from bus.route.store.stored import StoredState
 from tests.broker.conftest import PERSON, SmallBus
 from tests.broker.test_route import TAX, assert_logged, people
 

@@ -18,9 +18,9 @@ from bus.kafka.lanes import LaneMember
 from bus.kafka.log import Place
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
-from bus.route import resume
 from bus.route.lane import Inputs, LaneCore, Outcome
 from bus.route.runner import Lane
+from bus.route.store import resume
 from tests.chaos.notes import Notes, Phase
 
 Commit = Callable[[TransactionalWriter, Sequence[Outgoing]], Any]

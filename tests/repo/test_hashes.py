@@ -14,8 +14,8 @@ UNKEYED = {
     "bus/connect/place.py: key": "the settings of a source with its password, to make a key of them",
     "bus/register/published.py: fingerprint": "a public key",
     "bus/route/foresight/judge.py: drawn": "which records a sample holds; thrown away at once",
-    "bus/route/store.py: _put_due": "a place in a lane's store, where the key itself lies too",
-    "bus/route/tables.py: _slot": "the end of a key too long for a lane's store, where the key itself lies too",
+    "bus/route/store/stored.py: _put_due": "a place in a lane's store, where the key itself lies too",
+    "bus/route/store/tables.py: _slot": "the end of a key too long for a lane's store, where the key itself lies too",
     "bus/platform/account.py: as_other_account": "the path of a home",
     "bus/platform/jars.py: _sha256": "a downloaded jar",
 }

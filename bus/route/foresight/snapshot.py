@@ -15,9 +15,9 @@ from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.bulk import Bit, BulkReader, Span
 from bus.kafka.log import Place
 from bus.model.consent import Consent
-from bus.route.bodies import position_of
 from bus.route.schemas import Schemas
 from bus.route.state import Position
+from bus.route.store.bodies import position_of
 from bus.topics import Topics
 
 Step = Callable[[int], None]

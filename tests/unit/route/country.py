@@ -16,9 +16,9 @@ from bus.model.record import Incoming
 from bus.register.state import RegisterState
 from bus.route.label import Label, Moment
 from bus.route.lane import Inputs, LaneCore, Outcome
-from bus.route.memory import MemoryState
 from bus.route.outputs import Delivery
 from bus.route.rules import RuleBook
+from bus.route.store.memory import MemoryState
 from tests.unit.agreements.ground import DATASETS
 from tests.unit.route.lanes import KEYRING, PERSON
 

@@ -17,9 +17,9 @@ from bus.model.record import Incoming
 from bus.register.state import Standing
 from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
-from bus.route.memory import MemoryState
 from bus.route.outputs import Delivery
 from bus.route.rules import Rule, Rules
+from bus.route.store.memory import MemoryState
 
 PERSON = "population.person"
 PARCEL = "land.parcel"

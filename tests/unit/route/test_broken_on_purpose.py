@@ -20,9 +20,9 @@ from bus.route import lane as lanes
 from bus.route.commands import ending
 from bus.route.decide import erases, too_soon
 from bus.route.lane import Unreadable
-from bus.route.memory import MemoryState
 from bus.route.rules import Rule
 from bus.route.state import DeadVersion, Draft, Holding
+from bus.route.store.memory import MemoryState
 from tests.unit.route.model.machine import LaneAgainstModel
 
 Break = Callable[[pytest.MonkeyPatch], None]

@@ -10,9 +10,9 @@ from bus.model.reasons import Reason
 from bus.register.state import AgreementEntry, Standing
 from bus.route.commands import Command, ending
 from bus.route.lane import Inputs, LaneCore, Outcome
-from bus.route.memory import MemoryState
 from bus.route.rules import Rules
 from bus.route.state import DeadVersion
+from bus.route.store.memory import MemoryState
 from tests.unit.register.book import founded, route
 from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, give, rule, rules, value, values, withdraw
 

@@ -9,9 +9,9 @@ from bus.avro.codec import encode, parse
 from bus.avro.own import own_schema
 from bus.avro.wire import maybe_text
 from bus.model.reasons import Reason
-from bus.route.bodies import holdings_of
 from bus.route.entries import ERASE, RELEASE, block_body, entry_body, entry_head, holdings_body
 from bus.route.state import Holding
+from bus.route.store.bodies import holdings_of
 from tests.unit.route.lanes import rule
 
 LONGS = st.integers(-(1 << 63), (1 << 63) - 1)

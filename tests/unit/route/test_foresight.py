@@ -25,8 +25,8 @@ from bus.route.foresight.judge import Judge, drawn
 from bus.route.foresight.question import Question, Text
 from bus.route.foresight.snapshot import Held, Snapshot
 from bus.route.lane import Inputs, LaneCore
-from bus.route.memory import MemoryState
 from bus.route.rules import Rule, Rules
+from bus.route.store.memory import MemoryState
 from tests.unit.agreements.ground import AGENCIES, DATASETS, SEEDS
 
 PERSON = DATASETS["population.person"]

@@ -8,7 +8,7 @@ from bus.errors import FieldMissing, FilterError
 from bus.model.reasons import Reason
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, UnreadableConsent
-from bus.route.memory import MemoryState
+from bus.route.store.memory import MemoryState
 from tests.unit.route.lanes import PARCEL, Nutshell, give, rule, rules, value, values, withdraw
 
 

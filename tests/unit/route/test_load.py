@@ -3,8 +3,8 @@
 import pytest
 
 from bus.route.load import _was_taken
-from bus.route.memory import MemoryState
 from bus.route.state import DeadVersion
+from bus.route.store.memory import MemoryState
 from tests.unit.route.lanes import PERSON, Nutshell, value, values
 
 POISON = b"\0\0\0\0\x09x"

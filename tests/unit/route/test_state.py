@@ -1,6 +1,6 @@
 """What a lane knows, kept and read back."""
 
-from bus.route.memory import MemoryState
+from bus.route.store.memory import MemoryState
 from tests.unit.route.lanes import PERSON, Nutshell, give, rule, rules, value
 
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.errors import StoreBroken, StoreLocked
-from bus.route import shelf as shelves
 from bus.route.load import Stood
-from bus.route.resume import distrust, too_old
-from bus.route.shelf import Shelf, sweep
 from bus.route.state import Cursor, DeadVersion, Draft, Position
-from bus.route.store import StoredState
-from bus.route.tables import LONGEST_SLOT, Tables
+from bus.route.store import shelf as shelves
+from bus.route.store.resume import distrust, too_old
+from bus.route.store.shelf import Shelf, sweep
+from bus.route.store.stored import StoredState
+from bus.route.store.tables import LONGEST_SLOT, Tables
 from tests.unit.route.lanes import PERSON, Nutshell, give, rule, rules, value, withdraw
 from tests.unit.route.model.machine import LaneAgainstModel
 from tests.unit.route.test_model import STEPS

@@ -17,9 +17,9 @@ from bus.model.change import Change
 from bus.model.consent import ConsentEvent
 from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, UnreadableConsent
-from bus.route.memory import MemoryState
 from bus.route.outputs import Delivery, Writer
 from bus.route.rules import Rule, Rules
+from bus.route.store.memory import MemoryState
 from bus.topics import Topics
 from tests.unit.route.lanes import KEYRING, SCHEMA, VIEW, Nutshell, Ticks
 from tests.unit.route.lanes import rule as agreement_rule

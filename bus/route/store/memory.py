@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from bus.avro.frame import BODY_START
 from bus.consent.fold import NEVER
 from bus.model.consent import Consent
-from bus.route.bodies import NOBODY, consent_of, cursor_of, dead_of, holdings_of
 from bus.route.state import (
     Cursor,
     DeadVersion,
@@ -21,6 +20,7 @@ from bus.route.state import (
     RecordPlace,
     moments_of,
 )
+from bus.route.store.bodies import NOBODY, consent_of, cursor_of, dead_of, holdings_of
 
 
 class MemoryState:

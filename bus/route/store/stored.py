@@ -13,7 +13,9 @@ from pathlib import Path
 from bus.avro.frame import BODY_START
 from bus.consent.fold import NEVER
 from bus.model.consent import Consent
-from bus.route.bodies import (
+from bus.route.entries import holdings_body
+from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Pair, Position, moments_of
+from bus.route.store.bodies import (
     NOBODY,
     NOTHING_DUE,
     consent_body,
@@ -26,9 +28,7 @@ from bus.route.bodies import (
     position_message,
     position_of,
 )
-from bus.route.entries import holdings_body
-from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Pair, Position, moments_of
-from bus.route.tables import FIRST_MAP_BYTES, Tables
+from bus.route.store.tables import FIRST_MAP_BYTES, Tables
 
 CONSENTS_KEPT = 20_000
 """Consents kept decoded; about a kilobyte each."""

@@ -19,8 +19,8 @@ import psutil
 
 from bus.avro.own import own_schema
 from bus.errors import BusError, DiskFull, HomeUnusable, StoreBroken, StoreLocked
-from bus.route.store import StoredState
-from bus.route.tables import FIRST_MAP_BYTES
+from bus.route.store.stored import StoredState
+from bus.route.store.tables import FIRST_MAP_BYTES
 from bus.telemetry import Event, emit
 
 FORMAT = 1

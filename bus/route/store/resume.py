@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bus.errors import StoreLocked
 from bus.route.load import Decoder, Loader, Stood
-from bus.route.shelf import Shelf
 from bus.route.state import Position
-from bus.route.store import StoredState
+from bus.route.store.shelf import Shelf
+from bus.route.store.stored import StoredState
 from bus.telemetry import Event, emit
 
 PATIENCE_SECONDS = 1.0
