@@ -15,8 +15,8 @@ from bus.model.change import Change
 from bus.model.key import subject_of
 from bus.model.record import Incoming
 from bus.route.lane import Unreadable
-from bus.route.state import DeadVersion, Position
-from bus.route.store.bodies import position_of
+from bus.route.state import DeadVersion, Entry, Position
+from bus.route.store.bodies import NAMES, position_of
 from bus.topics import Topics
 
 READ_AT_ONCE = 2000
@@ -24,9 +24,6 @@ READ_AT_ONCE = 2000
 
 LATELY = 16
 """A position is the last record of its transaction. Aborted transactions may lie behind it; then more is looked at."""
-
-NAMES = {b"holding": "lane_holdings", b"consent": "lane_consent", b"cursor": "lane_cursor", b"dead": "lane_dead"}
-"""The schema of an entry of `lane-state`, by what its key begins with."""
 
 
 class Decoder(Protocol):
@@ -132,7 +129,7 @@ class Loader:
             self.loaded += len(records)
             await _landed(state, state.put_entry, [await self._entry(record) for record in records])
 
-    async def _entry(self, record: Incoming) -> tuple[bytes, bytes | None]:
+    async def _entry(self, record: Incoming) -> Entry:
         """Key and bare body; None for what is removed, or of no kind that a state holds."""
         key = record.key or b""
         name = NAMES.get(key.partition(b"/")[0])

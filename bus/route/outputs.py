@@ -5,17 +5,16 @@ from typing import NamedTuple
 
 from bus.avro.own import Message, OwnMessages
 from bus.avro.wire import maybe_text
-from bus.consent.messages import standing_message
 from bus.model.key import lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
 from bus.route.commands import Completion
-from bus.route.entries import block_body, entry_body, holdings_body
+from bus.route.entries import block_body, entry_body
 from bus.route.label import Label, Moment
 from bus.route.rules import Rule
 from bus.route.state import Draft, Holding, Position
-from bus.route.store.bodies import cursor_message, dead_message, position_message
+from bus.route.store.bodies import NAMES, entries_of, position_message
 from bus.topics import Topics
 
 BLOCK_ENTRIES = 1000
@@ -156,28 +155,12 @@ class Writer:
             yield Outgoing(self._topics.disclosures, self._lane, None, value)
 
     def _state(self, draft: Draft) -> Iterator[Outgoing]:
-        topic, lane, framed = self._topics.lane_state, self._lane, self._messages.framed
-        for (subject, agreement), consent in draft.consents.items():
-            yield self._put(f"consent/{subject}/{agreement}".encode(), "lane_consent", standing_message(consent))
-        for (dataset, key), holdings in draft.holdings.items():
-            state_key = b"holding/" + dataset.encode() + b"/" + key
-            if not holdings:
-                yield Outgoing(topic, lane, state_key, None)
-                continue
-            body = draft.bodies[(dataset, key)] = holdings_body(holdings, key)
-            yield Outgoing(topic, lane, state_key, framed("lane_holdings", body))
-        for agreement, cursor in draft.cursors.items():
-            yield self._put(f"cursor/{agreement}".encode(), "lane_cursor", cursor_message(cursor))
-        for (dataset, key), dead in draft.dead.items():
-            state_key = f"dead/{dataset}/".encode() + key
-            if dead is None:
-                yield Outgoing(self._topics.lane_state, self._lane, state_key, None)
-            else:
-                yield self._put(state_key, "lane_dead", dead_message(dead))
-        yield self._put(b"position", "lane_position", position_message(draft.position))
-
-    def _put(self, key: bytes, name: str, message: Message) -> Outgoing:
-        return Outgoing(self._topics.lane_state, self._lane, key, self._messages.encode(name, message))
+        topic, lane, messages = self._topics.lane_state, self._lane, self._messages
+        for key, body in entries_of(draft):
+            value = None if body is None else messages.framed(NAMES[key.partition(b"/")[0]], body)
+            yield Outgoing(topic, lane, key, value)
+        position = messages.encode("lane_position", position_message(draft.position))
+        yield Outgoing(topic, lane, b"position", position)
 
 
 def parts_of(entries: Sequence[bytes], beside: int = 0) -> Iterator[Sequence[bytes]]:

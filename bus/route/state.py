@@ -1,6 +1,6 @@
 """What a lane knows: the newest version of every record, consents, holdings, cursors. Rebuilt from topics.
 
-`LaneState` is what has been committed; where it lies is its own matter: `memory.py` keeps it in dictionaries.
+`LaneState` is what has been committed; where it lies is its own matter, see `store/`.
 `Draft` is one transaction's changes on top of it: read through it, and either apply it after the commit or throw it
 away.
 """
@@ -70,6 +70,9 @@ RecordPlace = tuple[str, bytes]
 
 Holdings = Mapping[str, Holding]
 """What recipients hold of one record, by agreement."""
+
+Entry = tuple[bytes, bytes | None]
+"""Key and bare body of an entry of `lane-state`; None for one that is removed."""
 
 DueKey = tuple[int, str, str, bytes]
 """When, what ('consent' or 'holding'), which agreement, and which subject or record key."""
@@ -152,8 +155,8 @@ class Draft:
         self.cursors: dict[str, Cursor] = {}
         self.dead: dict[RecordPlace, DeadVersion | None] = {}
         self.due_taken: list[DueKey] = []
-        self.bodies: dict[RecordPlace, bytes] = {}
-        """Holdings as they were written to `lane-state`, where they were: nobody need put them together again."""
+        self.entries: list[Entry] | None = None
+        """What it changes in `lane-state`, once it is finished and somebody has asked, see `bodies.entries_of`."""
 
     def record(self, dataset: str, key: bytes) -> bytes | None:
         """The newest version, this transaction's included."""

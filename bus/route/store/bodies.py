@@ -1,8 +1,9 @@
-"""Entries of `lane-state` read back from their bytes: by hand where there is one for every record, else by fastavro.
+"""Entries of `lane-state`, to bytes and back: by hand where there is one for every record, else by fastavro.
 
 The layout is that of `schemas/bus/lane_*.avsc`, as `entries.py` writes it; tests compare both with fastavro.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -10,10 +11,14 @@ from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.own import Message, own_schema
 from bus.consent.messages import standing, standing_message
 from bus.model.consent import Consent
-from bus.route.state import Cursor, DeadVersion, Holding, Holdings, Position
+from bus.route.entries import holdings_body
+from bus.route.state import Cursor, DeadVersion, Draft, Entry, Holding, Holdings, Position
 
 NOTHING_DUE = 0
 """The first byte of holdings of which none ever falls due."""
+
+NAMES = {b"holding": "lane_holdings", b"consent": "lane_consent", b"cursor": "lane_cursor", b"dead": "lane_dead"}
+"""The schema of an entry of `lane-state`, by what its key begins with."""
 
 NOBODY: Holdings = {}
 """What recipients hold of most records that nobody may have."""
@@ -27,6 +32,34 @@ def _parsed(name: str) -> Parsed:
 def _message(name: str, body: bytes) -> Message:
     message: dict[str, Any] = decode(_parsed(name), body)
     return message
+
+
+def entries_of(draft: Draft) -> list[Entry]:
+    """What a finished draft changes in `lane-state`: key and bare body of each entry, None for one that is removed.
+
+    Put together once, for what is sent to Kafka and what is kept on the disk are the same bytes.
+    """
+    if draft.entries is None:
+        draft.entries = list(_entries(draft))
+    return draft.entries
+
+
+def _entries(draft: Draft) -> Iterator[Entry]:
+    for (subject, agreement), consent in draft.consents.items():
+        yield f"consent/{subject}/{agreement}".encode(), _body("lane_consent", standing_message(consent))
+    for (dataset, key), holdings in draft.holdings.items():
+        body = holdings_body(holdings, key) if holdings else None
+        yield b"holding/" + dataset.encode() + b"/" + key, body
+    for agreement, cursor in draft.cursors.items():
+        message = {"standing": cursor.standing, "after": cursor.after, "done": cursor.done}
+        yield f"cursor/{agreement}".encode(), _body("lane_cursor", message)
+    for (dataset, key), dead in draft.dead.items():
+        told = None if dead is None else _body("lane_dead", {"offset": dead.offset, "discarded": dead.discarded})
+        yield f"dead/{dataset}/".encode() + key, told
+
+
+def _body(name: str, message: Message) -> bytes:
+    return encode(_parsed(name), message)
 
 
 def holdings_of(body: bytes, record_key: bytes) -> Holdings:
@@ -98,44 +131,19 @@ def _maybe_number(body: bytes, at: int) -> tuple[int | None, int]:
     return _number(body, at + 1) if body[at] else (None, at + 1)
 
 
-def consent_body(consent: Consent) -> bytes:
-    """How a person stands to an agreement, as `lane-state` keeps it."""
-    return encode(_parsed("lane_consent"), standing_message(consent))
-
-
 def consent_of(body: bytes) -> Consent:
-    """The inverse of `consent_body`."""
+    """How a person stands to an agreement."""
     return standing(_message("lane_consent", body))
 
 
-def cursor_message(cursor: Cursor) -> Message:
-    """A cursor as `lane-state` keeps it."""
-    return {"standing": cursor.standing, "after": cursor.after, "done": cursor.done}
-
-
-def cursor_body(cursor: Cursor) -> bytes:
-    """The same as bytes."""
-    return encode(_parsed("lane_cursor"), cursor_message(cursor))
-
-
 def cursor_of(body: bytes) -> Cursor:
-    """The inverse of `cursor_body`."""
+    """How far an agreement's catch-up has come."""
     message = _message("lane_cursor", body)
     return Cursor(message["standing"], message["after"], message["done"])
 
 
-def dead_message(dead: DeadVersion) -> Message:
-    """A dead version as `lane-state` keeps it."""
-    return {"offset": dead.offset, "discarded": dead.discarded}
-
-
-def dead_body(dead: DeadVersion) -> bytes:
-    """The same as bytes."""
-    return encode(_parsed("lane_dead"), dead_message(dead))
-
-
 def dead_of(body: bytes) -> DeadVersion:
-    """The inverse of `dead_body`."""
+    """The dead letter that is a record's newest version."""
     message = _message("lane_dead", body)
     return DeadVersion(message["offset"], message["discarded"])
 

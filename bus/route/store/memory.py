@@ -1,9 +1,9 @@
-"""What a lane knows, in dictionaries: for previews and tests, and the plain answer that the store is held against."""
+"""What a lane knows, in dictionaries: for tests, and the plain answer that the store is held against."""
 
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bus.avro.frame import BODY_START
 from bus.consent.fold import NEVER
@@ -46,10 +46,6 @@ class MemoryState:
     def holdings_of(self, dataset: str, key: bytes) -> Holdings:
         """What recipients hold of a record."""
         return self.holdings[dataset].get(key, NOBODY)
-
-    def held_under(self, dataset: str, agreement: str) -> Iterator[Holding]:
-        """Everything that is held under an agreement."""
-        return (held[agreement] for held in self.holdings[dataset].values() if agreement in held)
 
     def consent(self, subject: str, agreement: str) -> Consent:
         """How a person stands to an agreement."""

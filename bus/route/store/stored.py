@@ -2,7 +2,7 @@
 
 Entries lie as they were written to Kafka, so that a commit, a replay and a rebuild put the same bytes in the same way.
 Everything of one commit lands together with the position that it stands at. When a store may be trusted is decided in
-`shelf.py` and `load.py`; why it is made so, in `bus/decisions/0007`.
+`shelf.py` and `resume.py`; why it is made so, in `bus/decisions/0007`.
 """
 
 import json
@@ -13,17 +13,14 @@ from pathlib import Path
 from bus.avro.frame import BODY_START
 from bus.consent.fold import NEVER
 from bus.model.consent import Consent
-from bus.route.entries import holdings_body
 from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Pair, Position, moments_of
 from bus.route.store.bodies import (
     NOBODY,
     NOTHING_DUE,
-    consent_body,
     consent_of,
-    cursor_body,
     cursor_of,
-    dead_body,
     dead_of,
+    entries_of,
     holdings_of,
     position_message,
     position_of,
@@ -126,13 +123,13 @@ class StoredState:
 
     def apply(self, draft: Draft, stood_at: int | None = None) -> None:
         """Take over what was committed, and where it stands."""
-        before = self.position
+        before = self.position, self.stood_at
         self.position = draft.position
         self.stood_at = self.stood_at if stood_at is None else stood_at
         try:
             self.land(lambda: self._apply(draft))
         except BaseException:
-            self.position = before
+            self.position, self.stood_at = before
             raise
 
     def land(self, puts: Callable[[], None]) -> None:
@@ -178,15 +175,8 @@ class StoredState:
             self._put_due(due, present=False)
         for (dataset, key), value in draft.records.items():
             self.put_record(dataset, key, value)
-        for (subject, agreement), consent in draft.consents.items():
-            self._put_consent(subject, agreement, consent_body(consent))
-        for (dataset, key), holdings in draft.holdings.items():
-            body = draft.bodies.get((dataset, key)) or holdings_body(holdings, key) if holdings else None
-            self._put_holdings(dataset, key, body)
-        for agreement, cursor in draft.cursors.items():
-            self._put_cursor(agreement, cursor_body(cursor))
-        for (dataset, key), version in draft.dead.items():
-            self._tables.put(f"dead/{dataset}", key, None if version is None else dead_body(version))
+        for key, body in entries_of(draft):
+            self.put_entry(key, body)
         self._put_place()
 
     def _recall(self) -> None:

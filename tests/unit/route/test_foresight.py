@@ -109,7 +109,7 @@ def edited_texts(draw: st.DrawFn) -> tuple[AgreementDocument, AgreementDocument]
 def drafted(state: MemoryState, text: Text, offset: int) -> tuple[dict[str, set[bytes]], Counter[str]]:
     """What the lane's core makes of a text: the keys that are told, by what, and the withholdings."""
     core, rules = LaneCore(0, KEYS, read), rules_of(text, offset)
-    before = {one.key for one in state.held_under(PERSON.name, text.document.id)}
+    before = {held[text.document.id].key for held in state.holdings[PERSON.name].values() if text.document.id in held}
     told: dict[str, set[bytes]] = {}
     withheld: Counter[str] = Counter()
     while True:
