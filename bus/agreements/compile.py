@@ -71,6 +71,7 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         admits=compile_admits(document, dataset),
         view=compile_view(document, dataset, pseudonym),
         cuts=cuts,
+        filtered=document.filter is not None,
         filtered_by=fields_at(filter_reads(document), dataset),
         reads=range_reads(document)
         | filter_reads(document)

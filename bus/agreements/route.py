@@ -65,6 +65,9 @@ class Route:
     """Where each value of the view is written as in the dataset's own schema: the numbers of the fields to cut out of a
     record's bytes, as stretches from one to before another. None where a value is changed."""
 
+    filtered: bool = True
+    """False where every record is let through."""
+
     filtered_by: tuple[tuple[int, int], ...] | None = None
     """The fields that `admits` reads, as stretches like those of `cuts`: its answer follows from their bytes alone.
     None where that is not known."""

@@ -2,25 +2,34 @@
 
 from collections.abc import Set as AbstractSet
 
-from bus.model.consent import Consent
+from bus.model.consent import NO_COVER, Consent, Cover
 from bus.model.reasons import Reason
 
 
-def refusal(consent: Consent, accepted_revisions: AbstractSet[str], now_ms: int) -> Reason | None:
-    """Why the consent covers nothing now, or None when it covers. An interval of validity is half open."""
+def cover_of(consent: Consent) -> Cover:
+    """What of a standing decides."""
     given = consent.given
-    if given is None:
-        return _never_or_no_more(consent)
-    if given.revision not in accepted_revisions:
+    if given is not None:
+        return Cover(None, given.event_id, given.revision, given.valid_from_ms, given.valid_until_ms)
+    if consent.unreadable:
+        return Cover(Reason.CONSENT_UNREADABLE)
+    return NO_COVER if consent.withdrawn_at_ms is None else Cover(Reason.CONSENT_WITHDRAWN)
+
+
+def uncovered(cover: Cover, accepted_revisions: AbstractSet[str], now_ms: int) -> Reason | None:
+    """Why it covers nothing now, or None when it covers. An interval of validity is half open."""
+    lacking, _, revision, valid_from_ms, valid_until_ms = cover
+    if lacking is not None:
+        return lacking
+    if revision not in accepted_revisions:
         return Reason.CONSENT_REVISION
-    if now_ms < given.valid_from_ms:
+    if now_ms < valid_from_ms:
         return Reason.CONSENT_NOT_YET
-    if given.valid_until_ms is not None and now_ms >= given.valid_until_ms:
+    if valid_until_ms is not None and now_ms >= valid_until_ms:
         return Reason.CONSENT_EXPIRED
     return None
 
 
-def _never_or_no_more(consent: Consent) -> Reason:
-    if consent.unreadable:
-        return Reason.CONSENT_UNREADABLE
-    return Reason.CONSENT_MISSING if consent.withdrawn_at_ms is None else Reason.CONSENT_WITHDRAWN
+def refusal(consent: Consent, accepted_revisions: AbstractSet[str], now_ms: int) -> Reason | None:
+    """The same of a whole standing."""
+    return uncovered(cover_of(consent), accepted_revisions, now_ms)

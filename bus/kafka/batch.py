@@ -6,7 +6,8 @@ were its own: it asks for what `BatchBuilder` of aiokafka 0.14 answers, and our 
 """
 
 import struct
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.record.util import calc_crc32c
 
@@ -22,6 +23,8 @@ _FRAME = struct.Struct(">qiibI")
 
 _HEAD = struct.Struct(">hiqqqhii")
 """Attributes, last offset, first and last time, producer's id, epoch and sequence, count."""
+
+EMPTY_BYTES = _FRAME.size + _HEAD.size
 
 _LENGTH_FROM = 12
 
@@ -47,38 +50,17 @@ def _sized(value: bytes | None) -> bytes:
 
 
 class Batch:
-    """Records of one partition, in order. The methods after `add` are those that the client's sender asks for."""
+    """Records of one partition, in order. Its methods are those that the client's sender asks for."""
 
     __slots__ = ("_built", "_count", "_first_ms", "_last_ms", "_parts", "_producer", "_size")
 
-    def __init__(self, first_ms: int) -> None:
-        self._parts: list[bytes] = []
-        self._count = 0
-        self._size = _FRAME.size + _HEAD.size
-        self._first_ms = self._last_ms = first_ms
+    def __init__(self, parts: list[bytes], count: int, size: int, first_ms: int, last_ms: int) -> None:
+        self._parts = parts
+        self._count = count
+        self._size = size
+        self._first_ms, self._last_ms = first_ms, last_ms
         self._producer = (-1, -1, -1)
         self._built: bytearray | None = None
-
-    def add(self, record: Outgoing, now_ms: int) -> bool:
-        """False when the batch is full; an empty batch takes any record, and the broker judges its size."""
-        _, _, key, value, headers, time_ms, stamp = record
-        if time_ms is None:
-            time_ms = now_ms
-        if stamp is None:
-            stamp = varint(len(headers)) + encoded_headers(headers)
-        after_ms, number = varint(time_ms - self._first_ms), varint(self._count)
-        key_size = b"\1" if key is None else varint(len(key))
-        value_size = b"\1" if value is None else varint(len(value))
-        body = b"".join((b"\0", after_ms, number, key_size, key or b"", value_size, value or b"", stamp))
-        length = varint(len(body))
-        size = self._size + len(length) + len(body)
-        if size > BATCH_BYTES and self._count:
-            return False
-        self._parts += length, body
-        self._count += 1
-        self._size = size
-        self._last_ms = max(self._last_ms, time_ms)
-        return True
 
     def record_count(self) -> int:
         """How many records it holds."""
@@ -111,17 +93,48 @@ class Batch:
 def batches(records: Iterable[Outgoing]) -> dict[tuple[str, int], list[Batch]]:
     """Records of a transaction by (topic, partition), in order within each; a new batch where one is full."""
     now_ms = clock.now_ms()
-    made: dict[tuple[str, int], list[Batch]] = {}
+    of_place: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
     for record in records:
-        place = record[:2]
-        of_place = made.get(place)
-        if of_place is None:
-            of_place = made[place] = [_begun(record, now_ms)]
-        if not of_place[-1].add(record, now_ms):
-            of_place.append(_begun(record, now_ms))
-            of_place[-1].add(record, now_ms)
-    return made
+        of_place[record[:2]].append(record)
+    return {place: list(_filled(listed, now_ms)) for place, listed in of_place.items()}
 
 
-def _begun(record: Outgoing, now_ms: int) -> Batch:
-    return Batch(now_ms if record.timestamp_ms is None else record.timestamp_ms)
+def _filled(records: Sequence[Outgoing], now_ms: int) -> Iterator[Batch]:
+    """Batches of one partition's records. An empty batch takes any record, and the broker judges its size."""
+    parts: list[bytes] = []
+    count, size = 0, EMPTY_BYTES
+    first_ms = last_ms = _time(records[0], now_ms)
+    for record in records:
+        time_ms = _time(record, now_ms)
+        for _ in range(2):  # once more, where it begins a new batch
+            begin = b"\0\0" if time_ms == first_ms else b"\0" + varint(time_ms - first_ms)
+            body = _body(begin + varint(count), record)
+            length = varint(len(body))
+            after = size + len(length) + len(body)
+            if after <= BATCH_BYTES or not count:
+                break
+            yield Batch(parts, count, size, first_ms, last_ms)
+            parts, count, size = [], 0, EMPTY_BYTES
+            first_ms = last_ms = time_ms
+        parts += (length, body)
+        count, size = count + 1, after
+        last_ms = max(last_ms, time_ms)
+    yield Batch(parts, count, size, first_ms, last_ms)
+
+
+def _time(record: Outgoing, now_ms: int) -> int:
+    return now_ms if record.timestamp_ms is None else record.timestamp_ms
+
+
+def _body(begin: bytes, record: Outgoing) -> bytes:
+    _, _, key, value, headers, _, stamp = record
+    return b"".join(
+        (
+            begin,
+            b"\1" if key is None else varint(len(key)),
+            key or b"",
+            b"\1" if value is None else varint(len(value)),
+            value or b"",
+            varint(len(headers)) + encoded_headers(headers) if stamp is None else stamp,
+        )
+    )

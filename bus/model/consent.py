@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from bus.model.reasons import Reason
 
 
 class ConsentAction(StrEnum):
@@ -56,3 +59,19 @@ class Consent:
     withdrawn_at_ms: int | None = None
     seen: frozenset[str] = frozenset()
     unreadable: bool = False
+
+
+class Cover(NamedTuple):
+    """What of a consent decides whether it covers a release: the event that stands, or why there is none."""
+
+    lacking: Reason | None
+    """Why no consent stands; None where one does, and the rest tells of it."""
+
+    event_id: str = ""
+    revision: str = ""
+    valid_from_ms: int = 0
+    valid_until_ms: int | None = None
+
+
+NO_COVER = Cover(Reason.CONSENT_MISSING)
+"""Nobody has ever consented."""

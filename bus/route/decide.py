@@ -1,11 +1,12 @@
 """The decision about one record under one agreement. Everything else in the router obeys it."""
 
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from bus.agreements.route import Route
-from bus.consent.covers import refusal
+from bus.consent.covers import uncovered
 from bus.errors import FieldMissing, FilterError, RecordUnreadable
-from bus.model.consent import Consent
+from bus.model.consent import Cover
 from bus.model.key import UNKNOWN_SUBJECT
 from bus.model.reasons import Held, Reason
 from bus.register.state import Standing
@@ -32,7 +33,8 @@ WITHHOLD = {reason: Withhold(reason) for reason in Reason}
 Decision = Release | Withhold
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Term:
     """A rule at a moment: what of its decisions depends on no record and on nobody."""
 
     rule: Rule
@@ -42,25 +44,30 @@ class Term(NamedTuple):
     held_up: Reason | None
     """That an operator holds it up."""
 
+    agreement: str
+    needs_consent: bool
+
     @classmethod
     def of(cls, rule: Rule, now_ms: int) -> Self:
         """The rule as it stands at a time of the lane."""
-        held_up = Reason.ROUTE_PAUSED if rule.standing is Standing.PAUSED else None
-        return cls(rule, agreement_refusal(rule.route, rule.standing, now_ms), held_up)
+        route, held_up = rule.route, Reason.ROUTE_PAUSED if rule.standing is Standing.PAUSED else None
+        refused = agreement_refusal(route, rule.standing, now_ms)
+        return cls(rule, refused, held_up, route.agreement, route.needs_consent)
 
 
-def decide(seen: Seen | None, subject: str | None, consent: Consent, term: Term, now_ms: int) -> Decision:
+def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now_ms: int) -> Decision:
     """Release or withhold. Deny by default: only the last line releases.
 
     `seen` None means deleted at the source. `subject` is whom the record is about, None in a dataset without subjects;
-    `consent` how they stand to the agreement; `now_ms` the time of the lane.
+    `cover` what of their consent decides; `now_ms` the time of the lane.
     """
     if seen is None:
         return WITHHOLD[Reason.DELETED]
-    rule, refused, held_up = term
-    needs_consent = rule.route.needs_consent
-    # A hold-up comes last: a withdrawal erases, whatever an operator holds up.
-    refused = refused or (consent_refusal(rule.route, subject, consent, now_ms) if needs_consent else None) or held_up
+    rule, refused = term.rule, term.refused
+    if refused is None and term.needs_consent:
+        refused = consent_refusal(rule.route, subject, cover, now_ms)
+    if refused is None:
+        refused = term.held_up  # it comes last: a withdrawal erases, whatever an operator holds up
     if refused is not None:
         return WITHHOLD[refused]
     try:
@@ -72,8 +79,7 @@ def decide(seen: Seen | None, subject: str | None, consent: Consent, term: Term,
         return WITHHOLD[Reason.FILTER_ERROR]
     except (FieldMissing, RecordUnreadable):
         return WITHHOLD[Reason.FIELD_MISSING]
-    given = consent.given
-    return Release(view, given.event_id if needs_consent and given is not None else None)
+    return Release(view, cover.event_id if term.needs_consent else None)
 
 
 def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason | None:
@@ -89,19 +95,20 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
     return None
 
 
-def consent_refusal(route: Route, subject: str | None, consent: Consent, now_ms: int) -> Reason | None:
+def consent_refusal(route: Route, subject: str | None, cover: Cover, now_ms: int) -> Reason | None:
     """Why a consent does not cover a release now that needs one, or None."""
     if subject is None or subject == UNKNOWN_SUBJECT:
         return Reason.SUBJECT_UNKNOWN
-    return refusal(consent, route.accepted_revisions, now_ms)
+    return uncovered(cover, route.accepted_revisions, now_ms)
 
 
 def scope_refusal(rule: Rule, seen: Seen, now_ms: int) -> Reason | None:
     """Why the record is none of those that the agreement shares now, or None. Raises FilterError."""
     if not rule.admits(seen):
         return Reason.OUTSIDE_FILTER
-    route = rule.route
-    return Reason.TOO_OLD if route.oldest is not None and route.too_old(seen.record, now_ms) else None
+    if rule.route.oldest is None:
+        return None
+    return Reason.TOO_OLD if rule.route.too_old(seen.record, now_ms) else None
 
 
 def erases(reason: Reason, route: Route) -> bool:

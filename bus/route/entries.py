@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from bus.avro.wire import data, items, known_text, maybe_data, maybe_number, maybe_text, number, text
+from bus.avro.wire import items, known_text, maybe_data, maybe_number, maybe_text, number, text
 from bus.route.rules import Rule
 from bus.route.state import Holding, Holdings
 
@@ -18,24 +18,26 @@ RELEASE, ERASE = b"\0", b"\2"
 
 def holdings_body(holdings: Holdings, record_key: bytes) -> bytes:
     """What recipients hold of a record, as `lane-state` keeps it."""
-    due_ms = min((one.due_ms for one in holdings.values() if one.due_ms is not None), default=None)
-    listed = [_holding(agreement, holding, record_key) for agreement, holding in holdings.items()]
-    return maybe_number(due_ms) + items(listed)
-
-
-def _holding(agreement: str, holding: Holding, record_key: bytes) -> bytes:
-    revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch = holding
-    return b"".join(
-        (
+    first_due_ms: int | None = None
+    parts: list[bytes] = [b"", number(len(holdings))]
+    for agreement, holding in holdings.items():
+        revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch = holding
+        if due_ms is not None and (first_due_ms is None or due_ms < first_due_ms):
+            first_due_ms = due_ms
+        parts += (
             _where(agreement, revision, topic, partition),
             b"\0" if key == record_key else maybe_data(key),
-            maybe_text(consent),
-            data(view_hash),
+            b"\0" if consent is None else maybe_text(consent),
+            number(len(view_hash)),
+            view_hash,
             number(released_at_ms),
-            maybe_number(due_ms),
+            b"\0" if due_ms is None else maybe_number(due_ms),
             number(epoch),
         )
-    )
+    parts[0] = maybe_number(first_due_ms)
+    if holdings:
+        parts.append(b"\0")
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=4096)
@@ -55,20 +57,12 @@ def entry_head(rule: Rule, revision: str) -> bytes:
 def entry_body(begin: bytes, holding: Holding, subject: bytes, event_id: bytes, end: bytes) -> bytes:
     """An entry of a disclosure block.
 
-    `begin` is its kind and its `entry_head`. The subject, and the reason in `end`, may be none; they are encoded
-    already, for many entries share them.
+    `begin` is its kind and its `entry_head`. The subject, and the reason in `end`, may be none; all but what the
+    holding tells is encoded already, for it stands elsewhere too.
     """
-    return b"".join(
-        (
-            begin,
-            maybe_text(holding.consent),
-            subject,
-            known_text(holding.topic),
-            number(holding.partition),
-            data(event_id),
-            end,
-        )
-    )
+    _, topic, partition, _, consent, _, _, _, _ = holding
+    told = b"\0" if consent is None else maybe_text(consent)
+    return b"".join((begin, told, subject, known_text(topic), number(partition), event_id, end))
 
 
 def block_body(block: Mapping[str, Any], entries: Sequence[bytes]) -> bytes:

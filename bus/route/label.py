@@ -40,7 +40,7 @@ class Label:
     entry_end: bytes
     """What all their entries in a disclosure block begin and end with."""
 
-    event_id: str
+    event_id: bytes
     """How the ids of these deliveries begin; the number of the delivery among them follows."""
 
     consent_ref: Callable[[str], str]
@@ -59,11 +59,11 @@ class Label:
         object.__setattr__(self, "_by_consent", varint(count + 2) + encoded + ID)
 
     def stamp(self, event_id: bytes, consent: str | None) -> bytes:
-        """All headers of one delivery, encoded."""
+        """All headers of one delivery, encoded; `event_id` is so already, its length in front."""
         if consent is None:
-            return b"".join((self._statutory, varint(len(event_id)), event_id))
+            return self._statutory + event_id
         ref = self.consent_ref(consent).encode()
-        return b"".join((self._by_consent, varint(len(event_id)), event_id, REFERENCE, varint(len(ref)), ref))
+        return b"".join((self._by_consent, event_id, REFERENCE, varint(len(ref)), ref))
 
     @classmethod
     def of(cls, rule: Rule, revision: str, reason: Reason | None, at: "Moment", keyring: KeyRing) -> Self:
@@ -80,7 +80,7 @@ class Label:
             entry_end=maybe_text(None if reason is None else reason.value),
             event_id=keyring.event_id(
                 route.recipient, lane, block, route.agreement, revision, "" if reason is None else reason.value
-            ),
+            ).encode(),
             consent_ref=keyring.consent_refs(route.recipient),
         )
 

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bus.consent.fold import NEVER, fold, fold_unreadable
+from bus.consent.fold import fold, fold_unreadable
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
 from bus.model.command import Ending
-from bus.model.consent import ConsentEvent
+from bus.model.consent import NO_COVER, ConsentEvent
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
 from bus.route.commands import Command, Completion, ending
-from bus.route.decide import Release, Term, Withhold, decide, erases, too_soon
+from bus.route.decide import Release, Term, decide, erases, too_soon
 from bus.route.outputs import Delivery, agency_key
 from bus.route.rules import Rule, Rules
 from bus.route.seen import Seen
@@ -315,54 +315,55 @@ class _Work:
     def _judge_under(
         self, terms: Iterable[Term], dataset: str, key: bytes, subject: str | None, seen: Seen | None
     ) -> None:
-        draft = self._draft
-        consent_of = draft.consent if draft.consents else draft.state.consent
+        draft, now_ms = self._draft, self._now_ms
+        cover_of = draft.cover if draft.consents else draft.state.cover
         before = draft.holdings_of(dataset, key)
         held = dict(before)
         for term in terms:
-            rule = term.rule
-            consent = consent_of(subject or "", rule.route.agreement) if rule.route.needs_consent else NEVER
-            decision = decide(seen, subject, consent, term, self._now_ms)
+            cover = cover_of(subject or "", term.agreement) if term.needs_consent else NO_COVER
+            decision = decide(seen, subject, cover, term, now_ms)
             if isinstance(decision, Release):
-                self._release(rule, subject, key, decision, held)
+                self._release(term.rule, subject, key, decision, held)
             else:
-                self._withhold(rule, subject, decision, held)
+                self._withhold(term.rule, subject, decision.reason, held)
         if held != before:
             draft.holdings[(dataset, key)] = held
 
     def _release(
         self, rule: Rule, subject: str | None, key: bytes, decision: Release, held: dict[str, Holding]
     ) -> None:
-        route = rule.route
+        route, now_ms = rule.route, self._now_ms
         value, consent = decision
         shown, partition = agency_key(rule, key, subject, self._core.lane)
         hashed = self._hash(value)
         before = held.get(route.agreement)
-        due_ms = None if route.retention_ms is None else self._now_ms + route.retention_ms
-        if before is not None and (before.topic, before.key) != (route.topic, shown):
+        due_ms = None if route.retention_ms is None else now_ms + route.retention_ms
+        if before is None:
+            pass
+        elif before.key != shown or before.topic != route.topic:
             renewed = before.epoch != rule.epoch
             self._erase(rule, subject, before, Reason.PSEUDONYMS_RENEWED if renewed else Reason.RECORD_MOVED)
             if renewed and before.revision == route.revision:
                 due_ms = before.due_ms  # another name for what is kept, not another copy
-        elif before is not None and before.view_hash == hashed:
+        elif before.view_hash == hashed:
             if (before.revision, before.consent, before.epoch) != (route.revision, consent, rule.epoch):
                 held[route.agreement] = before._replace(revision=route.revision, consent=consent, epoch=rule.epoch)
             return  # the recipient has these very bytes already
-        elif before is not None and too_soon(before, hashed, route, self._now_ms):
+        elif route.frequency is not None and too_soon(before, hashed, route, now_ms):
             self.outcome.withheld[(route.agreement, Reason.TOO_SOON)] += 1
             return
-        now = Holding(route.revision, route.topic, partition, shown, consent, hashed, self._now_ms, due_ms, rule.epoch)
+        now = Holding(route.revision, route.topic, partition, shown, consent, hashed, now_ms, due_ms, rule.epoch)
         held[route.agreement] = now
         self._deliver(Delivery(rule, now, value, subject, None))
 
-    def _withhold(self, rule: Rule, subject: str | None, decision: Withhold, held: dict[str, Holding]) -> None:
-        route, reason = rule.route, decision.reason
+    def _withhold(self, rule: Rule, subject: str | None, reason: Reason, held: dict[str, Holding]) -> None:
+        agreement = rule.route.agreement
         if reason is not Reason.DELETED:
-            self.outcome.withheld[(route.agreement, reason)] += 1
-        before = held.get(route.agreement)
-        if before is not None and erases(reason, route):
+            self.outcome.withheld[(agreement, reason)] += 1
+        before = held.get(agreement)
+        if before is not None and erases(reason, rule.route):
             self._erase(rule, subject, before, reason)
-            del held[route.agreement]
+            del held[agreement]
 
     def _retention_over(self, agreement: str, key: bytes) -> None:
         rule = self._rules.rules.get(agreement)

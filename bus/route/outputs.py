@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bus.avro.own import Message, OwnMessages
-from bus.avro.wire import maybe_text
+from bus.avro.wire import data, maybe_text
 from bus.model.key import lane_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
@@ -108,10 +108,11 @@ class Writer:
 
     def _deliveries(
         self, position: Position, deliveries: Sequence[Delivery], entries: list[bytes], traces: dict[str, str]
-    ) -> Iterator[Outgoing]:
+    ) -> list[Outgoing]:
         """A record for each delivery; its entry for the block is added to `entries`, its trace to `traces`."""
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
         hashes: dict[str | None, bytes] = {None: maybe_text(None)}  # a change that goes to four has one subject
+        records: list[Outgoing] = []
         for rule, held, value, subject, reason in deliveries:
             kind = (rule, held.revision, reason)
             label = labels.get(kind)
@@ -122,10 +123,11 @@ class Writer:
             hashed = hashes.get(subject)
             if hashed is None:
                 hashed = hashes[subject] = maybe_text(self._keyring.subject_hash(subject or ""))
-            event_id = f"{label.event_id}-{next(label.numbers)}".encode()
+            event_id = data(b"%s-%d" % (label.event_id, next(label.numbers)))
             entries.append(entry_body(label.entry_begin, held, hashed, event_id, label.entry_end))
             stamp = label.stamp(event_id, held.consent)
-            yield Outgoing(held.topic, held.partition, held.key, value, (), label.time_ms, stamp)
+            records.append(Outgoing(held.topic, held.partition, held.key, value, (), label.time_ms, stamp))
+        return records
 
     def _blocks(
         self,

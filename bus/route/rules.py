@@ -69,6 +69,8 @@ class Rule:
 
         What it answered is remembered by the bytes of the fields that it reads: nothing else can change the answer.
         """
+        if not self.route.filtered:
+            return True
         if self._filtered_by is None or seen.bounds is None:
             return self.route.admits(seen.record)
         read = self._filtered_by(seen.value, seen.bounds)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
-from bus.model.consent import Consent
+from bus.consent.covers import cover_of
+from bus.model.consent import Consent, Cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,10 @@ class LaneState(Protocol):
         """How a person stands to an agreement; NEVER where nothing is known."""
         ...
 
+    def cover(self, subject: str, agreement: str) -> Cover:
+        """What of that decides; NO_COVER where nothing is known."""
+        ...
+
     def keys_after(self, dataset: str, after: bytes, limit: int) -> Sequence[bytes]:
         """The next keys of a dataset's records in order, from the first one when `after` is empty."""
         ...
@@ -176,6 +181,11 @@ class Draft:
         """How a person stands to an agreement, this transaction's events included."""
         drafted = self.consents.get((subject, agreement))
         return self.state.consent(subject, agreement) if drafted is None else drafted
+
+    def cover(self, subject: str, agreement: str) -> Cover:
+        """What of that decides."""
+        drafted = self.consents.get((subject, agreement))
+        return self.state.cover(subject, agreement) if drafted is None else cover_of(drafted)
 
     def holdings_of(self, dataset: str, key: bytes) -> Holdings:
         """What recipients hold of a record, this transaction's outputs included."""

@@ -14,6 +14,7 @@ from typing import Any
 from bus.agreements.view import province_source, schema_field
 from bus.avro.codec import decode
 from bus.avro.frame import unframe
+from bus.consent.covers import cover_of
 from bus.consent.fold import NEVER
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.key import subject_of
@@ -82,7 +83,7 @@ class Judge:
             return  # a dead letter, whatever it is
         self._found.judged += 1
         consent = snapshot.consents.get(subject or "", NEVER) if self._rule.route.needs_consent else NEVER
-        decision = decide(seen, subject, consent, term, now_ms)
+        decision = decide(seen, subject, cover_of(consent), term, now_ms)
         if isinstance(decision, Release):
             shown, _ = agency_key(self._rule, key, subject, snapshot.lane)
             self._released(shown, seen, decision.view, held)

@@ -3,16 +3,20 @@
 The layout is that of `schemas/bus/lane_*.avsc`, as `entries.py` writes it; tests compare both with fastavro.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.own import Message, own_schema
 from bus.consent.messages import standing, standing_message
-from bus.model.consent import Consent
+from bus.model.consent import Consent, Cover
+from bus.model.reasons import Reason
 from bus.route.entries import holdings_body
 from bus.route.state import Cursor, DeadVersion, Draft, Entry, Holding, Holdings, Position
+
+Kept = TypeVar("Kept")
 
 NOTHING_DUE = 0
 """The first byte of holdings of which none ever falls due."""
@@ -64,41 +68,77 @@ def _body(name: str, message: Message) -> bytes:
 
 def holdings_of(body: bytes, record_key: bytes) -> Holdings:
     """What recipients hold of a record."""
-    _, at = _maybe_number(body, 0)
+    at = 1 if body[0] == NOTHING_DUE else _number(body, 1)[1]
     count, at = _number(body, at)
     held: dict[str, Holding] = {}
     for _ in range(count):
-        agreement, at = _data(body, at)
-        holding, at = _holding(body, at, record_key)
-        held[agreement.decode()] = holding
+        (agreement, revision, topic, partition), at = _begin(body, at)
+        key, consent, due_ms = record_key, None, None
+        if body[at]:
+            key, at = _data(body, at + 1)
+        else:
+            at += 1
+        if body[at]:
+            told, at = _data(body, at + 1)
+            consent = told.decode()
+        else:
+            at += 1
+        view_hash, at = _data(body, at)
+        released_at_ms, at = _moment(body, at)
+        if body[at]:
+            due_ms, at = _number(body, at + 1)
+        else:
+            at += 1
+        epoch, at = _number(body, at)
+        held[agreement] = Holding(revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch)
     return held
 
 
-def _holding(body: bytes, at: int, record_key: bytes) -> tuple[Holding, int]:
-    revision, at = _data(body, at)
-    topic, at = _data(body, at)
-    partition, at = _number(body, at)
-    key: bytes | None
-    key, at = _data(body, at + 1) if body[at] else (None, at + 1)
-    consent, at = _data(body, at + 1) if body[at] else (None, at + 1)
-    view_hash, at = _data(body, at)
-    released_at_ms, at = _number(body, at)
-    due_ms, at = _maybe_number(body, at)
-    epoch, at = _number(body, at)
-    return (
-        Holding(
-            revision.decode(),
-            topic.decode(),
-            partition,
-            record_key if key is None else key,
-            None if consent is None else consent.decode(),
-            view_hash,
-            released_at_ms,
-            due_ms,
-            epoch,
-        ),
-        at,
-    )
+_Begin = tuple[str, str, str, int]
+"""Agreement, revision, topic and partition of a holding: few differ among all of a lane's."""
+
+_begins: dict[bytes, tuple[bytes, _Begin]] = {}
+"""Those met last, with their bytes, by the bytes of the agreement's name."""
+
+_moments: dict[bytes, int] = {}
+"""Moments met last, by their bytes: what a transaction releases shares one."""
+
+_LACKING = {reason.value: Cover(reason) for reason in Reason}
+
+KEPT = 1024
+MOMENT_BYTES = 6
+"""What a moment takes that is told in milliseconds, between 2004 and 2109."""
+
+
+def _begin(body: bytes, at: int) -> tuple[_Begin, int]:
+    end = at + 1 + (body[at] >> 1)
+    known = _begins.get(body[at:end])
+    if known is not None and body.startswith(known[0], at):
+        return known[1], at + len(known[0])
+    agreement, place = _data(body, at)
+    revision, place = _data(body, place)
+    topic, place = _data(body, place)
+    partition, place = _number(body, place)
+    begin = (agreement.decode(), revision.decode(), topic.decode(), partition)
+    _keep(_begins, body[at:end], (body[at:place], begin))
+    return begin, place
+
+
+def _moment(body: bytes, at: int) -> tuple[int, int]:
+    told = body[at : at + MOMENT_BYTES]
+    known = _moments.get(told)
+    if known is not None:
+        return known, at + MOMENT_BYTES
+    moment, end = _number(body, at)
+    if end == at + MOMENT_BYTES:
+        _keep(_moments, told, moment)
+    return moment, end
+
+
+def _keep(cache: dict[bytes, Kept], key: bytes, value: Kept) -> None:
+    if len(cache) >= KEPT:
+        cache.clear()
+    cache[key] = value
 
 
 def _number(body: bytes, at: int) -> tuple[int, int]:
@@ -134,6 +174,21 @@ def _maybe_number(body: bytes, at: int) -> tuple[int | None, int]:
 def consent_of(body: bytes) -> Consent:
     """How a person stands to an agreement."""
     return standing(_message("lane_consent", body))
+
+
+def covers_body(covers: Mapping[str, Cover]) -> bytes:
+    """What of a person's consents decides, by agreement, as the store keeps it."""
+    return json.dumps(covers, separators=(",", ":")).encode()
+
+
+def covers_of(body: bytes) -> dict[str, Cover]:
+    """The inverse of `covers_body`."""
+    told, _ = _read(body.decode())
+    return {name: _LACKING[one[0]] if one[0] else Cover._make(one) for name, one in told.items()}
+
+
+_read = json.JSONDecoder().raw_decode
+"""`json.loads` without its care for encodings and white space: what it reads was written here."""
 
 
 def cursor_of(body: bytes) -> Cursor:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from bus.avro.frame import BODY_START
+from bus.consent.covers import cover_of
 from bus.consent.fold import NEVER
-from bus.model.consent import Consent
+from bus.model.consent import NO_COVER, Consent, Cover
 from bus.route.state import (
     Cursor,
     DeadVersion,
@@ -50,6 +51,11 @@ class MemoryState:
     def consent(self, subject: str, agreement: str) -> Consent:
         """How a person stands to an agreement."""
         return self.consents.get((subject, agreement), NEVER)
+
+    def cover(self, subject: str, agreement: str) -> Cover:
+        """What of that decides."""
+        known = self.consents.get((subject, agreement))
+        return NO_COVER if known is None else cover_of(known)
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
         """The next keys of a dataset in byte order."""

@@ -122,7 +122,10 @@ class Shelf:
                 state.close(sync=False)
                 self._label_file.unlink(missing_ok=True)
                 return
-            state.close(sync=synced)
+            try:
+                state.settle()
+            finally:
+                state.close(sync=synced)
             if synced:
                 self._write_label(replace(self._label, closed=True))
         finally:

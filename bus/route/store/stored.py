@@ -6,18 +6,21 @@ Everything of one commit lands together with the position that it stands at. Whe
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
 from bus.avro.frame import BODY_START
+from bus.consent.covers import cover_of
 from bus.consent.fold import NEVER
-from bus.model.consent import Consent
-from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Pair, Position, moments_of
+from bus.model.consent import NO_COVER, Consent, Cover
+from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Position, moments_of
 from bus.route.store.bodies import (
     NOBODY,
     NOTHING_DUE,
     consent_of,
+    covers_body,
+    covers_of,
     cursor_of,
     dead_of,
     entries_of,
@@ -27,13 +30,14 @@ from bus.route.store.bodies import (
 )
 from bus.route.store.tables import FIRST_MAP_BYTES, Tables
 
-CONSENTS_KEPT = 20_000
-"""Consents kept decoded; about a kilobyte each."""
+PEOPLE_KEPT = 10_000
+"""People whose covers are kept decoded; about half a kilobyte each."""
 
 HOUR_MS = 3_600_000
 MOST_CURSORS = 1_000_000
 
-PLACE = "place"
+PLACE, DUE, CONSENT, COVER = "place", "due", "consent", "cover"
+NOTHING: Mapping[str, Cover] = {}
 _PLACE_KEY = b"place"
 
 
@@ -54,8 +58,8 @@ class StoredState:
         self.schemas: set[bytes] = set()
         """The frames of the records."""
 
-        self._tables = Tables(folder, map_bytes=map_bytes)
-        self._consents: dict[Pair, Consent] = {}
+        self._tables = Tables(folder, map_bytes=map_bytes, prompt=frozenset({DUE}))
+        self._covers: dict[str, Mapping[str, Cover]] = {}
         self._cursors = {key.decode(): cursor_of(body) for key, body in self._tables.first("cursor", MOST_CURSORS)}
         self._recall()
 
@@ -72,15 +76,19 @@ class StoredState:
 
     def consent(self, subject: str, agreement: str) -> Consent:
         """How a person stands to an agreement."""
-        pair = (subject, agreement)
-        known = self._consents.get(pair)
-        if known is None:
-            body = self._tables.get("consent", _consent_key(*pair))
-            known = NEVER if body is None else consent_of(body)
-            if len(self._consents) >= CONSENTS_KEPT:
-                self._consents.clear()
-            self._consents[pair] = known
-        return known
+        body = self._tables.get(CONSENT, _consent_key(subject, agreement))
+        return NEVER if body is None else consent_of(body)
+
+    def cover(self, subject: str, agreement: str) -> Cover:
+        """What of that decides: kept once more for each person, all agreements together, quick to read."""
+        covers = self._covers.get(subject)
+        if covers is None:
+            row = self._tables.get(COVER, subject.encode())
+            covers = NOTHING if row is None else covers_of(row)
+            if len(self._covers) >= PEOPLE_KEPT:
+                self._covers.clear()
+            self._covers[subject] = covers
+        return covers.get(agreement, NO_COVER)
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
         """The next keys of a dataset."""
@@ -111,12 +119,12 @@ class StoredState:
         first = self.next_due_ms()
         if first is None or first > now_ms:
             return []
-        listed = [_due_key(slot, value) for slot, value in self._tables.first("due", limit)]
+        listed = [_due_key(slot, value) for slot, value in self._tables.first(DUE, limit)]
         return [due for due in listed if due[0] <= now_ms]
 
     def next_due_ms(self) -> int | None:
         """When something falls due next."""
-        first = self._tables.first("due", 1)
+        first = self._tables.first(DUE, 1)
         return _moment(first[0][0]) if first else None
 
     # --- what changes it ----------------------------------------------------------------------------------------------
@@ -166,6 +174,10 @@ class StoredState:
         if before // HOUR_MS != now_ms // HOUR_MS:
             self.land(self._put_place)
 
+    def settle(self) -> None:
+        """Write what waits in memory."""
+        self._tables.settle()
+
     def close(self, *, sync: bool) -> None:
         """Close, with `sync` after everything has reached the disk. What is known in memory can still be asked for."""
         self._tables.close(sync=sync)
@@ -197,19 +209,30 @@ class StoredState:
         self._tables.put(PLACE, _PLACE_KEY, json.dumps(told).encode())
 
     def _put_holdings(self, dataset: str, key: bytes, body: bytes | None) -> None:
-        before = self._tables.put(f"holding/{dataset}", key, body)
-        old, new = _dues(before, key), _dues(body, key)
+        table, new = f"holding/{dataset}", _dues(body, key)
+        if not new and not self._tables.has(DUE):
+            self._tables.put(table, key, body)  # nothing has ever fallen due: what was there cannot either
+            return
+        old = _dues(self._tables.swap(table, key, body), key)
         if old or new:
             self._move_dues("holding", key, old, new)
 
     def _put_consent(self, subject: str, agreement: str, body: bytes | None) -> None:
-        before = self._tables.put("consent", _consent_key(subject, agreement), body)
-        self._consents.pop((subject, agreement), None)
+        before = self._tables.swap(CONSENT, _consent_key(subject, agreement), body)
+        consent = NEVER if body is None else consent_of(body)
+        self._put_cover(subject, agreement, cover_of(consent))
         old = set() if before is None else moments_of(consent_of(before), 0)
-        new = set() if body is None else moments_of(consent_of(body), self.position.due_until_ms)
+        new = moments_of(consent, self.position.due_until_ms)
         if old or new:
             both = [{(moment, agreement) for moment in moments} for moments in (old, new)]
             self._move_dues("consent", subject.encode(), *both)
+
+    def _put_cover(self, subject: str, agreement: str, cover: Cover) -> None:
+        key = subject.encode()
+        row = self._tables.landing(COVER, key)
+        covers = {**(NOTHING if row is None else covers_of(row)), agreement: cover}
+        self._tables.put(COVER, key, covers_body(covers))
+        self._covers.pop(subject, None)
 
     def _move_dues(self, kind: str, ident: bytes, old: set[tuple[int, str]], new: set[tuple[int, str]]) -> None:
         for moment, agreement in old - new:
@@ -221,7 +244,7 @@ class StoredState:
         moment, kind, agreement, ident = due
         value = b"\0".join((kind.encode(), agreement.encode(), ident))
         slot = moment.to_bytes(8) + blake2b(value, digest_size=16).digest()
-        self._tables.put("due", slot, value if present else None)
+        self._tables.put(DUE, slot, value if present else None)
 
     def _put_cursor(self, agreement: str, body: bytes | None) -> None:
         self._tables.put("cursor", agreement.encode(), body)

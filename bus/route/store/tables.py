@@ -1,13 +1,15 @@
 """Ordered tables of bytes in one LMDB file: the embedded store's floor. Knows nothing of records or consents.
 
-One task uses it. Writes land together (`land`) or not at all; in between, reads see what has landed. Nothing is synced
-to the disk before `close`: a process that is killed loses nothing, for the kernel holds what was written; a machine
-that stops may tear the file.
+One task uses it. Writes land together (`land`) or not at all; in between, reads see what has landed. Most of what lands
+waits in memory at first and is written many together, in the order of keys, which costs a third: a process that is
+killed loses what waited, all of it from one landing on. Nothing is synced to the disk before `close`: what was written,
+the kernel holds; a machine that stops may tear the file.
 """
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -28,6 +30,12 @@ LONGEST_SLOT = 480
 
 HASH_BYTES = 16
 
+_Puts = Mapping[str, Mapping[bytes, bytes | None]]
+"""By table and key; None removes."""
+
+WRITTEN_AT_ONCE = 4096
+"""When so many puts wait, they are written: some twenty milliseconds of work."""
+
 
 class Tables:
     """Opens the file in a folder that nobody else has open. Raises StoreBroken for one that cannot be what it was.
@@ -35,10 +43,17 @@ class Tables:
     Any method raises StoreBroken where the file cannot be read, and DiskFull where it cannot grow.
     """
 
-    def __init__(self, folder: Path, *, map_bytes: int = FIRST_MAP_BYTES) -> None:
+    def __init__(
+        self, folder: Path, *, map_bytes: int = FIRST_MAP_BYTES, prompt: AbstractSet[str] = frozenset()
+    ) -> None:
+        """`prompt` are tables whose puts never wait, for they are asked in order all the time."""
         self._folder = folder
+        self._prompt = prompt
         self._tables: dict[str, Any] = {}
-        self._write: Any = None
+        self._landing: dict[str, dict[bytes, bytes | None]] = {}
+        self._waiting: dict[str, dict[bytes, bytes | None]] = {}
+        """What has landed and is not yet in the file, by table and key."""
+
         with self._guarded():
             self._env = lmdb.open(
                 str(folder),
@@ -56,6 +71,9 @@ class Tables:
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The value of a key, None where there is none."""
+        waiting = self._waiting.get(table)
+        if waiting is not None and key in waiting:
+            return waiting[key]
         at = self._tables.get(table)
         if at is None:
             return None
@@ -66,11 +84,16 @@ class Tables:
             raise self._broken(error) from error
         return value if value is None or slot is key else _split(value)[1]
 
+    def has(self, table: str) -> bool:
+        """Whether anything was ever put into a table, this landing's puts included."""
+        return table in self._tables or table in self._landing or table in self._waiting
+
     def after(self, table: str, key: bytes, limit: int) -> list[bytes]:
         """The next keys after one, at most `limit`; from the first one when it is empty.
 
         In byte order, but for keys that are longer than a slot and begin alike.
         """
+        self._settle(table)
         slot = _slot(key)
         with self._cursor(table) as cursor:
             if cursor is None or not cursor.set_range(slot):
@@ -81,6 +104,7 @@ class Tables:
 
     def beginning(self, table: str, start: bytes) -> list[bytes]:
         """All keys that begin so."""
+        self._settle(table)
         known = start[: LONGEST_SLOT - HASH_BYTES]  # of longer keys no more than this stands in the slot
         with self._cursor(table) as cursor:
             if cursor is None or not cursor.set_range(known):
@@ -94,57 +118,92 @@ class Tables:
 
     def first(self, table: str, limit: int) -> list[tuple[bytes, bytes]]:
         """The first keys with their values, at most `limit`. For tables of short keys."""
+        self._settle(table)
         with self._cursor(table) as cursor:
             return [] if cursor is None else list(islice(cursor, limit))
 
-    def put(self, table: str, key: bytes, value: bytes | None) -> bytes | None:
-        """Put or, with None, remove; returns what was there. Only within a landing."""
-        at = self._tables.get(table)
-        if at is None:
-            if value is None:
-                return None
-            at = self._tables[table] = self._env.open_db(table.encode(), txn=self._write)
-        slot = _slot(key)
-        before: bytes | None = self._write.get(slot, db=at)
-        if value is not None:
-            self._write.put(slot, value if slot is key else len(key).to_bytes(4) + key + value, db=at)
-        elif before is not None:
-            self._write.delete(slot, db=at)
-        return before if before is None or slot is key else _split(before)[1]
+    def put(self, table: str, key: bytes, value: bytes | None) -> None:
+        """Put or, with None, remove; it may wait before it is written. Only within a landing."""
+        landing = self._landing.get(table)
+        if landing is None:
+            landing = self._landing[table] = {}
+        landing[key] = value
+
+    def landing(self, table: str, key: bytes) -> bytes | None:
+        """As `get`, with the puts of this landing."""
+        landing = self._landing.get(table)
+        return landing[key] if landing is not None and key in landing else self.get(table, key)
+
+    def swap(self, table: str, key: bytes, value: bytes | None) -> bytes | None:
+        """As `put`, and returns what was there. Only within a landing."""
+        before = self.landing(table, key)
+        self.put(table, key, value)
+        return before
 
     def land(self, puts: Callable[[], None]) -> None:
-        """Do puts as one. They are done again where the map was full: they must not count on being done once."""
-        while not self._landed(puts):
-            with self._guarded():
-                self._env.set_mapsize(self._env.info()["map_size"] * 2)
-                self._read = self._env.begin()
+        """Do puts as one."""
+        self._landing = {}
+        puts()
+        prompt = {table: self._landing.pop(table) for table in self._prompt & self._landing.keys()}
+        if prompt:
+            self._write(prompt)
+        for table, landed in self._landing.items():
+            self._waiting.setdefault(table, {}).update(landed)
+        self._landing = {}
+        if sum(map(len, self._waiting.values())) >= WRITTEN_AT_ONCE:
+            self.settle()
+
+    def settle(self) -> None:
+        """Write what waits, as one."""
+        if self._waiting:
+            self._write(self._waiting)
+            self._waiting = {}
 
     def close(self, *, sync: bool) -> None:
-        """Close, with `sync` after everything has reached the disk."""
+        """Close, with `sync` after everything has reached the disk. What waits is not written; see `settle`."""
         with self._guarded():
             self._read.abort()
             if sync:
                 self._env.sync(True)  # noqa: FBT003 - the library takes it by position
             self._env.close()
 
-    def _landed(self, puts: Callable[[], None]) -> bool:
-        """False when the map was full, and nothing has landed."""
-        tables = dict(self._tables)
+    def _settle(self, table: str) -> None:
+        if self._waiting.get(table):
+            self.settle()
+
+    def _write(self, tables: _Puts) -> None:
+        while not self._written(tables):
+            with self._guarded():
+                self._env.set_mapsize(self._env.info()["map_size"] * 2)
+                self._read = self._env.begin()
+
+    def _written(self, tables: _Puts) -> bool:
+        """False when the map was full, and nothing was written."""
+        known = dict(self._tables)
         self._read.abort()
         try:
-            with self._guarded(), self._env.begin(write=True) as self._write:
-                puts()
+            with self._guarded(), self._env.begin(write=True) as txn:
+                for table, puts in tables.items():
+                    self._put(txn, table, puts)
         except lmdb.MapFullError:
-            self._tables = tables  # those that were made meanwhile are no more
+            self._tables = known  # those that were made meanwhile are no more
             return False
         except BaseException:
-            self._tables = tables
+            self._tables = known
             self._read = self._env.begin()
             raise
-        finally:
-            self._write = None
         self._read = self._env.begin()
         return True
+
+    def _put(self, txn: Any, table: str, puts: Mapping[bytes, bytes | None]) -> None:
+        """In the order of keys: neighbours lie in one page."""
+        at = self._tables.get(table)
+        if at is None:
+            at = self._tables[table] = self._env.open_db(table.encode(), txn=txn)
+        for key in [key for key, value in puts.items() if value is None]:
+            txn.delete(_slot(key), db=at)
+        with txn.cursor(at) as cursor:
+            cursor.putmulti(sorted(_pair(key, value) for key, value in puts.items() if value is not None))
 
     def _whole(self) -> None:
         """LMDB would meet the end of a file that was cut short in the midst of its map, and the process would die."""
@@ -188,6 +247,11 @@ def _slot(key: bytes) -> bytes:
     if len(key) < LONGEST_SLOT:
         return key
     return key[: LONGEST_SLOT - HASH_BYTES] + blake2b(key, digest_size=HASH_BYTES).digest()
+
+
+def _pair(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    slot = _slot(key)
+    return slot, value if slot is key else len(key).to_bytes(4) + key + value
 
 
 def _key(cursor: Any, slot: bytes) -> bytes:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bus.avro.codec import encode, parse
 from bus.avro.own import own_schema
-from bus.avro.wire import maybe_text
+from bus.avro.wire import data, maybe_text
 from bus.model.reasons import Reason
 from bus.route.entries import ERASE, RELEASE, block_body, entry_body, entry_head, holdings_body
 from bus.route.state import Holding
@@ -77,7 +77,7 @@ def test_block(block: dict[str, Any], drawn: list[tuple[Holding, str | None, str
             (RELEASE if reason is None else ERASE) + entry_head(one, held.revision),
             held,
             maybe_text(subject_hash),
-            event_id.encode(),
+            data(event_id.encode()),
             maybe_text(None if reason is None else reason.value),
         )
         for held, subject_hash, event_id, reason in drawn

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,8 @@ from bus.errors import StoreBroken, StoreLocked
 from bus.route.load import Stood
 from bus.route.state import Cursor, DeadVersion, Draft, Position
 from bus.route.store import shelf as shelves
+from bus.route.store import tables
+from bus.route.store.bodies import entries_of
 from bus.route.store.resume import distrust, too_old
 from bus.route.store.shelf import Shelf, sweep
 from bus.route.store.stored import StoredState
@@ -99,6 +102,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     draft.records |= {(PERSON, b"p%d/1" % number): b"\0\0\0\0\x01" for number in (3, 1, 2)}
     draft.consents[("p1", "a")] = replace(state.consent("p1", "a"), given=give(valid_until_ms=900))
     state.apply(draft, 17)
+    state.settle()
     state.close(sync=False)
     again = StoredState(tmp_path)
     assert (again.position, again.stood_at, again.cursor("a")) == (draft.position, 17, draft.cursors["a"])
@@ -117,9 +121,9 @@ def remove(state: StoredState, *keys: bytes) -> None:
         state.put_record(PERSON, key, None)
 
 
-def put_all(tables: Tables, keys: list[bytes], framed: bytes | None) -> None:
+def put_all(store: Tables, keys: list[bytes], framed: bytes | None) -> None:
     for key in keys:
-        tables.put("t", key, framed)
+        store.put("t", key, framed)
 
 
 def test_orphans_are_found_slice_by_slice(stored: StoredState) -> None:
@@ -168,19 +172,19 @@ def test_a_failed_landing_leaves_nothing(stored: StoredState) -> None:
 @given(st.lists(st.binary(min_size=1, max_size=5).map(lambda key: key * (LONGEST_SLOT // 3)), max_size=20, unique=True))
 def test_long_keys(tmp_path_factory: pytest.TempPathFactory, keys: list[bytes]) -> None:
     """Keys of any length are kept apart, come back whole, are each met once in order, and go when they are removed."""
-    tables = Tables(tmp_path_factory.mktemp("tables"))
-    tables.land(lambda: put_all(tables, keys, b"x"))
-    assert [tables.get("t", key) for key in keys] == [b"x"] * len(keys)
+    store = Tables(tmp_path_factory.mktemp("store"))
+    store.land(lambda: put_all(store, keys, b"x"))
+    assert [store.get("t", key) for key in keys] == [b"x"] * len(keys)
     met: list[bytes] = []
     after = b""
-    while some := tables.after("t", after, 3):
+    while some := store.after("t", after, 3):
         met, after = met + some, some[-1]
     assert sorted(met) == sorted(keys)
     for key in keys:
-        assert key in tables.beginning("t", key[: LONGEST_SLOT - 1])
-    tables.land(lambda: put_all(tables, keys, None))
-    assert tables.after("t", b"", 99) == []
-    tables.close(sync=False)
+        assert key in store.beginning("t", key[: LONGEST_SLOT - 1])
+    store.land(lambda: put_all(store, keys, None))
+    assert store.after("t", b"", 99) == []
+    store.close(sync=False)
 
 
 @pytest.mark.parametrize("synced", [True, False])
@@ -312,20 +316,50 @@ def test_a_broken_store_says_so(tmp_path: Path) -> None:
         Tables(tmp_path)
 
 
+class Logged(StoredState):
+    """A store beside a log of what was committed, from which one that lost something is brought up to date."""
+
+    def __init__(self, folder: Path, log: list[Draft]) -> None:
+        super().__init__(folder)
+        self._log = log
+        for number in range((self.stood_at or 0) + 1, len(log) + 1):
+            draft = log[number - 1]
+            self.position = log[-1].position  # as the loader does: what fell due before is not noted again
+            self.land(lambda draft=draft: self._again(draft))  # type: ignore[misc]  # bound now
+            self.stand(log[-1].position, len(log))
+
+    def apply(self, draft: Draft, stood_at: int | None = None) -> None:
+        """Take over what was committed, and log it."""
+        del stood_at
+        self._log.append(draft)
+        super().apply(draft, len(self._log))
+
+    def _again(self, draft: Draft) -> None:
+        for place, framed in draft.records.items():
+            self.put_record(*place, framed)
+        for key, body in entries_of(draft):
+            self.put_entry(key, body)
+
+
 class StoreAgainstModel(LaneAgainstModel):
-    """The lane on the store, against the same model; a restart opens the store anew."""
+    """The lane on the store, against the same model; it is killed or ends in order, and goes on with what is there."""
 
     def fresh_state(self) -> StoredState:
-        self.scratch = TemporaryDirectory()
-        return StoredState(Path(self.scratch.name))
+        self.scratch, self.log = TemporaryDirectory(), list[Draft]()
+        self.written_at_once = patch.object(tables, "WRITTEN_AT_ONCE", 7)
+        self.written_at_once.start()
+        return Logged(Path(self.scratch.name), self.log)
 
     def state_again(self) -> StoredState:
         assert isinstance(self.lane.state, StoredState)
+        if len(self.log) % 2:
+            self.lane.state.settle()  # an end in order; otherwise what waited is lost
         self.lane.state.close(sync=False)
-        return StoredState(Path(self.scratch.name))
+        return Logged(Path(self.scratch.name), self.log)
 
     def teardown(self) -> None:
         if hasattr(self, "lane"):
+            self.written_at_once.stop()
             self.lane.state.close(sync=False)
             self.scratch.cleanup()
 

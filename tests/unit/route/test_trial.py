@@ -15,6 +15,7 @@ from bus.agreements.values import written_value
 from bus.agreements.view import view_schema
 from bus.avro.codec import decode, parse
 from bus.avro.frame import unframe
+from bus.consent.covers import cover_of
 from bus.consent.fold import NEVER, fold
 from bus.model.consent import Consent, ConsentAction, ConsentEvent, GivenBy
 from bus.register.state import Standing
@@ -71,7 +72,7 @@ def test_a_trial_is_what_a_lane_decides(data: st.DataObject, document: Agreement
     if data.draw(st.booleans()):
         record.pop(data.draw(st.sampled_from(sorted(record))))
     now_ms, rule = midnight_ms(at, document.timezone), rule_of(document)
-    decision = decide(Seen(b"", record), SUBJECT, standing(document, said), Term.of(rule, now_ms), now_ms)
+    decision = decide(Seen(b"", record), SUBJECT, cover_of(standing(document, said)), Term.of(rule, now_ms), now_ms)
     trial = try_out(document, dataset, record, consent=said, at=at)
     if isinstance(decision, Release):
         shapes = shape_of(view_schema(document, dataset)).fields
