@@ -12,7 +12,8 @@ NO_VENV = { echo "No virtual environment could be made: $(PYTHON) lacks the modu
 OLD_PYTHON = { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
 	echo "Name another with  make PYTHON=python3.12"; exit 1; }
 
-.PHONY: help demo test check format lock clean
+# Used by running from another folder with PYTHONPATH=.venv/compiled, or by installing the wheel that is built so.
+.PHONY: help demo test compiled check format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made here
@@ -23,6 +24,11 @@ demo: $(READY)  ## run a small country for a day, check what every agency got, a
 
 test: $(READY)  ## all tests, on a real Kafka and a real PostgreSQL; last: what was skipped, and why
 	@$(VENV)/bin/python -m pytest -n 3 --dist loadfile
+
+compiled: $(READY)  ## the hot path compiled by mypyc (needs a C compiler) into .venv/compiled, and the tests of it on that
+	@HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(PIP) install --no-deps --upgrade --target $(VENV)/compiled .
+	@cd $(VENV) && PYTHONPATH=compiled bin/python -c 'from bus.bench.measure import compiled; assert compiled()'
+	@PYTHONPATH=$(VENV)/compiled $(VENV)/bin/pytest --import-mode=append -n 2 tests/unit/route tests/unit/consent tests/unit/kafka
 
 check: $(READY)  ## format, lint, types, layers
 	@$(VENV)/bin/ruff format --check .

@@ -11,7 +11,7 @@ import psutil
 from bus import clock
 from bus.bench.catchup import until_routed
 from bus.bench.ground import Ground, Tell, ground
-from bus.bench.measure import MEGABYTE
+from bus.bench.measure import MEGABYTE, memory
 from bus.bench.workload import Shape
 from bus.errors import BenchFailed
 from bus.platform.home import Home
@@ -77,16 +77,3 @@ async def _killed_and_back(bus: Ground) -> psutil.Process:
 def _store(bus: Ground) -> Path:
     """Where the lanes keep what they know."""
     return Home.from_settings(bus.settings).data / "route"
-
-
-def memory(process: psutil.Process) -> tuple[int, int]:
-    """Bytes of its own, and bytes of files that are mapped: those the machine takes back when it wants them.
-
-    Where the machine does not tell them apart, all are its own.
-    """
-    try:
-        words = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
-        own, mapped = (int(words[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile"))
-    except (OSError, KeyError):
-        return process.memory_info().rss, 0
-    return own, mapped

@@ -44,6 +44,9 @@ NONSENSE = (StoreBroken, IndexError, KeyError, TypeError, ValueError)
 IDLE_SECONDS = 5.0
 """A lane with nothing to do looks again after this long even if nothing woke it."""
 
+SETTLE_SECONDS = 0.2
+"""After this long without work a lane writes to its store what waits in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -365,11 +368,19 @@ class Lane:
         seconds = IDLE_SECONDS if due is None else min(IDLE_SECONDS, max(0.0, (due - clock.now_ms()) / 1000))
         self._resting = True
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            return
+            if seconds > SETTLE_SECONDS and not await self._woken(SETTLE_SECONDS):
+                self._state.settle()
+            await self._woken(seconds)
         finally:
             self._resting = False
+
+    async def _woken(self, seconds: float) -> bool:
+        """Whether something arrived within so many seconds."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
 
 
 def _pair(record: Incoming) -> tuple[str, str] | None:

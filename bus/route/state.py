@@ -143,6 +143,10 @@ class LaneState(Protocol):
         """Take over what was committed; `stood_at` is the offset of its position in `lane-state`, where it is known."""
         ...
 
+    def settle(self) -> None:
+        """Write what waits in memory, where there is a disk: the moment is good."""
+        ...
+
     def caught_up(self, now_ms: int) -> None:
         """Note that everything has been read that there was to read."""
         ...

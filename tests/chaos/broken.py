@@ -139,6 +139,7 @@ def store_trusted(notes: Notes) -> None:
         number, phase = notes.trap()
         if number and phase is Phase.MIDWAY and any(LOST in (record.value or b"") for record in found):
             self._state.apply(outcome.draft)
+            self._state.settle()
             notes.spring(phase, lane=0)
             os.kill(os.getpid(), number)
         return found

@@ -154,6 +154,9 @@ class MemoryState:
         """Note the position at which everything stands."""
         self.position, self.stood_at = position, stood_at
 
+    def settle(self) -> None:
+        """There is no disk."""
+
     def caught_up(self, now_ms: int) -> None:
         """Nobody will ask: what lies in memory is never resumed."""
 

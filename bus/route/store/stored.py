@@ -148,6 +148,7 @@ class StoredState:
         """Note the position at which everything stands that was put so far, and the offset of its record."""
         self.position, self.stood_at = position, stood_at
         self.land(self._put_place)
+        self.settle()
 
     def put_record(self, dataset: str, key: bytes, value: bytes | None) -> None:
         """The newest version of a record, framed; None for a deleted one. Only within a landing."""
