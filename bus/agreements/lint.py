@@ -1,9 +1,9 @@
 """What no single agreement shows: what a recipient can join, what runs out, whom nobody can reach."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import combinations
 from pathlib import Path
 
 from bus.agreements.agencies import Agencies
@@ -51,22 +51,41 @@ def joins_on(document: AgreementDocument, dataset: Dataset) -> str | None:
 
 
 def _together(sound: Sequence[_Sound], datasets: Mapping[str, Dataset]) -> Iterator[Finding]:
-    """Two agreements that give one recipient more about a person together than either says."""
-    for one, other in combinations(sound, 2):
-        first, second = one.document, other.document
-        key = joins_on(second, datasets[second.dataset])
-        if first.recipient != second.recipient or key is None or key != joins_on(first, datasets[first.dataset]):
-            continue
-        names = (_others(first, datasets), _others(second, datasets))
-        if names[0] <= names[1] or names[1] <= names[0]:
-            continue
-        fields = ", ".join(sorted(names[0] | names[1]))
-        yield other.warning("together", "fields", other=first.id, recipient=second.recipient, fields=fields)
+    """All agreements of a recipient that name a person in the same way, told once: the union of what they give."""
+    groups: dict[tuple[str, str], list[_Sound]] = defaultdict(list)
+    for one in sound:
+        key = joins_on(one.document, datasets[one.document.dataset])
+        if key is not None:
+            groups[one.document.recipient, key].append(one)
+    for (recipient, key), several in groups.items():
+        given = {one.document.id: _others(one.document, datasets) for one in several}
+        union = frozenset[str]().union(*given.values())
+        if union in given.values():
+            continue  # one of them gives all of it by itself
+        names = ", ".join(given)
+        yield several[0].warning(
+            "together",
+            "fields",
+            recipient=recipient,
+            by=f"by {key}",
+            count=str(len(given)),
+            agreements=names,
+            fields=_by_dataset(union),
+        )
 
 
 def _others(document: AgreementDocument, datasets: Mapping[str, Dataset]) -> frozenset[str]:
     subject = datasets[document.dataset].subject
     return frozenset(f"{document.dataset}.{rule.name}" for rule in document.fields if rule.name != subject)
+
+
+def _by_dataset(fields: Iterable[str]) -> str:
+    """`land.right: kind, parcel_code; population.person: full_name`."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(fields):
+        dataset, _, field = name.rpartition(".")
+        found[dataset].append(field)
+    return "; ".join(f"{dataset}: {', '.join(names)}" for dataset, names in found.items())
 
 
 def _ending(one: _Sound, today: date) -> Iterator[Finding]:

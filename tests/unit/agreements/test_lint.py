@@ -5,9 +5,11 @@ from datetime import date
 import pytest
 
 from bus.agreements.agencies import Agencies
-from bus.agreements.check import check_folder
+from bus.agreements.check import Checked, check_folder
+from bus.agreements.document import AgreementDocument, FieldRule
 from bus.agreements.finding import Finding, Severity
 from bus.agreements.lint import lint
+from bus.agreements.text import read_text
 from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, SEEDS
 
 CHECKED = check_folder(SEEDS, DATASETS, AGENCIES, BASES)
@@ -18,13 +20,46 @@ def found(code: str, today: date = date(2026, 3, 1), agencies: Agencies = AGENCI
 
 
 def test_what_a_recipient_can_join() -> None:
-    """Two agreements that name a person in the same way to one recipient are shown with the fields of both."""
-    pairs = {(finding.place.file.rpartition("/")[2], dict(finding.details)["other"]) for finding in found("together")}
-    assert ("right-to-bank.yaml", "person-address-to-bank") in pairs
-    assert ("person-to-statistics.yaml", "coverage-to-statistics") in pairs  # one pseudonym for one recipient
-    assert not any("parcel-to-tax" in name for pair in pairs for name in pair)  # no person to join on
-    (bank,) = [dict(one.details) for one in found("together") if "right-to-bank" in one.place.file]
-    assert {"land.right.parcel_code", "population.person.phone"} <= set(bank["fields"].split(", "))
+    """All agreements that name a person in the same way to one recipient are told once, with the union of fields."""
+    told = {details["recipient"]: details for details in (dict(one.details) for one in found("together"))}
+    assert set(told) == {"tax-authority", "commercial-bank", "land-office", "public-service-portal", "statistics-office"}
+    assert len(found("together")) == len(told)
+    tax = told["tax-authority"]
+    assert tax["agreements"] == "coverage-to-tax, person-address-to-tax, person-to-tax, right-to-tax"  # no parcel
+    assert (tax["count"], tax["by"]) == ("4", "by personal-id")
+    assert {one.partition(":")[0] for one in tax["fields"].split("; ")} == {
+        "insurance.coverage",
+        "land.right",
+        "population.person",
+    }
+    assert told["statistics-office"]["by"] == "by pseudonym"  # one pseudonym for one recipient
+    bank = told["commercial-bank"]["fields"]
+    assert "land.right: certificate_number, " in bank
+    assert "phone" in bank
+
+
+def of(name: str, *fields: str) -> Checked:
+    """An agreement of the tax authority about people with so many fields."""
+    text = (SEEDS / "person-to-tax.yaml").read_text(encoding="utf-8")
+    document = AgreementDocument.model_validate(read_text(text).data)
+    rules = tuple(FieldRule(name=field) for field in ("personal_id", *fields))
+    return Checked(str(SEEDS / "person-to-tax.yaml"), document.model_copy(update={"id": name, "fields": rules}), ())
+
+
+@pytest.mark.parametrize(
+    ("several", "told"),
+    [
+        ((("phone",), ("sex",), ("status",)), "population.person: phone, sex, status"),
+        ((("phone",), ("sex",), ("phone", "sex")), None),
+        ((("phone", "sex"), ("sex", "status"), ("status", "phone")), "population.person: phone, sex, status"),
+        ((("phone",),), None),
+    ],
+)
+def test_three_together(several: tuple[tuple[str, ...], ...], told: str | None) -> None:
+    """What three agreements give together is told once, and only when no one of them gives as much by itself."""
+    checked = [of(f"one-{number}", *fields) for number, fields in enumerate(several)]
+    findings = [one for one in lint(checked, DATASETS, AGENCIES, date(2026, 3, 1)) if one.code == "together"]
+    assert [dict(one.details)["fields"] for one in findings] == ([told] if told else [])
 
 
 @pytest.mark.parametrize(
