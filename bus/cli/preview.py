@@ -17,7 +17,7 @@ from bus.agreements.view import place_field
 from bus.cli.ground import FINDINGS, Ground, grounded, sound
 from bus.errors import NotFound
 from bus.route.foresight.found import Foresight
-from bus.route.foresight.report import Told, as_html, as_json, as_text
+from bus.route.foresight.report import Told, as_html, as_json, as_text, judged
 from bus.settings import Settings
 
 
@@ -57,7 +57,11 @@ def preview(  # noqa: PLR0913 - one parameter an option
     found = Foresight(
         text.id, text.recipient, Settings().lanes, by=_place(ground, text, by), most_examples=examples, sample=sample
     )
-    known = _foresee(ground, text, found)
+    try:
+        known = _foresee(ground, text, found)
+    except KeyboardInterrupt:  # before there was anything to count: what differs is not known either
+        click.echo("\n".join(judged(Told(found, (), "", ground.language))))
+        sys.exit(FINDINGS)
     old = next((one for one in known if one.id == text.id), None)
     told = Told(
         found,

@@ -1,7 +1,7 @@
 """The decision about one record under one agreement. Everything else in the router obeys it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from bus.agreements.route import Route
 from bus.consent.covers import uncovered
@@ -12,7 +12,6 @@ from bus.model.reasons import Held, Reason
 from bus.register.state import Standing
 from bus.route.rules import Rule
 from bus.route.seen import Seen
-from bus.route.state import Holding
 
 
 class Release(NamedTuple):
@@ -31,6 +30,25 @@ class Withhold(NamedTuple):
 WITHHOLD = {reason: Withhold(reason) for reason in Reason}
 
 Decision = Release | Withhold
+
+
+class Copy(Protocol):
+    """What a recipient holds of a record, as far as the next version's time is concerned."""
+
+    @property
+    def view_hash(self) -> bytes:
+        """What tells its bytes from others."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """The text under which it was released."""
+        ...
+
+    @property
+    def released_at_ms(self) -> int:
+        """When."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +137,7 @@ def erases(reason: Reason, route: Route) -> bool:
     return not (route.keep_on_exit if left_scope else route.keep_on_end)
 
 
-def too_soon(held: Holding, view_hash: bytes, route: Route, now_ms: int) -> bool:
+def too_soon(held: Copy, view_hash: bytes, route: Route, now_ms: int) -> bool:
     """Whether a new version of a copy waits for the next span of the agreement's frequency.
 
     A new revision waits for nothing: it may release less.

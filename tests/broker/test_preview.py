@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import os
+import select
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from bus import clock
-from bus.agreements.document import AgreementDocument, FieldRule
+from bus.agreements.document import AgreementDocument, DataRange, FieldRule
 from bus.cli import cli
 from bus.errors import AgreementUnfit
 from bus.model.consent import ConsentAction
@@ -71,7 +75,7 @@ async def crowd(bus: SmallBus) -> None:
 
 
 async def test_the_preview_is_what_then_happens(small_bus: SmallBus) -> None:
-    """A new text, a narrower filter, none, fewer fields: each time exactly the foreseen keys are told."""
+    """A new text, a narrower filter, none, fewer fields, an age: each time exactly the foreseen keys are told."""
     bus = small_bus
     await bus.activate(BANK)
     await bus.route()
@@ -83,6 +87,7 @@ async def test_the_preview_is_what_then_happens(small_bus: SmallBus) -> None:
         text.model_copy(update={"filter": 'has(residence_province) && residence_province == "01"'}),
         text.model_copy(update={"filter": None}),
         text.model_copy(update={"fields": text.fields[:2]}),
+        text.model_copy(update={"data_range": DataRange(last="P30Y", by="birth_date"), "frequency": "monthly"}),
     ]
     for number, one in enumerate(texts):
         found = await foreseen(bus, one)
@@ -91,6 +96,30 @@ async def test_the_preview_is_what_then_happens(small_bus: SmallBus) -> None:
         assert found.released + found.erased + found.changed == sum(map(len, (found.keys or {}).values())) > 0
         again = await foreseen(bus, one)
         assert (again.released, again.erased, again.changed) == (0, 0, 0)
+
+
+async def test_what_waits_for_its_month_is_foreseen_as_waiting(small_bus: SmallBus) -> None:
+    """Under a text that spaces updates, newer versions wait; a preview of another text tells what ends the waiting."""
+    bus = small_bus
+    text = bus.documents[TAX].model_copy(update={"frequency": "monthly"})
+    bus.documents[TAX] = text
+    await bus.activate(TAX)
+    await bus.route()
+    await crowd(bus)
+    await passed(bus)
+    before = set(told(bus, bus.agency_topic(TAX)))
+    held = set(bus.held(TAX))
+    await bus.publish(*[await bus.person(one, full_name="Trần Thị Bình", residence_province="01") for one in PEOPLE])
+    await passed(bus)
+    late = {key for *_, key, _ in set(told(bus, bus.agency_topic(TAX))) - before}
+    assert not late & held  # who was not held yet does not wait
+    same = await foreseen(bus, text)
+    assert (same.released, same.changed, same.erased) == (0, 0, 0)
+    assert same.reasons_withheld == {"too-soon": len(held)}
+    at_once = text.model_copy(update={"frequency": None})
+    found = await foreseen(bus, at_once)
+    assert found.changed == len(held) > 0
+    assert found.keys == await activated(bus, at_once)
 
 
 async def test_consents_that_a_wider_text_loses(small_bus: SmallBus) -> None:
@@ -164,6 +193,42 @@ async def test_the_command(small_bus: SmallBus, tmp_path: Path, monkeypatch: pyt
     assert "http" not in written
     for personal in (*PEOPLE, "Nguyễn"):
         assert personal not in written + json.dumps(whole, ensure_ascii=False)
+
+
+async def test_ctrl_c(small_bus: SmallBus, tmp_path: Path) -> None:
+    """A SIGINT ends the command itself at once: it tells what it has, says that it is a part, and exits with 1."""
+    bus = small_bus
+    await bus.activate(TAX)
+    await bus.route()
+    many = 20_000
+    for start in range(0, many, 5_000):
+        await bus.publish(*[await bus.person(f"{number:012}") for number in range(start, start + 5_000)])
+    await passed(bus)
+    terminal, theirs = os.openpty()
+    words = (sys.executable, "-m", "bus", "agreement", "preview", TAX, "--json", "--lang", "en")
+    with (tmp_path / "answer.json").open("w+b") as answer:
+        running = await asyncio.create_subprocess_exec(
+            *words, env=os.environ | environment(bus.settings), stdout=answer, stderr=theirs
+        )
+        os.close(theirs)
+        await asyncio.to_thread(shown, terminal, b"records judged")
+        running.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(running.wait(), 20) == 1
+        answer.seek(0)
+        whole = json.loads(answer.read())
+    os.close(terminal)
+    assert whole["complete"] is False
+    assert whole["judged"] < many
+    assert whole["unchanged"] == whole["judged"]
+
+
+def shown(terminal: int, words: bytes) -> None:
+    """Wait until a terminal shows some words."""
+    seen, deadline = b"", clock.monotonic() + 60
+    while words not in seen:
+        assert clock.monotonic() < deadline, seen
+        if select.select([terminal], [], [], 1.0)[0]:
+            seen += os.read(terminal, 4096)
 
 
 async def test_broken_off(small_bus: SmallBus) -> None:

@@ -20,7 +20,7 @@ from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
-from bus.route.decide import Release, Term, decide, erases
+from bus.route.decide import Release, Term, decide, erases, too_soon
 from bus.route.foresight.fields import field_change
 from bus.route.foresight.found import Example, Foresight
 from bus.route.foresight.question import Question
@@ -86,18 +86,26 @@ class Judge:
         decision = decide(seen, subject, cover_of(consent), term, now_ms)
         if isinstance(decision, Release):
             shown, _ = agency_key(self._rule, key, subject, snapshot.lane)
-            self._released(shown, seen, decision.view, held)
+            self._released(shown, seen, decision.view, held, now_ms)
         else:
             self._withheld(seen, decision.reason, held)
 
-    def _released(self, key: bytes, seen: Seen, view: bytes, held: Held | None) -> None:
-        if held is not None and (held.topic, held.key) != (self._rule.route.topic, key):
+    def _released(self, key: bytes, seen: Seen, view: bytes, held: Held | None, now_ms: int) -> None:
+        route = self._rule.route
+        if held is not None and (held.topic, held.key) != (route.topic, key):
+            renewed = held.epoch != self._rule.epoch
             self._count("erased", seen, held.key)
-            self._found.reasons_erased[Reason.RECORD_MOVED.value] += 1
+            self._found.reasons_erased[Reason.PSEUDONYMS_RENEWED if renewed else Reason.RECORD_MOVED] += 1
             held = None
-        if held is not None and held.view_hash == self._hash(view):
-            self._found.unchanged += 1
-            return
+        if held is not None:
+            hashed = self._hash(view)
+            if held.view_hash == hashed:
+                self._found.unchanged += 1
+                return
+            if too_soon(held, hashed, route, now_ms):
+                self._found.unchanged += 1
+                self._found.reasons_withheld[Reason.TOO_SOON.value] += 1
+                return
         what = "released" if held is None else "changed"
         self._count(what, seen, key)
         if held is not None:

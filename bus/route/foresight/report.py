@@ -83,7 +83,7 @@ def as_text(told: Told) -> Iterator[str]:
     found, words = told.found, told.words
     yield from (f"• {one}" for one in told.difference or (words["none"],))
     yield f"\n{told.sentence}\n"
-    yield from _judged(told)
+    yield from judged(told)
     for name, count in _totals(told):
         yield f"  {count:>10}  {name}"
     for title, rows in _tables(told):
@@ -105,7 +105,7 @@ def as_html(told: Told) -> str:
         f"<h1>{title}</h1>",
         f"<section class=card><h2>{html.escape(words['difference'])}</h2><ul>{items}</ul></section>",
         f"<p class=sentence>{html.escape(told.sentence)}</p>",
-        *(f"<p class={'note' if found.complete else 'warning'}>{html.escape(one)}</p>" for one in _judged(told)),
+        *(f"<p class={'note' if found.complete else 'warning'}>{html.escape(one)}</p>" for one in judged(told)),
         _tiles(told),
         *(_table(title, rows) for title, rows in _tables(told)),
     ]
@@ -148,7 +148,7 @@ th { font-weight: 400; overflow-wrap: anywhere } td { text-align: right; font-va
 """
 
 
-def _judged(told: Told) -> Iterator[str]:
+def judged(told: Told) -> Iterator[str]:
     """How much was looked at, in sentences."""
     found, words = told.found, told.words
     if not found.complete:

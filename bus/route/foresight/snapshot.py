@@ -28,11 +28,14 @@ DECODED_AT_ONCE = 2_000
 
 
 class Held(NamedTuple):
-    """A copy that the recipient holds: under which key, and what tells its bytes from others."""
+    """A copy that the recipient holds: under which key, what tells its bytes from others, and since when as what."""
 
     topic: str
     key: bytes
     view_hash: bytes
+    revision: str
+    released_at_ms: int
+    epoch: int
 
 
 @dataclass(slots=True)
@@ -114,7 +117,9 @@ class SnapshotReader:
             for one in message["held"]:
                 if one["agreement"] == self._agreement:
                     shown = record_key if one["key"] is None else one["key"]
-                    found.held[record_key] = Held(one["topic"], shown, one["view_hash"])
+                    found.held[record_key] = Held(
+                        one["topic"], shown, one["view_hash"], one["revision"], one["released_at"], one["epoch"]
+                    )
 
     async def _records(self, records: dict[bytes, bytes], dead: Mapping[bytes, int], bits: list[Bit]) -> None:
         """The newest version of each record; one that lies in `deadletters` leaves the version before it in its place.

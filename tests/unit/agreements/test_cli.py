@@ -126,6 +126,17 @@ def test_lint() -> None:
     assert "warning expires-soon: it ends on 2034-12-31, in 16 days" in result.output
 
 
+def test_ctrl_c_before_anything_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended before the first record, a preview says that it has nothing, and ends with 1 without a traceback."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bus.cli.preview._foresee", interrupted)
+    answer = run("preview", str(SEEDS / "person-to-tax.yaml"))
+    assert (answer.exit_code, answer.stdout.partition(":")[0]) == (1, "BROKEN OFF")
+
+
 def test_every_command_stands_in_the_help() -> None:
     """The help lists each command once, under what people want to do."""
     listed = [name for _, names in SECTIONS for name in names]

@@ -22,7 +22,13 @@ def found(code: str, today: date = date(2026, 3, 1), agencies: Agencies = AGENCI
 def test_what_a_recipient_can_join() -> None:
     """All agreements that name a person in the same way to one recipient are told once, with the union of fields."""
     told = {details["recipient"]: details for details in (dict(one.details) for one in found("together"))}
-    assert set(told) == {"tax-authority", "commercial-bank", "land-office", "public-service-portal", "statistics-office"}
+    assert set(told) == {
+        "tax-authority",
+        "commercial-bank",
+        "land-office",
+        "public-service-portal",
+        "statistics-office",
+    }
     assert len(found("together")) == len(told)
     tax = told["tax-authority"]
     assert tax["agreements"] == "coverage-to-tax, person-address-to-tax, person-to-tax, right-to-tax"  # no parcel
