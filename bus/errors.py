@@ -14,6 +14,8 @@ class BusError(Exception):
     remedy: ClassVar[str] = "See the log."
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
+    spoken: tuple[str, str] | None = None
+    """The two lines in the reader's language, where a command knows one."""
 
     def __init__(self, **details: object) -> None:
         self.details = details
@@ -23,6 +25,11 @@ class BusError(Exception):
     def how_to_mend(self) -> str:
         """The remedy with its places filled."""
         return self.remedy.format(**self.details)
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        """What a command prints of it."""
+        return self.spoken or (f"error: {self}", f"remedy: {self.how_to_mend}")
 
 
 # --- settings and wrong use -------------------------------------------------------------------------------------------
@@ -41,6 +48,7 @@ class NotFound(BusError):
 
     message = "there is no {kind} named {name}"
     remedy = "Known: {known}."
+    exit_code = 2
 
 
 # --- Kafka ------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ carried to it and is not checked by the bus; SHOWN keys inform people.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
@@ -53,7 +54,11 @@ def _duration(value: str) -> str:
 
 Duration = Annotated[str, AfterValidator(_duration)]
 Day = Annotated[date, BeforeValidator(_day), PlainSerializer(date.isoformat, when_used="json")]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+NAME = re.compile(rf"(?=.{{1,60}}$){_NAME}")
+"""What the name of an agreement matches, and that of an agency or a purpose."""
+
+Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=60)]
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_-]*$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
 Words = dict[str, Text]

@@ -6,7 +6,8 @@ from datetime import date
 from bus.agreements.finding import words_of
 from bus.avro.datasets import Dataset
 
-SCHEMA_LINE = "# yaml-language-server: $schema=agreement.schema.json\n"
+SCHEMA_FILE = "agreement.schema.json"
+SCHEMA_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 
 def first_draft(  # noqa: PLR0913 - each is a thing of its own that a person chose

@@ -16,8 +16,9 @@ from ruamel.yaml import YAML
 from bus.model.reasons import Reason
 
 _WORDS = files("bus.agreements.words")
-LANGUAGES = tuple(sorted(file.name.removesuffix(".yaml") for file in _WORDS.iterdir() if file.name.endswith(".yaml")))
-"""The languages that the tool speaks: those that have a file of words."""
+_TOOL = "-tool.yaml"
+LANGUAGES = tuple(sorted(file.name.removesuffix(_TOOL) for file in _WORDS.iterdir() if file.name.endswith(_TOOL)))
+"""The languages that the tool speaks. Each has two files: what is said of agreements, and what the commands say."""
 
 
 class Severity(StrEnum):
@@ -63,7 +64,8 @@ class Finding:
     def render(self, language: str = "en") -> str:
         """The place, the sentence, and the line with a caret under what is meant."""
         place = self.place
-        head = f"{place.file}:{place.line}:{place.column}: {self.severity} {self.code}: {self.sentence(language)}"
+        severity = words_of(language)["severity"][self.severity]
+        head = f"{place.file}:{place.line}:{place.column}: {severity} {self.code}: {self.sentence(language)}"
         if not place.line_text:
             return head
         margin = f"{place.line:>5} | "
@@ -95,8 +97,9 @@ def words_of(language: str) -> Mapping[str, Any]:
     """The sentences and terms of a language. Raises KeyError for one that the tool does not speak."""
     if language not in LANGUAGES:
         raise KeyError(language)
-    text = _WORDS.joinpath(f"{language}.yaml").read_text(encoding="utf-8")
-    words: Mapping[str, Any] = YAML(typ="safe").load(text)
+    words: dict[str, Any] = {}
+    for name in (f"{language}.yaml", f"{language}{_TOOL}"):
+        words |= YAML(typ="safe").load(_WORDS.joinpath(name).read_text(encoding="utf-8"))
     return words
 
 

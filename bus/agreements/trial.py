@@ -13,6 +13,7 @@ from bus.agreements.document import AgreementDocument, DataRange
 from bus.agreements.filters.compile import compile_filter
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import And, unparse
+from bus.agreements.finding import words_of
 from bus.agreements.moments import midnight_ms
 from bus.agreements.shape import shape_of
 from bus.agreements.values import written_value
@@ -32,11 +33,33 @@ CONSENTS: Mapping[str, Reason | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was asked: `what` it is, what was found, and whether the record passed it."""
+    """One thing that was asked, by its code; the names that fill its sentences; and whether the record passed it."""
 
-    what: str
-    found: str
+    code: str
+    names: tuple[tuple[str, str], ...]
     passed: bool
+
+    def what(self, language: str = "en") -> str:
+        """What was asked."""
+        return self._said("what", language)
+
+    def found(self, language: str = "en") -> str:
+        """What was found."""
+        return self._said("found", language)
+
+    def _said(self, part: str, language: str) -> str:
+        words = words_of(language)["trial"]
+        names = dict(self.names)
+        if "until" in names:
+            names["days"] = words["days" if names["until"] else "open-days"].format(**names)
+        for name, terms in (("standing", "standings"), ("answer", "answers")):
+            if name in names:
+                names[name] = words[terms][names[name]]
+        return str(words[self.code][part].format(**names))
+
+
+def _step(code: str, *, passed: bool, **names: str) -> Step:
+    return Step(code, tuple(names.items()), passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +83,16 @@ def try_out(
     try:
         view = compile_view(document, dataset, lambda value: f"pseudonym of {value}")(record)
     except FieldMissing as error:
-        steps.append(Step("view", str(error), passed=False))
+        steps.append(_step("view", problem=str(error), passed=False))
         return Trial(tuple(steps), None, Reason.FIELD_MISSING)
     shapes = shape_of(view_schema(document, dataset)).fields
     release = {name: written_value(value, shapes[name]) for name, value in view.items()}
     for rule in document.fields:
-        how = rule.name if rule.transform is None else f"{rule.name} as {rule.transform.kind.value}"
-        steps.append(Step(f"field {rule.view_name}", f"{how}: {release[rule.view_name]!r}", passed=True))
+        names = {"view": rule.view_name, "name": rule.name, "value": repr(release[rule.view_name])}
+        if rule.transform is None:
+            steps.append(_step("field", **names, passed=True))
+        else:
+            steps.append(_step("field-as", **names, how=rule.transform.kind.value, passed=True))
     return Trial(tuple(steps), release, None)
 
 
@@ -75,14 +101,15 @@ def _questions(
 ) -> Iterator[tuple[Reason, Step]]:
     """Each step with the reason that it gives when it fails."""
     first, last = document.valid.from_, document.valid.until
-    days = f"{first} to {last or 'the end'} ({document.timezone}); judged at {at}"
-    yield Reason.AGREEMENT_NOT_YET, Step("validity begins", days, passed=at >= first)
-    yield Reason.AGREEMENT_OVER, Step("validity ends", days, passed=last is None or at <= last)
+    until = "" if last is None else str(last)
+    days = {"first": str(first), "until": until, "zone": document.timezone, "at": str(at)}
+    yield Reason.AGREEMENT_NOT_YET, _step("begins", **days, passed=at >= first)
+    yield Reason.AGREEMENT_OVER, _step("ends", **days, passed=last is None or at <= last)
     if document.needs_consent:
         reason = CONSENTS[consent]
-        yield reason or Reason.CONSENT_MISSING, Step("consent", consent, passed=reason is None)
+        yield reason or Reason.CONSENT_MISSING, _step("consent", standing=consent, passed=reason is None)
     else:
-        yield Reason.CONSENT_MISSING, Step("consent", f"not needed: {document.basis.statutory}", passed=True)
+        yield Reason.CONSENT_MISSING, _step("by-law", basis=str(document.basis.statutory), passed=True)
     yield from _clauses(document, dataset, record)
     if document.data_range is not None:
         yield Reason.TOO_OLD, _age(document.data_range, document, dataset, record, at)
@@ -95,22 +122,24 @@ def _age(
     oldest = compile_oldest(allowed, document.timezone, dataset)(midnight_ms(at, document.timezone))
     shape = shape_of(dataset.schema).fields[allowed.by]
     moment = record.get(allowed.by)
-    words = "not known" if moment is None else str(written_value(moment, shape))
-    found = f"{allowed.by} is {words}; {written_value(oldest, shape)} at the earliest"
-    return Step(f"not older than {allowed.last}", found, passed=moment is not None and moment >= oldest)
+    names = {"last": allowed.last, "by": allowed.by, "oldest": str(written_value(oldest, shape))}
+    if moment is None:
+        return _step("age-unknown", **names, passed=False)
+    return _step("age", **names, moment=str(written_value(moment, shape)), passed=moment >= oldest)
 
 
 def _clauses(document: AgreementDocument, dataset: Dataset, record: Mapping[str, Any]) -> Iterator[tuple[Reason, Step]]:
     """Each clause of the filter, as the lane reads them: from the left, up to the first that is false."""
     if document.filter is None:
-        yield Reason.OUTSIDE_FILTER, Step("filter", "none: every record", passed=True)
+        yield Reason.OUTSIDE_FILTER, _step("no-filter", passed=True)
         return
     whole, shape = parse(document.filter), shape_of(dataset.schema)
     for clause in whole.operands if isinstance(whole, And) else (whole,):
         try:
             passed = compile_filter(clause, shape)(record)
         except Exception as error:  # noqa: BLE001 - told to the person who tries the agreement out
-            found = f"could not be evaluated ({type(error).__name__}: {error})"
-            yield Reason.FILTER_ERROR, Step(f"filter {unparse(clause)}", found, passed=False)
+            problem = f"{type(error).__name__}: {error}"
+            yield Reason.FILTER_ERROR, _step("filter-error", clause=unparse(clause), problem=problem, passed=False)
             return
-        yield Reason.OUTSIDE_FILTER, Step(f"filter {unparse(clause)}", str(passed).lower(), passed=passed)
+        answer = str(passed).lower()
+        yield Reason.OUTSIDE_FILTER, _step("filter", clause=unparse(clause), answer=answer, passed=passed)

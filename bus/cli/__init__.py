@@ -67,6 +67,5 @@ def main() -> None:
     try:
         cli()
     except BusError as error:
-        click.echo(f"error: {error}", err=True)
-        click.echo(f"remedy: {error.how_to_mend}", err=True)
+        click.echo("\n".join(error.lines), err=True)
         sys.exit(error.exit_code)

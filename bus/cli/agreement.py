@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -9,20 +11,19 @@ from typing import Any
 import click
 
 from bus.agreements.document import revision
-from bus.agreements.finding import reason_words
+from bus.agreements.examples import read_record
+from bus.agreements.finding import LANGUAGES, reason_words, words_of
 from bus.agreements.jsonschema import json_schema
 from bus.agreements.lint import lint as lint_all
-from bus.agreements.sentence import sentence
-from bus.agreements.shape import shape_of
+from bus.agreements.sentence import sentence, transform_words
 from bus.agreements.text import read_text
 from bus.agreements.trial import CONSENTS, Trial, try_out
-from bus.agreements.values import FieldUnknown, ValueUnfit, raw_record
 from bus.agreements.view import view_schema
 from bus.cli.ground import ANY, FILE, FINDINGS, FOLDER, Ground, grounded, sound, tell, today
 from bus.cli.life import COMMANDS
 from bus.cli.preview import preview
 from bus.cli.publish import publish
-from bus.errors import WrongUse
+from bus.cli.speaking import SpokenGroup, language_of, translated
 
 SECTIONS = (
     ("Write a text (no bus is needed)", ("new", "schema", "check", "show", "try", "lint", "list")),
@@ -32,23 +33,28 @@ SECTIONS = (
 )
 
 
-class _InOrder(click.Group):
+class _InOrder(SpokenGroup):
     """Lists its commands in the order in which policy staff meet them."""
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click hands it
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each section with its commands, none of them cut short."""
+        words = words_of(language_of(ctx))
+        commands = self.commands
+        if "help" in words:
+            commands = {name: translated(one, words) for name, one in commands.items()}
         for title, names in SECTIONS:
-            told = [(name, self.commands[name].get_short_help_str(200)) for name in names]
+            told = [(name, commands[name].get_short_help_str(200)) for name in names]
             with formatter.section(title):
                 formatter.write_dl(told)
 
 
 @click.group(cls=_InOrder)
+@click.option("--lang", type=click.Choice(LANGUAGES), expose_value=False, help="Language (default: the locale's).")
 def agreement() -> None:
     """Sharing agreements: write and check their texts, and take them through their life.
 
     The guide for policy staff stands in the README of the country's folder of agreements. `--lang vi` and `--lang en`
-    choose the language of answers. Exit codes: 0 fine, 1 findings, 2 wrong use, 3 refused.
+    choose the language of answers. Exit codes: 0 fine, 1 findings or not done, 2 wrong use, 3 refused.
     """
 
 
@@ -65,7 +71,7 @@ def check_command(ground: Ground, paths: tuple[Path, ...], *, as_json: bool) -> 
     results = [result for path in paths or (ground.folder,) for result in ground.check(path)]
     tell([finding for result in results for finding in result.findings], ground, as_json=as_json)
     sound = sum(result.document is not None for result in results)
-    click.echo(f"{sound} of {len(results)} agreements are fine", err=as_json)
+    _tally(ground, "check", err=as_json, sound=sound, all=len(results))
     sys.exit(0 if sound == len(results) else FINDINGS)
 
 
@@ -80,7 +86,7 @@ def lint_command(ground: Ground, folder: Path | None, *, at: datetime | None, as
     errors = [finding for result in results for finding in result.findings]
     found = [*errors, *lint_all(results, ground.datasets, ground.agencies, _day(at))]
     tell(found, ground, as_json=as_json)
-    click.echo(f"{len(found)} findings in {len(results)} agreements", err=as_json)
+    _tally(ground, "lint", err=as_json, count=len(found), all=len(results))
     sys.exit(FINDINGS if found else 0)
 
 
@@ -89,12 +95,14 @@ def lint_command(ground: Ground, folder: Path | None, *, at: datetime | None, as
 @grounded
 def list_command(ground: Ground, folder: Path | None) -> None:
     """List the agreements of a folder (default: the country's)."""
+    words = words_of(ground.language)["tally"]
     for result in ground.check(folder or ground.folder):
         found = result.document
         if found is None:
-            click.echo(f"{Path(result.file).stem:28} {len(result.findings)} findings")
+            told = words["broken"].format(count=len(result.findings))
+            click.echo(f"{Path(result.file).stem:28} {told}")
         else:
-            basis = "consent" if found.needs_consent else found.basis.statutory
+            basis = words["consent"] if found.needs_consent else found.basis.statutory
             click.echo(f"{found.id:28} {found.dataset:20} → {found.recipient:22} {basis}")
 
 
@@ -110,14 +118,24 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
         whole = {"document": found.model_dump(mode="json"), "revision": revision(found), "view": view}
         click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
         return
-    click.echo(f"{found.title.get(ground.language, found.id)} ({found.id}, revision {revision(found)})\n")
+    words = words_of(ground.language)["show"]
+    title = found.title.get(ground.language, found.id)
+    click.echo(words["revision"].format(title=title, id=found.id, revision=revision(found)) + "\n")
     click.echo(sentence(found, ground.agencies, ground.language))
     click.echo(f"\n{view['namespace']}.{view['name']}")
-    for field in view["fields"]:
-        click.echo(f"  {field['name']:24} {_type_name(field['type']):28} {field['category']:10} {field['doc']}")
+    for field, rule in zip(view["fields"], found.fields, strict=True):
+        of_dataset = ground.datasets[found.dataset].field(rule.name)
+        assert of_dataset is not None, "a sound text names fields of its dataset"
+        how = transform_words(rule, words_of(ground.language)["sentence"]["transforms"])
+        if rule.transform is not None and isinstance(rule.transform.argument, tuple):
+            how = f"{how} ({', '.join(map(str, rule.transform.argument))})"
+        doc = of_dataset.doc if how is None else f"{of_dataset.doc} {words['given'].format(how=how)}"
+        category = words["categories"].get(field["category"], field["category"])
+        click.echo(f"  {field['name']:24} {_type_name(field['type'], words):28} {category:10} {doc}")
 
 
 @agreement.command()
+@click.option("--lang", type=click.Choice(LANGUAGES), expose_value=False, help="Language (default: the locale's).")
 def schema() -> None:
     """Print the JSON Schema of agreements, for editors: completion, and the meaning of each key.
 
@@ -144,7 +162,7 @@ def try_command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Explain one decision step by step: which clause, which consent, which field became what.
 
-    Exit code 0 whether the record is released or withheld.
+    Exit code 0 whether the record is released or withheld; 1 when the agreement or the record has findings.
     """
     found = sound(ground.find(named), ground)
     dataset = ground.datasets[found.dataset]
@@ -152,36 +170,42 @@ def try_command(  # noqa: PLR0913 - one parameter an option
     if written.findings or written.data is None:
         tell(written.findings, ground, as_json=False)
         sys.exit(FINDINGS)
-    try:
-        record = raw_record(written.data, shape_of(dataset.schema))
-    except (ValueUnfit, FieldUnknown) as error:
-        raise WrongUse(what=f"{record_file} is no record of {dataset.name}: {error}", instead="Mend it.") from None
+    record, unfit = read_record(written.data, dataset, written)
+    if unfit is not None:
+        quiet = replace(unfit, place=replace(unfit.place, line_text=""))  # a record that may be somebody's
+        tell([quiet], ground, as_json=False)
+        sys.exit(FINDINGS)
     trial = try_out(found, dataset, record, consent=consent, at=_day(at))
     _tell_trial(trial, ground.language, as_json=as_json)
 
 
 def _tell_trial(trial: Trial, language: str, *, as_json: bool) -> None:
+    words = words_of(language)["trial"]
     if as_json:
-        steps = [{"what": step.what, "found": step.found, "passed": step.passed} for step in trial.steps]
+        steps = [{"what": one.what(), "found": one.found(), "passed": one.passed} for one in trial.steps]
         whole = {"steps": steps, "release": trial.release, "withhold": trial.reason}
         click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
         return
     for step in trial.steps:
-        click.echo(f"{'✓' if step.passed else '✗'} {step.what}: {step.found}")
+        click.echo(f"{'✓' if step.passed else '✗'} {step.what(language)}: {step.found(language)}")
     if trial.reason is None:
-        click.echo(f"released: {json.dumps(trial.release, ensure_ascii=False)}")
+        click.echo(words["released"].format(view=json.dumps(trial.release, ensure_ascii=False)))
     else:
         meaning, remedy = reason_words(trial.reason, language)
-        click.echo(f"withheld: {trial.reason}. {meaning}\n{remedy}")
+        click.echo(f"{words['withheld'].format(reason=trial.reason, meaning=meaning)}\n{remedy}")
 
 
 def _day(given: datetime | None) -> date:
     return today() if given is None else given.date()
 
 
-def _type_name(avro: Any) -> str:
+def _type_name(avro: Any, words: Mapping[str, Any]) -> str:
     if isinstance(avro, list):
-        return f"{_type_name(next(one for one in avro if one != 'null'))}, may be null"
-    if isinstance(avro, dict):
-        return str(avro.get("logicalType") or avro["type"])
-    return str(avro)
+        inner = _type_name(next(one for one in avro if one != "null"), words)
+        return str(words["nullable"].format(type=inner))
+    name = str(avro.get("logicalType") or avro["type"]) if isinstance(avro, dict) else str(avro)
+    return str(words["types"].get(name, name))
+
+
+def _tally(ground: Ground, what: str, *, err: bool, **counts: int) -> None:
+    click.echo(words_of(ground.language)["tally"][what].format(**counts), err=err)

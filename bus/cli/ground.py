@@ -1,7 +1,6 @@
 """What the commands of `bus agreement` stand on: the country's files, the language, and how findings are told."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bus.agreements.check import Checked, check, check_folder
 from bus.agreements.document import AgreementDocument
 from bus.agreements.finding import LANGUAGES, Finding
 from bus.avro.datasets import Dataset, load_datasets
+from bus.cli.speaking import language_of
 from bus.errors import NotFound
 
 FINDINGS = 1
@@ -46,11 +46,15 @@ class Ground:
 
     def find(self, named: str) -> Checked:
         """An agreement by file, or by id in the country's folder. Raises NotFound."""
+        return self.check(self.path(named))[0]
+
+    def path(self, named: str) -> Path:
+        """The file of an agreement that is named like that. Raises NotFound."""
         path = Path(named) if Path(named).is_file() else self.folder / f"{named}.yaml"
         if not path.is_file():
             known = ", ".join(sorted(one.stem for one in self.folder.glob("*.yaml")))
             raise NotFound(kind="agreement", name=named, known=known or "none")
-        return self.check(path)[0]
+        return path
 
 
 def grounded(command: Command) -> Command:
@@ -84,13 +88,8 @@ def _ground(schemas: Path | None, agencies: Path | None, bases: Path | None, lan
         load_datasets(schemas),
         load_agencies(agencies),
         None if bases is None else load_legal_bases(bases),
-        lang or _locale_language(),
+        lang or language_of(click.get_current_context(silent=True)),
     )
-
-
-def _locale_language() -> str:
-    named = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return next((language for language in LANGUAGES if named.lower().startswith(language)), LANGUAGES[0])
 
 
 def sound(result: Checked, ground: Ground) -> AgreementDocument:

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,11 +11,12 @@ import click
 from bus import clock
 from bus.agreements.difference import differences, text_diff
 from bus.agreements.document import AgreementDocument, revision
-from bus.agreements.draft import first_draft
 from bus.agreements.finding import words_of
 from bus.agreements.sentence import sentence
+from bus.cli.drafting import new
 from bus.cli.ground import FINDINGS, Command, Ground, grounded, sound, today
-from bus.errors import NotFound, StepRefused, WrongUse
+from bus.cli.speaking import SpokenCommand, misuse
+from bus.errors import NotFound, StepRefused
 from bus.model.fact import FactKind
 from bus.register.life import Action, Life, Stage
 from bus.register.registrar import Registrar
@@ -53,30 +53,7 @@ def _signed(command: Command) -> Command:
     return signed  # type: ignore[return-value]  # click replaces the parameters
 
 
-@click.command()
-@click.argument("name")
-@click.option("--dataset", required=True, help="What is to be shared: registry.dataset.")
-@click.option("--recipient", required=True, help="The agency that is to receive.")
-@grounded
-def new(ground: Ground, name: str, *, dataset: str, recipient: str) -> None:
-    """Write NAME.yaml here: a first text, with the dataset's fields to choose from."""
-    if dataset not in ground.datasets:
-        raise NotFound(kind="dataset", name=dataset, known=", ".join(sorted(ground.datasets)))
-    if ground.agencies.agency(recipient) is None:
-        known = ", ".join(one.id for one in ground.agencies.agencies if one.receives)
-        raise NotFound(kind="agency", name=recipient, known=known)
-    file = Path(f"{name}.yaml")
-    if file.exists():
-        raise WrongUse(what=f"{file} is there already", instead="Choose another name, or edit that file.")
-    languages = ground.agencies.languages
-    text = first_draft(
-        name, ground.datasets[dataset], recipient, languages=languages, language=ground.language, day=today()
-    )
-    file.write_text(text, encoding="utf-8")
-    click.echo(f"{file}")
-
-
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.argument("named", metavar="ID|FILE")
 @_signed
 def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
@@ -94,21 +71,39 @@ def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
 def _simple(action: Action, name: str, text: str) -> click.Command:
     """A command for a step that says no more than its action."""
 
-    @click.command(name=name, help=text)
+    @click.command(name=name, help=text, cls=SpokenCommand)
     @click.argument("agreement", metavar="ID")
     @_signed
     def command(ground: Ground, agreement: str, *, key: str, reason: str) -> None:
-        async def work(registrar: Registrar) -> int:
-            await _known(registrar, agreement)
-            return (await registrar.sign([step(agreement, action, await registrar.key(key), reason)]))[0]
+        async def work(registrar: Registrar) -> tuple[int, list[str]]:
+            state = await _known(registrar, agreement)
+            under_review = _review(state, agreement, ground) if action is Action.APPROVED else []
+            wish = step(agreement, action, await registrar.key(key), reason)
+            return (await registrar.sign([wish]))[0], under_review
 
-        offset = _with_registrar(work)
-        click.echo(f"{agreement}: {words_of(ground.language)['actions'][action]} (register {offset})")
+        offset, lines = _with_registrar(work)
+        words = words_of(ground.language)
+        done = words["history"]["told"].format(agreement=agreement, action=words["actions"][action], offset=offset)
+        click.echo("\n".join([*lines, done]))
 
     return command
 
 
-@click.command()
+def _review(state: RegisterState, agreement: str, ground: Ground) -> list[str]:
+    """What is being approved: what the text does, and what it would do otherwise than the one in force."""
+    proposal, entry = state.lives[agreement].proposal, state.agreements.get(agreement)
+    if proposal is None:
+        return []
+    text = AgreementDocument.model_validate(proposal.document)
+    lines = [sentence(text, ground.agencies, ground.language)]
+    if entry is not None:
+        others = [AgreementDocument.model_validate(one.document) for one in state.agreements.values()]
+        found = differences(AgreementDocument.model_validate(entry.document), text, others)
+        lines += [f"• {one.sentence(ground.language)}" for one in found]
+    return lines
+
+
+@click.command(cls=SpokenCommand)
 @click.argument("agreements", nargs=-1, metavar="[ID]...")
 @click.option("--due", is_flag=True, help="Every approved text whose first day has come.")
 @_signed
@@ -118,7 +113,7 @@ def activate(ground: Ground, agreements: tuple[str, ...], *, due: bool, key: str
     A text that follows another takes over on its first day, by itself, at midnight of its time zone.
     """
     if bool(agreements) is due or key != "operator":
-        raise WrongUse(what="activate takes ids, or --due, and is signed by the operator", instead="See --help.")
+        raise misuse(ground.language, "activate")
 
     words = words_of(ground.language)
 
@@ -153,7 +148,7 @@ def _due(state: RegisterState) -> list[str]:
     return found
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.argument("named", metavar="ID|FILE")
 @click.argument("other", required=False, metavar="[OLD FILE]")
 @grounded
@@ -182,7 +177,7 @@ def diff(ground: Ground, named: str, *, other: str | None) -> None:
     sys.exit(FINDINGS)
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.argument("agreement", metavar="ID")
 @grounded
 def history(ground: Ground, agreement: str) -> None:
@@ -197,7 +192,7 @@ def history(ground: Ground, agreement: str) -> None:
             if fact.kind is not FactKind.AGREEMENT or fact.subject_id != agreement:
                 continue
             action = words["actions"].get(fact.action, fact.action)
-            line = f"{clock.iso(fact.at_ms)[:19]}  {action}  {fact.by}: {fact.reason}"
+            line = f"{clock.iso(fact.at_ms)[:19]}Z  {action}  {fact.by}: {fact.reason}"
             why = refused.get(id(fact))
             lines.append(line if why is None else f"{line}  ✗ {words['refusals'][why]}")
         return [*lines, _stand(state, agreement, words["stages"])]

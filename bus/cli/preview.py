@@ -15,13 +15,14 @@ from bus.agreements.finding import words_of
 from bus.agreements.sentence import sentence
 from bus.agreements.view import place_field
 from bus.cli.ground import FINDINGS, Ground, grounded, sound
+from bus.cli.speaking import SpokenCommand
 from bus.errors import NotFound
 from bus.route.foresight.found import Foresight
 from bus.route.foresight.report import Told, as_html, as_json, as_text, judged
 from bus.settings import Settings
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.argument("named", metavar="ID|FILE")
 @click.option("--by", metavar="FIELD", help="Count also by this field of the dataset (default: its place, if any).")
 @click.option(

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import click
 
+from bus.agreements.finding import words_of
 from bus.cli.ground import Ground, grounded
-from bus.errors import WrongUse
+from bus.cli.speaking import SpokenCommand, misuse
 from bus.register.published import published
 from bus.register.site import LINES, Site, site_files
 from bus.settings import Settings
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @grounded
 def publish(ground: Ground, folder: Path) -> None:
@@ -21,7 +22,7 @@ def publish(ground: Ground, folder: Path) -> None:
     DIR is new, empty, or was written by this command before: then it is written anew. No person is named in it; reasons
     of steps are in it word by word. Any web server can show it, and so can a browser without one.
     """
-    _writable(folder)
+    _writable(folder, ground.language)
     site = asyncio.run(_site(ground))
     written = {path: text.encode() for path, text in site_files(site)}
     for stale in folder.rglob("*.*"):
@@ -31,13 +32,14 @@ def publish(ground: Ground, folder: Path) -> None:
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-    click.echo(f"{folder / 'index.html'}: agreements: {len(site.agreements)}, files: {len(written)}")
+    tally = words_of(ground.language)["tally"]["published"]
+    click.echo(tally.format(page=folder / "index.html", agreements=len(site.agreements), files=len(written)))
 
 
-def _writable(folder: Path) -> None:
+def _writable(folder: Path, language: str) -> None:
     """Nothing of somebody else's is ever removed. Raises WrongUse."""
     if folder.exists() and any(folder.iterdir()) and not (folder / LINES).is_file():
-        raise WrongUse(what=f"{folder} holds other files", instead="Name a new folder, or one published before.")
+        raise misuse(language, "folder-taken", folder=str(folder))
 
 
 async def _site(ground: Ground) -> Site:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from bus import clock
-from bus.agreements.document import AgreementDocument, DataRange, FieldRule
+from bus.agreements.document import AgreementDocument, DataRange, FieldRule, revision
 from bus.cli import cli
 from bus.errors import AgreementUnfit
 from bus.model.consent import ConsentAction
@@ -52,12 +52,28 @@ async def activated(bus: SmallBus, text: AgreementDocument) -> dict[str, set[byt
     bus.documents[text.id] = text
     await bus.activate(text.id)
     await passed(bus)
+    await caught_up(bus, text)
     did: dict[str, set[bytes]] = {}
     for record in told(bus, topic):
         if record not in before:
             *_, key, erasure = record
             did.setdefault("erased" if erasure else "changed" if key in held else "released", set()).add(key)
     return did
+
+
+async def caught_up(bus: SmallBus, text: AgreementDocument) -> None:
+    """Wait until each lane has judged every record under a text; on a busy machine that takes several rounds."""
+
+    async def behind() -> bool:
+        key = f"cursor/{text.id}".encode()
+        found = {one.partition: one.value or b"" for one in bus.read(bus.topics.lane_state) if one.key == key}
+        cursors = [await bus.messages.decode(one) for one in found.values()]
+        done = [one["done"] for one in cursors if f".{revision(text)}." in one["standing"]]
+        return done.count(True) < bus.settings.lanes
+
+    deadline = clock.monotonic() + 30
+    while await behind():
+        assert clock.monotonic() < deadline, "a lane has not judged every record"
 
 
 async def crowd(bus: SmallBus) -> None:

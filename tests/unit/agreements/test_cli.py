@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bus.cli.agreement import SECTIONS, agreement
-from bus.errors import NotFound, WrongUse
+from bus.errors import NotFound
 from tests.unit.agreements.ground import HERE, ROOT, SEEDS
 
 RECORD = """\
@@ -41,13 +41,15 @@ def test_check_of_sound_agreements() -> None:
     assert (result.exit_code, result.output) == (0, "16 of 16 agreements are fine\n")
 
 
-@pytest.mark.parametrize(("lang", "words"), [("en", "did you mean `retention`?"), ("vi", "có phải ý bạn là")])
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [("en", "error unknown-key: `retension`: no such key; did you mean `retention`?"), ("vi", "lỗi unknown-key")],
+)
 def test_check_of_a_broken_agreement(lang: str, words: str) -> None:
     """A broken agreement ends with exit code 1, in the language that was asked for."""
     result = run("check", str(HERE / "broken" / "unknown-key.yaml"), lang=lang)
     assert result.exit_code == 1
-    assert "unknown-key.yaml:14:1: error unknown-key" in result.output
-    assert words in result.output
+    assert f"unknown-key.yaml:14:1: {words}" in result.output
 
 
 def test_check_as_json() -> None:
@@ -81,12 +83,13 @@ def test_try_withholds(record: str) -> None:
 
 
 def test_try_with_no_record(tmp_path: Path) -> None:
-    """What is no record of the dataset is wrong use, told by field and without its value."""
+    """What is no record of the dataset is a finding at its place in the file, told without its value."""
     file = tmp_path / "record.yaml"
     file.write_text("birth_date: secret\n", encoding="utf-8")
-    with pytest.raises(WrongUse, match="birth_date must be date") as caught:
-        run("try", str(SEEDS / "person-to-tax.yaml"), "--record", str(file))
-    assert "secret" not in str(caught.value)
+    answer = run("try", str(SEEDS / "person-to-tax.yaml"), "--record", str(file))
+    assert answer.exit_code == 1
+    assert answer.output.endswith("record.yaml:1:13: error example-value: `birth_date` must be a date\n")
+    assert "secret" not in answer.output
 
 
 def test_show() -> None:

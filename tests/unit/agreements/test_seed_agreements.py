@@ -121,5 +121,5 @@ def test_the_trial_explains() -> None:
     record = raw_record({"status": "ALIVE"}, shape_of(DATASETS[document.dataset].schema))
     trial = try_out(document, DATASETS[document.dataset], record, at=document.valid.from_)
     assert [step.passed for step in trial.steps] == [True, True, True, True, False]
-    assert trial.steps[-1].what == "filter has(residence_province)"
+    assert trial.steps[-1].what() == "filter has(residence_province)"
     assert (trial.release, trial.reason) == (None, "outside-filter")

@@ -173,7 +173,7 @@ def changed(state: MemoryState, text: Text, dice: random.Random) -> None:
     for number in range(PEOPLE):
         if dice.random() < 0.5:
             key, value = record(number, dice)
-            origin = Incoming("changes", 0, number, key, value, NOW, ())
+            origin = Incoming("changes", 0, number, NOW, key, value)
             changes.append(Change(PERSON.name, key, key.partition(b"/")[0].decode(), value, origin))
     rules = rules_of(replace(text, rule=replace(text.rule, backfill=1)), 1)
     state.apply(core.draft(state, rules, Inputs(changes=changes), NOW).draft)
