@@ -22,8 +22,8 @@ class Difference:
 
     def sentence(self, language: str) -> str:
         """In words."""
-        sentence: str = words_of(language)["differences"][self.code]
-        return sentence.format(**dict(self.names))
+        words = words_of(language)["differences"]
+        return str(words[self.code].format(**{name: text or words["as-it-is"] for name, text in self.names}))
 
 
 def differences(
@@ -48,7 +48,7 @@ def _all(
             yield _said("adds-as", field=name, how=after[name]) if after[name] else _said("adds", field=name)
             yield from _spread(name, old, new, others)
         elif before[name] != after[name]:
-            yield _said("changes", field=name, before=before[name] or "-", after=after[name] or "-")
+            yield _said("changes", field=name, before=before[name], after=after[name])
     yield from (_said("removes", field=name) for name in before if name not in after)
     if old is not None:
         yield from _keys(old, new)
@@ -62,9 +62,11 @@ def _keys(old: AgreementDocument, new: AgreementDocument) -> Iterator[Difference
     for key in AgreementDocument.model_fields:
         if key in {"id", "fields", "examples"}:
             continue
-        was, is_now = (_plain(getattr(one, key)) for one in (old, new))
-        if was != is_now:
-            yield _said("key", key=key, before=was, after=is_now)
+        was, is_now = (_parts(key, getattr(one, key)) for one in (old, new))
+        for part in dict.fromkeys((*was, *is_now)):
+            before, after = was.get(part, "-"), is_now.get(part, "-")
+            if before != after:
+                yield _said("key", key=part, before=before, after=after)
 
 
 def _spread(
@@ -94,13 +96,15 @@ def _how(rule: FieldRule) -> str:
     return f"{rule.transform.kind.value}{argument}"
 
 
-def _plain(value: Any) -> str:
+def _parts(key: str, value: Any) -> dict[str, str]:
+    """The value of a key; of one with keys of its own each part by itself, as `purpose.vi`."""
     if value is None:
-        return "-"
+        return {}
     dumped = value.model_dump(mode="json", exclude_defaults=True) if hasattr(value, "model_dump") else value
-    if isinstance(dumped, dict):
-        return "; ".join(f"{key} {_plain(one)}" for key, one in sorted(dumped.items()))
-    return ", ".join(map(str, dumped)) if isinstance(dumped, tuple) else str(dumped)
+    if not isinstance(dumped, dict):
+        return {key: ", ".join(map(str, dumped)) if isinstance(dumped, tuple) else str(dumped)}
+    words = dumped.pop("text", {}) if key == "purpose" else {}  # the languages stand beside the code, as in a file
+    return {f"{key}.{name}": str(one) for name, one in (*dumped.items(), *words.items())}
 
 
 def _sorted(value: Any) -> Any:

@@ -52,8 +52,12 @@ def new(ground: Ground, name: str, *, dataset: str | None, recipient: str | None
 def _copied(ground: Ground, like: str, name: str, recipient: str | None) -> str:
     """Another text under a new name, otherwise character by character as it was."""
     sound(ground.find(like), ground)
-    text = with_value(ground.path(like).read_bytes().decode(), "id", name)
-    return text if recipient is None else with_value(text, "recipient", recipient)
+    text = ground.path(like).read_bytes().decode()
+    try:
+        text = with_value(text, "id", name)
+        return text if recipient is None else with_value(text, "recipient", recipient)
+    except KeyError as error:
+        raise misuse(ground.language, "not-plain", file=like, key=str(error.args[0])) from None
 
 
 def _drafted(ground: Ground, name: str, dataset: str, recipient: str) -> str:

@@ -89,6 +89,8 @@ def as_text(told: Told) -> Iterator[str]:
     for title, rows in _tables(told):
         yield f"\n{title}"
         yield from (f"  {count:>10}  {name}" for name, count in rows)
+    if found.places:
+        yield from _places_as_text(told)
     if found.examples:
         yield f"\n{words['examples']}"
         for one in found.examples:
@@ -108,6 +110,7 @@ def as_html(told: Told) -> str:
         *(f"<p class={'note' if found.complete else 'warning'}>{html.escape(one)}</p>" for one in judged(told)),
         _tiles(told),
         *(_table(title, rows) for title, rows in _tables(told)),
+        *([_places_as_html(told)] if found.places else []),
     ]
     if found.examples:
         parts.append(f"<h2>{html.escape(words['examples'])}</h2>")
@@ -143,6 +146,7 @@ h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem } h3 { font-size: 1rem; margin: 1
 .tiles dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--soft) }
 table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .3rem; text-align: left; vertical-align: top }
+thead td { color: var(--soft); font-size: .9rem }
 th { font-weight: 400; overflow-wrap: anywhere } td { text-align: right; font-variant-numeric: tabular-nums }
 @media print { .card, .tiles div { border: 1px solid #999 } }
 """
@@ -176,12 +180,34 @@ def _tables(told: Told) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         counts = getattr(found, name)
         if counts:
             yield words[name], [(_name(name, key, told), told.count(count)) for key, count in counts.most_common()]
-    if found.places:
-        rows = [
-            (place, "; ".join(f"{words[what]} {told.count(count)}" for what, count in counts.items()))
-            for place, counts in sorted(found.places.items())
-        ]
-        yield words["places"].format(field=found.by), rows
+
+
+def _places(told: Told) -> tuple[str, list[str], list[tuple[str, list[str]]]]:
+    """The title, the heads of the columns that say something, and the counts of each place."""
+    found, words = told.found, told.words
+    kinds = [what for what in OUTCOMES if any(what in counts for counts in found.places.values())]
+    rows = [(place, [told.count(counts[what]) for what in kinds]) for place, counts in sorted(found.places.items())]
+    return words["places"].format(field=found.by), [words[what] for what in kinds], rows
+
+
+def _places_as_text(told: Told) -> Iterator[str]:
+    title, heads, rows = _places(told)
+    wide = [max(map(len, (head, *(counts[number] for _, counts in rows)))) for number, head in enumerate(heads)]
+    yield f"\n{title}"
+    yield " ".join((" " * 12, *(f" {head:>{width}}" for head, width in zip(heads, wide, strict=True))))
+    for place, counts in rows:
+        told_counts = (f" {count:>{width}}" for count, width in zip(counts, wide, strict=True))
+        yield " ".join((f"  {place:10}", *told_counts))
+
+
+def _places_as_html(told: Told) -> str:
+    title, heads, rows = _places(told)
+    head = "".join(f"<td>{html.escape(one)}</td>" for one in ("", *heads))
+    body = "".join(
+        f"<tr><th scope=row>{html.escape(place)}</th>{''.join(f'<td>{html.escape(one)}</td>' for one in counts)}</tr>"
+        for place, counts in rows
+    )
+    return f"<h2>{html.escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _name(table: str, key: str, told: Told) -> str:

@@ -40,7 +40,7 @@ def test_a_removed_field_a_transform_and_a_key() -> None:
     masked = FieldRule.model_validate({"name": first.name, "as": "present"})
     new = BANK.model_copy(update={"fields": (masked, *rest[1:]), "retention": "P9Y"})
     found = told(BANK, new)
-    assert f"changes: {first.name} from - to present" in found
+    assert f"changes: {first.name} from as it is to present" in found
     assert f"removes: {rest[0].name}" in found
     assert f"retention: {BANK.retention or '-'} → P9Y" in found
 
@@ -72,3 +72,11 @@ def test_a_first_draft_names_what_is_missing(tmp_path: Path, monkeypatch: pytest
     assert checked.exit_code == 1
     assert "error yaml:" not in checked.output
     assert CliRunner().invoke(agreement, words).exit_code != 0, "a text must not be written over"
+
+
+def test_a_purpose_in_one_language() -> None:
+    """Of a key that has keys of its own only the part that changed is told, as the file has it."""
+    purpose = BANK.purpose.model_copy(update={"text": {**BANK.purpose.text, "vi": "Việc khác"}})
+    found = [one.sentence("vi") for one in differences(BANK, BANK.model_copy(update={"purpose": purpose}), ())]
+    assert f"purpose.vi: {BANK.purpose.text['vi']} → Việc khác" in found
+    assert not any("purpose.en" in one or "purpose.code" in one for one in found)

@@ -15,7 +15,7 @@ from tests.unit.agreements.ground import SEEDS
 
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(SEEDS.glob("*.yaml"))}
 WRITTEN = ("{}", '"{}"', "'{}'")
-BEHIND = ("", "   ", "   # tên, không đổi", "\t# chú thích: 'lạ' \"và\" {dài}")
+BEHIND = ("", "   ", "   # tên, không đổi", "  # chú thích: 'lạ' \"và\" {dài}")
 """How a value may be written, and what may stand behind it."""
 
 ODD = """\
@@ -51,7 +51,7 @@ sources = {
 
 @given(**sources)
 def test_nothing_but_the_value_changes(
-    name: str, text: str, written: str, behind: str, line_end: str, mark: str
+    *, name: str, text: str, written: str, behind: str, line_end: str, mark: str
 ) -> None:
     """Whatever quotes, comments, line ends or byte-order mark a file has: one value is another, and no more."""
     head, line, tail = TEXTS[text].partition(f"id: {text}\n")
