@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from bus.agreements.finding import words_of
+from bus.agreements.jsonschema import SCHEMA_FILE
 from bus.avro.datasets import Dataset
 
-SCHEMA_FILE = "agreement.schema.json"
 SCHEMA_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 

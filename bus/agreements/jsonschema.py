@@ -7,6 +7,9 @@ from typing import Any
 
 from bus.agreements.document import AgreementDocument, TransformKind
 
+SCHEMA_FILE = "agreement.schema.json"
+"""What it is called wherever it lies: beside a first text, in the published register, and at the API for consents."""
+
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bus.agreements.jsonschema import SCHEMA_FILE, json_schema
 from bus.citizen.desk import ConsentDesk, Taken
 from bus.citizen.request import Finding, read_acts, refused
 from bus.errors import ActsRefused, BusError, NotNow
@@ -25,7 +26,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def application(desk: ConsentDesk, *, token: str) -> Starlette:
-    """The API; all but `/health` needs the bearer token."""
+    """The API; all but `/health` and the form of agreements needs the bearer token."""
     api = _Api(desk)
 
     def guarded(path: str, handler: Handler, method: str) -> Route:
@@ -38,6 +39,7 @@ def application(desk: ConsentDesk, *, token: str) -> Starlette:
             guarded("/v1/effective", api.effective, "GET"),
             guarded("/v1/subjects/{subject}/consents", api.standings, "GET"),
             Route("/health", api.health, methods=["GET"]),
+            Route(f"/{SCHEMA_FILE}", _agreement_schema, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _no_route},
     )
@@ -82,6 +84,11 @@ class _Api:
         well = self._desk.is_well
         state = "ready" if well else "waiting for Kafka"
         return JSONResponse({"status": state, "lanes": self._desk.lanes}, status_code=200 if well else 503)
+
+
+async def _agreement_schema(_request: Request) -> Response:
+    """The form of agreements, for editors: a text names this address in its first line. It is no secret."""
+    return JSONResponse(json_schema(), media_type="application/schema+json")
 
 
 def _told(taken: Taken) -> dict[str, Any]:

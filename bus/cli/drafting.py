@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from bus.agreements.document import NAME
-from bus.agreements.draft import SCHEMA_FILE, first_draft
+from bus.agreements.draft import first_draft
 from bus.agreements.edit import with_value
 from bus.agreements.finding import nearest
-from bus.agreements.jsonschema import json_schema
+from bus.agreements.jsonschema import SCHEMA_FILE, json_schema
 from bus.cli.ground import Ground, grounded, sound, today
 from bus.cli.speaking import SpokenCommand, misuse
 from bus.errors import NotFound
