@@ -7,6 +7,7 @@ import copy
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import IO, Any
 
 import click
@@ -144,11 +145,12 @@ def translated(command: click.Command, words: Mapping[str, Any]) -> click.Comman
         if isinstance(one, click.Option):
             one.help = own.get(one.name) or shared[one.name]
     told = own.get("help") or shared["help"]
-    spoken.get_help_option = lambda ctx: _help_option(command, ctx, told)  # type: ignore[method-assign]
+    option = partial(_help_option, command, told)
+    spoken.get_help_option = option  # type: ignore[method-assign]  # of this copy alone
     return spoken
 
 
-def _help_option(command: click.Command, ctx: click.Context, told: str) -> click.Option | None:
+def _help_option(command: click.Command, told: str, ctx: click.Context) -> click.Option | None:
     option = command.get_help_option(ctx)
     if option is not None:
         option = copy.copy(option)

@@ -128,9 +128,11 @@ _PAGE = """<!doctype html>
 """
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c2733; --soft: #566474; --line: #d9e0e7; --card: #f4f7fa; --mark: #0b5cad }
+:root { color-scheme: light dark; --ink: #1c2733; --soft: #566474; --line: #d9e0e7; --card: #f4f7fa; --mark: #0b5cad;
+  --bad: #b3261e }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6ebf0; --soft: #a3b0bd; --line: #34414e; --card: #1d2731; --mark: #7db8f5; background: #131a21 } }
+  :root { --ink: #e6ebf0; --soft: #a3b0bd; --line: #34414e; --card: #1d2731; --mark: #7db8f5;
+    --bad: #f2a8a2; background: #131a21 } }
 * { box-sizing: border-box }
 body { font: 17px/1.55 system-ui, sans-serif; color: var(--ink); margin: 0 }
 main { max-width: 48rem; margin: 0 auto; padding: 2rem 1rem 4rem }
@@ -138,7 +140,7 @@ h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1.2rem; overflow-wrap: an
 h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem } h3 { font-size: 1rem; margin: 1.2rem 0 .4rem }
 .card { background: var(--card); border-left: 4px solid var(--mark); border-radius: 6px; padding: .8rem 1.2rem }
 .card h2 { margin-top: 0 } .card ul { margin: 0; padding-left: 1.2rem }
-.sentence { color: var(--soft) } .note { font-weight: 600 } .warning { font-weight: 600; color: #b3261e }
+.sentence { color: var(--soft) } .note { font-weight: 600 } .warning { font-weight: 600; color: var(--bad) }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1rem 0 }
 .tiles div { background: var(--card); border-radius: 6px; padding: .7rem .9rem }
 .tiles div { display: flex; flex-direction: column-reverse; justify-content: flex-end }
