@@ -136,8 +136,10 @@ def _compacted(segment_ms: int) -> tuple[tuple[str, str], ...]:
 
 
 def _config(**settings: str | int) -> tuple[tuple[str, str], ...]:
-    both = {LARGEST_RECORD: MAX_RECORD_BYTES, "message.timestamp.type": "CreateTime", **settings}
-    return tuple(sorted((name.replace("_", "."), str(value)) for name, value in both.items()))
+    named = {name.replace("_", "."): str(value) for name, value in settings.items()}
+    return tuple(
+        sorted({LARGEST_RECORD: str(MAX_RECORD_BYTES), "message.timestamp.type": "CreateTime", **named}.items())
+    )
 
 
 COMPACTED = _compacted(DAY_MS)
