@@ -10,7 +10,7 @@ how often it was begun; `polls`; `versions`, the newest by dataset; `compared_at
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -60,7 +60,7 @@ class SqlSource:
 
     async def open(self, after: Position | None) -> Position:
         """History begins with a reading of everything; one that was under way begins anew. Raises SourceUnfit."""
-        await asyncio.to_thread(self._check)
+        await _in_thread(self._check)
         if after is None:
             return {"full": 0, "rows": None, "attempt": 0, "polls": 0, "versions": {}, "compared_at": 0}
         return after
@@ -86,7 +86,7 @@ class SqlSource:
 
     async def head(self) -> Position:
         """The newest version of each table; a deletion has none."""
-        return {"newest": await asyncio.to_thread(self._newest)}
+        return {"newest": await _in_thread(self._newest)}
 
     def passed(self, position: Position, goal: Position) -> bool:
         """By reading and row; or, against a head, by the versions that were read or that it names itself."""
@@ -110,7 +110,7 @@ class SqlSource:
         again = position["rows"] is not None
         position |= {"attempt": position["attempt"] + 1} if again else {"full": position["full"] + 1, "attempt": 0}
         position["rows"] = 0
-        newest = await asyncio.to_thread(self._newest)  # before reading: what comes meanwhile is polled afterwards
+        newest = await _in_thread(self._newest)  # before reading: what comes meanwhile is polled afterwards
         for query in self._queries:
             yield [ExportBegan(query.dataset, dict(position))]
             async for rows in self._pages(query, query.table.key, None):
@@ -149,7 +149,7 @@ class SqlSource:
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """Rows in the order of the columns, from `low` on; each page is a query of its own, and nothing is locked."""
         after: tuple[Any, ...] | None = None
-        while rows := await asyncio.to_thread(self._page, query, columns, low, after):
+        while rows := await _in_thread(self._page, query, columns, low, after):
             yield rows
             if len(rows) < ROWS_AT_ONCE:
                 return
@@ -236,6 +236,16 @@ class SqlSource:
 
     def _unfit(self, reason: str, mend: str) -> SourceUnfit:
         return SourceUnfit(connector=self._connector, reason=reason, mend=mend)
+
+
+async def _in_thread(ask: Callable[..., Any], *given: Any) -> Any:
+    """What `ask` answers. Who is cancelled waits for it: a connection still in use could not be closed."""
+    asked = asyncio.ensure_future(asyncio.to_thread(ask, *given))
+    try:
+        return await asyncio.shield(asked)
+    except asyncio.CancelledError:
+        await asyncio.gather(asked, return_exceptions=True)
+        raise
 
 
 def _table(origin: str) -> Any:

@@ -58,8 +58,10 @@ async def until_caught_up(settings: Settings, connectors: Iterable[str], *, time
     waiting: dict[str, tuple[Source, Position]] = {}
     for name in connectors:
         source, _ = make_source(name, settings)
-        waiting[name] = source, await source.head()
-        await source.close()
+        try:
+            waiting[name] = source, await source.head()
+        finally:
+            await source.close()
     deadline = monotonic() + timeout_seconds
     while waiting:
         for name, (standing, _) in (await _standings(settings)).items():

@@ -1,10 +1,12 @@
 """A database that is asked by queries into Kafka, SQLite and PostgreSQL alike: versions, deletions, kills."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy
 
@@ -151,6 +153,34 @@ async def test_a_wrong_manifest(registry: Registry, table: dict[str, Any]) -> No
     with pytest.raises(SourceUnfit, match="nowhere"):
         await source.open(None)
     await source.close()
+
+
+async def test_what_is_given_up_leaves_no_connection(bus: Any, database: str) -> None:
+    """A connector that ends while the database still answers a question leaves no connection behind."""
+    others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    with psycopg.connect(database, autocommit=True) as own:
+        own.execute("create table taxpayer (code text primary key, version bigint)")
+        url = database.replace("postgresql://", "postgresql+psycopg://")
+        source = source_class()(Place("tax", "", {"url": url}))
+        changes = source.changes(await source.open(None))
+        with own.transaction():
+            own.execute("lock table taxpayer in access exclusive mode")
+            asking = asyncio.ensure_future(anext(changes))
+
+            async def waits() -> bool:
+                return own.execute(f"{others} and wait_event_type = 'Lock'").fetchone() == (1,)
+
+            await bus.until(waits)
+            asking.cancel()
+            await asyncio.sleep(0)  # the cancellation arrives while the database holds the answer back
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await source.close()
+
+        async def all_gone() -> bool:
+            return own.execute(others).fetchone() == (0,)
+
+        await bus.until(all_gone, seconds=10)
 
 
 async def test_times_as_versions(bus: Any, registry: Registry) -> None:
