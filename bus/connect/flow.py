@@ -285,7 +285,7 @@ class Flow:
     def _look(self, dataset: str, row: Row) -> None:
         """Raises Frozen, before anything of the row is taken."""
         if self._watch is not None:
-            learning = self.standing.snapshot is not None or self._export is not None
+            learning = self._standing.snapshot is not None or self._export is not None
             self._watch.meet(dataset, row, learning=learning)
             if self._watch.frozen:
                 self._watch.freeze("")

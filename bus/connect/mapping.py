@@ -42,6 +42,7 @@ class Mapper:
         }
         self._whole = _whole([(one.name, rules.get(one.name), one.type) for one in dataset.fields], self._makers)
         self._only = self._makers[dataset.record_id[0]] if len(dataset.record_id) == 1 else None
+        self._whose = self._makers[dataset.subject] if dataset.subject is not None else _absent
         self._rules = rules
 
     def record(self, row: Row) -> dict[str, Any]:
@@ -58,7 +59,10 @@ class Mapper:
         record_id = self._record_id(row)
         if self.dataset.subject is None:
             return RecordKey(None, record_id)
-        subject = self._made(self.dataset.subject, self._makers[self.dataset.subject], row)
+        try:
+            subject = self._whose(row)
+        except (KeyError, ValueError, TypeError, ArithmeticError):  # again, for the place and the reason
+            subject = self._made(self.dataset.subject, self._whose, row)
         if subject is None:
             return RecordKey(UNKNOWN_SUBJECT, record_id)
         if not isinstance(subject, str) or "/" in subject:

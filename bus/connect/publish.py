@@ -14,14 +14,18 @@ from bus.clock import iso
 from bus.connect.mapping import Mapper, RowUnfit
 from bus.connect.source import Row
 from bus.errors import ValueMisfit
+from bus.kafka.batch import encoded_headers, encoded_name
 from bus.model.change import Operation
 from bus.model.key import RecordKey, lane_of
 from bus.model.record import Headers, Outgoing
+from bus.model.varint import varint
 from bus.topics import MAX_RECORD_BYTES, Topics
 
 ROOM_BYTES = 4096
 """Kept free in a record of `MAX_RECORD_BYTES` for key, headers and Kafka's own framing."""
 
+
+ID = encoded_name("ce_id")
 
 DEAD_LETTER_BYTES = 2 * MAX_RECORD_BYTES - ROOM_BYTES
 
@@ -86,9 +90,11 @@ class Envelope:
     def change(self, stamp: Stamp, key: RecordKey, operation: Operation, value: bytes | None) -> Outgoing:
         """A change in its lane; `value` None is a tombstone."""
         dataset = stamp.dataset or self.registry
-        headers = (("content-type", b"application/avro"), *self._event(stamp, operation.value))
         lane = lane_of(key.lane_text, self.topics.lanes)
-        return Outgoing(_changes_topic(self.topics, dataset), lane, key.encode(), value, headers)
+        event_id = self._id(stamp)
+        begin = _change_headers(self.registry, dataset, operation)
+        headers = b"".join((begin, _encoded_time(stamp.at_ms), ID, varint(len(event_id)), event_id))
+        return Outgoing(_changes_topic(self.topics, dataset), lane, key.encode(), value, (), None, headers)
 
     def dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> Outgoing:
         """A dead letter: the original untouched, reason and origin in the headers, in the lane of its key if known.
@@ -111,11 +117,14 @@ class Envelope:
     def _event(self, stamp: Stamp, what: str) -> Headers:
         return (
             ("ce_specversion", b"1.0"),
-            ("ce_id", f"{self.connector}.{self.epoch}.{stamp.change_id}".encode()),
+            ("ce_id", self._id(stamp)),
             _source(self.registry),
             _type(stamp.dataset or self.registry, what),
             _time(stamp.at_ms),
         )
+
+    def _id(self, stamp: Stamp) -> bytes:
+        return f"{self.connector}.{self.epoch}.{stamp.change_id}".encode()
 
 
 def original_bytes(row: Row | None) -> bytes:
@@ -143,6 +152,20 @@ def _plain(value: Any) -> Any:
 @lru_cache(64)
 def _changes_topic(topics: Topics, dataset: str) -> str:
     return topics.changes(dataset)
+
+
+@lru_cache(256)
+def _change_headers(registry: str, dataset: str, operation: Operation) -> bytes:
+    """The count of a change's headers, and those that every change of its kind has."""
+    what = (("content-type", b"application/avro"), ("ce_specversion", b"1.0"), _source(registry))
+    of_each = 2
+    headers = (*what, _type(dataset, operation.value))
+    return varint(len(headers) + of_each) + encoded_headers(headers)
+
+
+@lru_cache(64)
+def _encoded_time(at_ms: int) -> bytes:
+    return encoded_headers((_time(at_ms),))
 
 
 @lru_cache(64)

@@ -1,12 +1,12 @@
 """The key of a change: whose record it is and which one. And the lane that follows from it."""
 
-from dataclasses import dataclass
+import struct
+from typing import NamedTuple
 
 UNKNOWN_SUBJECT = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordKey:
+class RecordKey(NamedTuple):
     """`subject` is the personal id of whom the record is about; None in a dataset without subjects.
 
     On the wire: `subject/record id`, or the bare record id where there is no subject. A subject contains no `/`: the
@@ -62,10 +62,9 @@ def murmur2(data: bytes) -> int:
     mask, mix = 0xFFFFFFFF, 0x5BD1E995
     value = (0x9747B28C ^ len(data)) & mask
     whole = len(data) & ~3
-    for start in range(0, whole, 4):
-        word = int.from_bytes(data[start : start + 4], "little") * mix & mask
-        word = (word ^ word >> 24) * mix & mask
-        value = (value * mix & mask) ^ word
+    for four in struct.unpack_from(f"<{whole >> 2}I", data):
+        word = four * mix & mask
+        value = (value * mix ^ (word ^ word >> 24) * mix) & mask
     rest = len(data) & 3
     if rest:
         value ^= int.from_bytes(data[whole:], "little")

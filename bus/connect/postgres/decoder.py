@@ -16,7 +16,12 @@ UNCHANGED = object()
 TEXT, NULL = b"tn"
 """How a cell begins: text follows, or it is null; a third letter says that it is unchanged and not sent."""
 
-_SIZE = struct.Struct(">I").unpack_from
+_CELL = struct.Struct(">BI").unpack_from
+"""How a cell begins, and the size of its text; what follows a cell without text is read too, and thrown away."""
+
+_ROOM = bytes(4)
+"""Put behind a row, so that something may be read there."""
+
 _BEGIN = struct.Struct(">QqI")
 _COMMIT = struct.Struct(">BQQq")
 
@@ -134,11 +139,11 @@ class Decoder:
 
     def _insert(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        return RowChanged(relation, None, _new(data, 6, relation), old_whole=True)
+        return RowChanged(relation, None, _new(data + _ROOM, 6, relation), old_whole=True)
 
     def _update(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        kind, at = data[5:6], 6
+        kind, at, data = data[5:6], 6, data + _ROOM
         old: OldRow | None = None
         if kind in (b"O", b"K"):
             old, at = _old(data, at, relation)
@@ -151,7 +156,7 @@ class Decoder:
 
     def _delete(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        old, _ = _old(data, 6, relation)
+        old, _ = _old(data + _ROOM, 6, relation)
         return RowChanged(relation, old, None, old_whole=data[5:6] == b"O")
 
     def _truncate(self, data: bytes) -> Truncated:
@@ -172,18 +177,20 @@ class Decoder:
 class OldRow(Mapping[str, Any]):
     """A row before a change: its values are read when they are asked for, and most of them never are."""
 
-    __slots__ = ("_cells", "_relation")
+    __slots__ = ("_cells", "_data", "_relation")
 
-    def __init__(self, relation: "Relation", cells: list[bytes | object | None]) -> None:
+    def __init__(self, relation: "Relation", data: bytes, cells: list[int]) -> None:
         self._relation = relation
+        self._data = data
         self._cells = cells
 
     def __getitem__(self, name: str) -> Any:
-        at = self._relation.places[name]
-        cell = self._cells[at]
-        if not isinstance(cell, bytes):
-            return cell
-        return read_or_text(self._relation.columns[at][1], cell.decode())
+        place = self._relation.places[name]
+        at = self._cells[place]
+        kind, size = _CELL(self._data, at)
+        if kind != TEXT:
+            return None if kind == NULL else UNCHANGED
+        return read_or_text(self._relation.columns[place][1], self._data[at + 5 : at + 5 + size].decode())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._relation.places)
@@ -193,18 +200,14 @@ class OldRow(Mapping[str, Any]):
 
 
 def _old(data: bytes, at: int, relation: Relation) -> tuple[OldRow, int]:
-    """A row's columns, unread, and where its bytes end."""
+    """A row of which it is only known where each cell begins, and where its bytes end."""
     at += 2
-    cells: list[bytes | object | None] = []
+    cells: list[int] = []
     for _ in relation.columns:
-        if data[at] == TEXT:
-            start = at + 5
-            at = start + _SIZE(data, at + 1)[0]
-            cells.append(data[start:at])
-        else:
-            cells.append(None if data[at] == NULL else UNCHANGED)
-            at += 1
-    return OldRow(relation, cells), at
+        cells.append(at)
+        kind, size = _CELL(data, at)
+        at += 5 + size if kind == TEXT else 1
+    return OldRow(relation, data, cells), at
 
 
 def _new(data: bytes, at: int, relation: Relation) -> dict[str, Any]:
@@ -212,9 +215,10 @@ def _new(data: bytes, at: int, relation: Relation) -> dict[str, Any]:
     at += 2
     row: dict[str, Any] = {}
     for name, read, _ in relation.columns:
-        if data[at] == TEXT:
+        kind, size = _CELL(data, at)
+        if kind == TEXT:
             start = at + 5
-            at = start + _SIZE(data, at + 1)[0]
+            at = start + size
             text = data[start:at].decode()
             if read is str:
                 row[name] = text
@@ -224,7 +228,7 @@ def _new(data: bytes, at: int, relation: Relation) -> dict[str, Any]:
             except (ValueError, ArithmeticError):
                 row[name] = read_or_text(read, text)
         else:
-            row[name] = None if data[at] == NULL else UNCHANGED
+            row[name] = None if kind == NULL else UNCHANGED
             at += 1
     return row
 

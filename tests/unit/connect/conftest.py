@@ -1,13 +1,17 @@
 """A small dataset, its manifest and rows for it."""
 
+from functools import lru_cache
 from typing import Any
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from bus.avro.datasets import Dataset, dataset_of
 from bus.connect.manifest import DatasetRule, SecretRule
 from bus.connect.mapping import Mapper
 from bus.connect.publish import Contract, Envelope
+from bus.kafka.batch import batches
+from bus.model.record import Outgoing
 from bus.topics import Topics
 
 SCHEMA: dict[str, Any] = {
@@ -32,6 +36,14 @@ SCHEMA: dict[str, Any] = {
         {"name": "worth", "type": "int", "doc": "Its worth.", "category": "personal"},
     ],
 }
+
+
+@lru_cache(4096)
+def headers_of(record: Outgoing) -> dict[str, bytes]:
+    """The headers of a record, as a client of Kafka reads them."""
+    ((batch,),) = batches([record]).values()
+    (read,) = DefaultRecordBatch(bytes(batch._build()))
+    return {name: value or b"" for name, value in read.headers}
 
 
 @pytest.fixture(scope="session")

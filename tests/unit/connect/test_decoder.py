@@ -67,6 +67,9 @@ def test_a_delete_gives_the_old_row(decoder: Decoder) -> None:
     change = decoder.decode(b"D" + OID + b"O" + cells(b"7", b"An"))
     assert isinstance(change, RowChanged)
     assert (change.old, change.new, change.old_whole) == ({"id": 7, "name": "An"}, None, True)
+    change = decoder.decode(b"D" + OID + b"O" + cells(b"7", None))
+    assert isinstance(change, RowChanged)
+    assert change.old == {"id": 7, "name": None}
 
 
 def test_truncate_names_its_tables(decoder: Decoder) -> None:

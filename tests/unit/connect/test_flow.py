@@ -14,6 +14,7 @@ from bus.connect.standing import Cursor, Standing, from_message, to_message
 from bus.model.change import Operation
 from bus.model.key import RecordKey
 from bus.model.record import Outgoing
+from tests.unit.connect.conftest import headers_of
 
 DATASET = "test.right"
 
@@ -55,8 +56,23 @@ def test_a_moved_record_leaves_its_old_key(make: Make) -> None:
     flow.take(change(row("r1", "p1"), row("r1", "p2")), 0)
     records = flow.drain()
     assert keys(records) == [("p1/r1", True), ("p2/r1", False)]
-    assert len({dict(record.headers)["ce_id"] for record in records}) == 2
+    assert len({headers_of(record)["ce_id"] for record in records}) == 2
     assert flow.standing.stream == at(1)
+
+
+def test_a_change_says_what_it_is(make: Make) -> None:
+    """Beside key and value stand the attributes of a CloudEvent: id, source, type and time."""
+    flow = make()
+    flow.take(change(None, row("r1")), 1_767_225_600_123)
+    (record,) = flow.drain()
+    assert headers_of(record) == {
+        "content-type": b"application/avro",
+        "ce_specversion": b"1.0",
+        "ce_source": b"/registries/test",
+        "ce_type": b"test.right.updated",
+        "ce_time": b"2026-01-01T00:00:00.123Z",
+        "ce_id": b"test.1.1",
+    }
 
 
 def test_an_unfit_row_under_a_new_key_still_leaves_the_old_one(make: Make) -> None:

@@ -23,6 +23,7 @@ from bus.connect.standing import OrderState, Outcome, Standing, from_message, to
 from bus.model.change import Operation
 from bus.model.key import RecordKey
 from bus.model.record import Outgoing
+from tests.unit.connect.conftest import headers_of
 
 DATASET = "test.right"
 IDS = st.sampled_from([f"r{n}" for n in range(6)])
@@ -182,7 +183,7 @@ class Interleaving(RuleBasedStateMachine):
         for record in self.topic:
             assert record.key is not None
             old.pop(record.key, None)
-            if record.value is not None and epoch_of(dict(record.headers)["ce_id"].decode()) < epoch:
+            if record.value is not None and epoch_of(headers_of(record)["ce_id"].decode()) < epoch:
                 old[record.key] = None
         self.flow.sweep(DATASET, [RecordKey.decode(key, has_subject=True) for key in old])
         while self.flow.sweeping:
@@ -267,7 +268,7 @@ class Interleaving(RuleBasedStateMachine):
     @invariant()
     def nothing_is_published_twice(self) -> None:
         """Every id in the topic is there once."""
-        ids = [dict(record.headers)["ce_id"] for record in self.topic]
+        ids = [headers_of(record)["ce_id"] for record in self.topic]
         assert len(ids) == len(set(ids))
 
     @invariant()
