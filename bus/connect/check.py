@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from bus.avro.datasets import Dataset, load_datasets
-from bus.connect.findings import Finding, clock, error, good, warning
+from bus.connect.files import newest_ms
+from bus.connect.findings import Finding, clock, error, file_clock, good, warning
 from bus.connect.folder import SCHEMAS
 from bus.connect.founding import check_bus
 from bus.connect.manifest import Manifest
@@ -94,6 +95,8 @@ async def _source(found: Any, manifest: Manifest, place: Place) -> list[Finding]
     findings = [good("the source answers")]
     if manifest.kind == "feed":
         findings += await _feed_clock(place)
+    if manifest.kind == "files" and (newest := await asyncio.to_thread(newest_ms, place.folder("folder"))) is not None:
+        findings.append(file_clock(newest))
     if manifest.kind == "sql" and (theirs := await asyncio.to_thread(server_clock, place.setting("url"))) is not None:
         findings.append(clock(theirs))
     return findings

@@ -7,6 +7,7 @@ whose name is the export's with `.confirmed`.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -236,6 +237,15 @@ def _whole(rank: int) -> Position:
 def _order(position: Position) -> tuple[int, int, int, int]:
     whole = position["line"] is None
     return position["rank"], int(whole), position["attempt"], 0 if whole else position["line"]
+
+
+def newest_ms(folder: Path) -> float | None:
+    """When a file of a folder was changed last, by the clock that dated it (ms); None where it holds none."""
+    found = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # it may be cleared away meanwhile
+            found.append(path.stat().st_mtime * 1000)
+    return max(found, default=None)
 
 
 def _digest(path: Path) -> str:

@@ -47,6 +47,17 @@ def error(what: str, remedy: str) -> Finding:
     return Finding(Weight.ERROR, what, remedy)
 
 
+def file_clock(newest_ms: float) -> Finding:
+    """What the newest time of a file tells of the clock of whoever writes them: of one that is ahead, and no more."""
+    ahead = (newest_ms - now_ms()) / 1000
+    if ahead <= MAX_CLOCK_DIFFERENCE_SECONDS:
+        return good("no file is dated ahead of our clock")
+    remedy = (
+        "Let the machine that writes the files follow NTP, as ours. Files are read by rank: no order depends on it."
+    )
+    return warning(f"its newest file is dated {ahead:.0f} s ahead of our clock", remedy)
+
+
 def clock(theirs_ms: float) -> Finding:
     """What the difference of two clocks means: order never depends on it, delays that are shown do."""
     seconds = (theirs_ms - now_ms()) / 1000
