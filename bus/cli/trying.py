@@ -40,7 +40,7 @@ def test(connector: str, rows: int, page: Path | None) -> None:
         console.print(f"[{_STYLE[verdict]}]{verdict:10}[/]", end="")
         console.print(f"{line.name}: {line.result.detail}", markup=False)
     if page is not None:
-        page.write_text(as_page(name, lines), encoding="utf-8")
+        page.write_text(as_page(name, lines, case.datasets), encoding="utf-8")
         click.echo(f"wrote {page}")
     raise SystemExit(exit_code(lines))
 

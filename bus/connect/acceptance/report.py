@@ -2,12 +2,13 @@
 
 import html
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from structlog.testing import capture_logs
 
+from bus.avro.datasets import Category, Dataset
 from bus.clock import iso, now_ms
 from bus.connect.acceptance.case import Case, Result, Test, Verdict, failed, passed
 from bus.connect.acceptance.tests import TESTS
@@ -76,8 +77,8 @@ def exit_code(lines: Iterable[Line]) -> int:
     return int(any(line.result.verdict is Verdict.FAILED for line in lines))
 
 
-def as_page(name: str, lines: Sequence[Line]) -> str:
-    """One HTML page that needs nothing beside it."""
+def as_page(name: str, lines: Sequence[Line], datasets: Mapping[str, Dataset]) -> str:
+    """One HTML page that needs nothing beside it; `datasets` are those that the connector publishes."""
     counts = ", ".join(f"{sum(one.result.verdict is verdict for one in lines)} {verdict.value}" for verdict in Verdict)
     rows = "\n".join(
         f'<tr class="{line.result.verdict.name.lower()}"><td>{line.result.verdict.value}</td>'
@@ -85,6 +86,7 @@ def as_page(name: str, lines: Sequence[Line]) -> str:
         f"<td>{html.escape(line.result.detail)}</td></tr>"
         for line in lines
     )
+    published = "\n".join(_published(one) for one in datasets.values())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -103,14 +105,42 @@ td:first-child {{ white-space: nowrap; }} td {{ overflow-wrap: anywhere; }}
 </style></head><body>
 <h1>Acceptance of the connector {html.escape(name)}</h1>
 <p>For whoever decides whether this connector may publish. It was put to the test on its own source, whose records were
-only read; passwords were looked for in what it printed and logged.</p>
-<p>{counts}. Made at {iso(now_ms())}. The page names columns and counts; it holds no value of any record.</p>
+only read; passwords were looked for in what it printed and logged. The page names columns and counts; it holds no value
+of any record.</p>
+<p><strong>{_outcome(lines)}</strong> {counts}. Made at {iso(now_ms())}.</p>
+<h2>What it would publish</h2>
+<p>It publishes to the bus alone. Agreements decide who gets which field; without one, nobody gets anything.</p>
+<ul>
+{published}
+</ul>
+<h2>What was tried</h2>
 <table><thead><tr><th>Verdict</th><th>What must hold</th><th>What was found</th></tr></thead>
 <tbody>
 {rows}
 </tbody></table>
 <p>“Not shown” means that the source holds nothing by which it could be seen, and not that it fails.</p></body></html>
 """
+
+
+def _outcome(lines: Sequence[Line]) -> str:
+    """What the whole comes to, for who reads no further."""
+    wrong = sum(line.result.verdict is Verdict.FAILED for line in lines)
+    if wrong:
+        return f"Not ready: {wrong} of {len(lines)} tests failed. It should not publish before they pass."
+    return "Nothing failed."
+
+
+def _published(dataset: Dataset) -> str:
+    """A dataset and its fields, by how they are to be guarded."""
+    kinds = [
+        ("identifying a person", [one.name for one in dataset.fields if one.identifies]),
+        *(
+            (category.value, [one.name for one in dataset.fields if one.category is category and not one.identifies])
+            for category in (Category.SENSITIVE, Category.PERSONAL, Category.PUBLIC)
+        ),
+    ]
+    told = "; ".join(f"{what}: {html.escape(', '.join(names))}" for what, names in kinds if names)
+    return f"<li><b>{html.escape(dataset.name)}</b>, {len(dataset.fields)} fields; {told}.</li>"
 
 
 async def _tried(case: Case, test: Test) -> Result:

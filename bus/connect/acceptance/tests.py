@@ -54,7 +54,7 @@ async def wrong_settings_are_told(case: Case) -> Result:
 async def the_source_is_ready(case: Case) -> Result:
     """The source answers, and everything that the connector needs of it is there."""
     findings = await check(case.found, case.place)
-    errors = [one.what for one in findings if one.weight is Weight.ERROR]
+    errors = [f"{one.what}. Remedy: {one.remedy}" for one in findings if one.weight is Weight.ERROR]
     return failed("; ".join(errors)) if errors else passed(f"{len(findings)} things were looked at")
 
 

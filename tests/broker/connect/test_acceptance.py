@@ -40,8 +40,10 @@ async def test_a_sound_connector_passes_and_leaves_nothing(population: Any) -> N
     assert len(lines) == 9
     left = "select slot_name from pg_replication_slots where database = current_database()"
     assert population.sql.execute(left).fetchall() == []
-    page = as_page("population", lines)
-    assert "9 passed" in page
+    page = as_page("population", lines, {"population.person": DATASETS["population.person"]})
+    assert "<strong>Nothing failed.</strong> 9 passed" in page
+    assert "<b>population.person</b>" in page
+    assert "identifying a person: personal_id" in page
     assert "Nguyễn" not in page
     assert population.dsn not in page
 
@@ -124,7 +126,7 @@ async def test_a_source_that_is_away_fails_and_shows_no_secret() -> None:
     settings = {"url": "http://127.0.0.1:1", "token": "a-hidden-token"}
     lines = await run(case(Tax, settings, "tax.taxpayer"))
     assert any(line.result.verdict is Verdict.FAILED for line in lines)
-    assert "a-hidden-token" not in as_page("tax", lines)
+    assert "a-hidden-token" not in as_page("tax", lines, {})
 
 
 def test_values_and_secrets_in_logs_are_noticed() -> None:
