@@ -4,7 +4,7 @@ Source of the formats: PostgreSQL manual, "Logical Replication Message Formats".
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ _CELL = struct.Struct(">BI").unpack_from
 
 _ROOM = bytes(4)
 """Put behind a row, so that something may be read there."""
+
+Cells = Callable[[bytes, int], tuple[tuple[int, ...], int]]
 
 _BEGIN = struct.Struct(">QqI")
 _COMMIT = struct.Struct(">BQQq")
@@ -53,6 +55,8 @@ class Relation:
     identity: str
     columns: tuple[tuple[str, Read, bool], ...]
     places: Mapping[str, int]
+    row: Callable[[bytes, int], dict[str, Any]] = field(compare=False, repr=False)
+    cells: Cells = field(compare=False, repr=False)
 
 
 class RowChanged(NamedTuple):
@@ -131,24 +135,25 @@ class Decoder:
             (type_oid,) = struct.unpack_from(">I", data, at)
             at += 8
             columns.append((column, reader(self._base_types.get(type_oid, type_oid)), is_key))
-        relation = Relation(
-            oid, schema, name, identity.decode(), tuple(columns), {one[0]: at for at, one in enumerate(columns)}
-        )
+        places = {one[0]: at for at, one in enumerate(columns)}
+        cells, row = _cells_of(len(columns)), _row_of(columns)
+        relation = Relation(oid, schema, name, identity.decode(), tuple(columns), places, row, cells)
         self.relations[oid] = relation
         return relation
 
     def _insert(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        return RowChanged(relation, None, _new(data + _ROOM, 6, relation), old_whole=True)
+        return RowChanged(relation, None, relation.row(data + _ROOM, 6), old_whole=True)
 
     def _update(self, data: bytes) -> RowChanged:
         relation = self._of(data)
         kind, at, data = data[5:6], 6, data + _ROOM
         old: OldRow | None = None
         if kind in (b"O", b"K"):
-            old, at = _old(data, at, relation)
+            cells, at = relation.cells(data, at)
+            old = OldRow(relation, data, cells)
             at += 1
-        new = _new(data, at, relation)
+        new = relation.row(data, at)
         whole = kind == b"O"
         if old is not None and whole and UNCHANGED in new.values():
             new = {name: old[name] if value is UNCHANGED else value for name, value in new.items()}
@@ -156,8 +161,9 @@ class Decoder:
 
     def _delete(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        old, _ = _old(data + _ROOM, 6, relation)
-        return RowChanged(relation, old, None, old_whole=data[5:6] == b"O")
+        data += _ROOM
+        cells, _ = relation.cells(data, 6)
+        return RowChanged(relation, OldRow(relation, data, cells), None, old_whole=data[5:6] == b"O")
 
     def _truncate(self, data: bytes) -> Truncated:
         (count,) = struct.unpack_from(">I", data, 1)
@@ -179,7 +185,7 @@ class OldRow(Mapping[str, Any]):
 
     __slots__ = ("_cells", "_data", "_relation")
 
-    def __init__(self, relation: "Relation", data: bytes, cells: list[int]) -> None:
+    def __init__(self, relation: "Relation", data: bytes, cells: tuple[int, ...]) -> None:
         self._relation = relation
         self._data = data
         self._cells = cells
@@ -199,38 +205,41 @@ class OldRow(Mapping[str, Any]):
         return len(self._cells)
 
 
-def _old(data: bytes, at: int, relation: Relation) -> tuple[OldRow, int]:
-    """A row of which it is only known where each cell begins, and where its bytes end."""
-    at += 2
-    cells: list[int] = []
-    for _ in relation.columns:
-        cells.append(at)
-        kind, size = _CELL(data, at)
-        at += 5 + size if kind == TEXT else 1
-    return OldRow(relation, data, cells), at
+def _cells_of(columns: int) -> Cells:
+    """Where each cell of a row begins, and where its bytes end, as one function that is written once.
+
+    This and `_row_of` are called for every change: a loop over the columns would cost half as much again as its work.
+    """
+    lines = ["at += 2"]
+    for number in range(columns):
+        lines += [f"c{number} = at", "kind, size = cell(data, at)", f"at += 5 + size if kind == {TEXT} else 1"]
+    places = "".join(f"c{number}, " for number in range(columns))
+    found: Cells = _written([*lines, f"return ({places}), at"], {"cell": _CELL})
+    return found
 
 
-def _new(data: bytes, at: int, relation: Relation) -> dict[str, Any]:
-    """A row's columns."""
-    at += 2
-    row: dict[str, Any] = {}
-    for name, read, _ in relation.columns:
-        kind, size = _CELL(data, at)
-        if kind == TEXT:
-            start = at + 5
-            at = start + size
-            text = data[start:at].decode()
-            if read is str:
-                row[name] = text
-                continue
-            try:
-                row[name] = read(text)
-            except (ValueError, ArithmeticError):
-                row[name] = read_or_text(read, text)
-        else:
-            row[name] = None if kind == NULL else UNCHANGED
-            at += 1
-    return row
+def _row_of(columns: Sequence[tuple[str, Read, bool]]) -> Callable[[bytes, int], dict[str, Any]]:
+    """A row's values by column; text stays where Python has no such value, see `read_or_text`."""
+    names: dict[str, Any] = {"cell": _CELL, "UNCHANGED": UNCHANGED}
+    lines = ["at += 2"]
+    for number, (_, read, _) in enumerate(columns):
+        value = f"v{number}"
+        lines += ["kind, size = cell(data, at)", f"if kind == {TEXT}:", "    start = at + 5", "    at = start + size"]
+        lines += [f"    {value} = data[start:at].decode()"]
+        if read is not str:
+            names[f"read{number}"] = read
+            lines += ["    try:", f"        {value} = read{number}({value})"]
+            lines += ["    except (ValueError, ArithmeticError):", "        pass"]
+        lines += ["else:", "    at += 1", f"    {value} = None if kind == {NULL} else UNCHANGED"]
+    cells = ", ".join(f"{name!r}: v{number}" for number, (name, _, _) in enumerate(columns))
+    found: Callable[[bytes, int], dict[str, Any]] = _written([*lines, f"return {{{cells}}}"], names)
+    return found
+
+
+def _written(lines: Sequence[str], names: dict[str, Any]) -> Any:
+    source = "def read(data, at):\n    " + "\n    ".join(lines)
+    exec(compile(source, "<decoder>", "exec"), names)  # noqa: S102 - made here; names are quoted by repr
+    return names["read"]
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:

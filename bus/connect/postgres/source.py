@@ -263,7 +263,8 @@ class _Reading:
                 self._recent.append(begin.xid)
                 self._numbers = tuple(self._recent)
             case RowChanged() as changed:
-                yield from self._changed(changed)
+                if (change := self._changed(changed)) is not None:
+                    yield change
             case Truncated() as truncated:
                 yield from self._truncated(truncated)
             case Commit() as commit:
@@ -272,14 +273,14 @@ class _Reading:
             case _:
                 pass
 
-    def _changed(self, changed: RowChanged) -> Iterator[SourceEvent]:
+    def _changed(self, changed: RowChanged) -> SourceChange | None:
         dataset = self._datasets.get((changed.relation.schema, changed.relation.name))
         begin = self._next_row()
         if begin is None or dataset is None:
-            return
+            return None
         if not changed.old_whole:
             self.hidden.add(dataset)
-            return
+            return None
         if dataset in self._parted and changed.old is not None and self._bare(changed.old, self._parted[dataset]):
             self.doubtful.add(dataset)
         if changed.new is None:
@@ -287,7 +288,7 @@ class _Reading:
         else:
             operation = Operation.CREATED if changed.old is None else Operation.UPDATED
         change_id = f"{begin.commit_lsn:x}.{self._row}"
-        yield SourceChange(dataset, operation, changed.old, changed.new, change_id, self.position)
+        return SourceChange(dataset, operation, changed.old, changed.new, change_id, self.position)
 
     def _bare(self, old: Row, key: set[str]) -> bool:
         """Whether nothing stands in an old row but its key: so it comes where a partition's identity is not FULL."""

@@ -160,14 +160,18 @@ async def bus(kafka: KafkaAccess, prefix: str) -> AsyncIterator[FoundedBus]:
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment] # pytest keeps its own
         serving = asyncio.create_task(server.serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with SchemaRegistryClient(url) as client:
-            subjects = [(value_subject(f"changes.{name}"), one.schema) for name, one in datasets.items()]
-            subjects += [(own_subject(name), own_schema(name)) for name in own_names()]
-            await asyncio.gather(*(client.register(subject, schema) for subject, schema in subjects))
-            yield FoundedBus(kafka, topics, client)
-        server.should_exit = True
-        await serving
-        await log.stop()
+        try:
+            async with SchemaRegistryClient(url) as client:
+                subjects = [(value_subject(f"changes.{name}"), one.schema) for name, one in datasets.items()]
+                subjects += [(own_subject(name), own_schema(name)) for name in own_names()]
+                async with asyncio.TaskGroup() as registering:
+                    for subject, schema in subjects:
+                        registering.create_task(client.register(subject, schema))
+                yield FoundedBus(kafka, topics, client)
+        finally:  # also where the founding failed: what stays open would be laid at the door of the next test
+            server.should_exit = True
+            await serving
+            await log.stop()
 
 
 @dataclass
