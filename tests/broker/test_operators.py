@@ -81,6 +81,8 @@ async def test_lanes_and_flows(bus: SmallBus) -> None:
     assert {one["health"] for one in unserved} == {"unserved"}
     assert (await call("lanes", "--once")).code == 1
     await bus.route()
+    # A lane looks once through what exists. What comes before its turn is judged again in it, and so withheld twice.
+    await until_told(lambda found: all(one["health"] == "serving" for one in found), "lanes")
     await bus.publish(*[await bus.person(one) for one in people(20)])
     await bus.until(lambda: len(bus.held(TAX)) == 20, "twenty people")
     lanes = await until_told(
@@ -98,11 +100,11 @@ async def test_lanes_and_flows(bus: SmallBus) -> None:
     assert flows[TAX]["released"] == 20
     assert flows[TAX]["standing"] == "active"
     assert flows[BANK]["withheld"] == {"consent-missing": 20}
-    assert flows[TAX]["per_second"] > 0
     assert "consent-missing 20" in " ".join((await call("flows", "--once", "--all")).stdout.split())
-    offsets = committed(bus)
-    for one in lanes:
-        assert offsets[bus.topics.changes(PERSON), one["lane"]] == one["inputs"][PERSON]
+    inputs = {(bus.topics.changes(PERSON), one["lane"]): one["inputs"][PERSON] for one in lanes}
+    await bus.until(lambda: inputs.items() <= committed(bus).items(), "the group's offsets, told once a second")
+    await bus.publish(await bus.person(people(1)[0], full_name="Trần Thị Bình"))  # a rate is that of the last minute
+    await until_told(lambda found: any(one["agreement"] == TAX and one["per_second"] > 0 for one in found), "flows")
 
 
 def committed(bus: SmallBus) -> dict[tuple[str, int], int]:
