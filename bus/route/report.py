@@ -6,7 +6,7 @@ Told from outside the transactions, about once a second: it costs them nothing, 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bus import clock
@@ -49,6 +49,8 @@ class LaneReport:
     transaction_ms: float | None = None
     latency_ms: int | None = None
     times_ms: deque[float] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
+    passed: dict[str, int] = field(default_factory=dict)
+    """How far the lane was said to be, by dataset."""
 
     def again(self, now_ms: int, *, fenced: bool) -> "LaneReport":
         """The report of the lane after a failure: it counts from there on, but for the failures themselves."""
@@ -68,6 +70,14 @@ class LaneReport:
         self.times_ms.append(self.transaction_ms)
         if changes:
             self.latency_ms = max(0, clock.now_ms() - min(record.timestamp_ms for record in changes))
+
+    def onward(self, progress: "Progress") -> "Progress":
+        """The same, but nowhere behind what was told before.
+
+        A lane that looks around cannot say whether the markers behind its position are all there is; one at rest had.
+        """
+        self.passed = {name: max(offset, self.passed.get(name, 0)) for name, offset in progress.inputs.items()}
+        return replace(progress, inputs=self.passed)
 
     def time_ms(self, share: float) -> float | None:
         """Below this lie so many of the last transactions; None before the first."""
@@ -133,7 +143,8 @@ class Reporter:
 
     async def _tell(self, lanes: Sequence[Reported]) -> None:
         now_ms = clock.now_ms()
-        standing = [(lane.report, progress) for lane in lanes if (progress := lane.progress()) is not None]
+        found = [(lane.report, progress) for lane in lanes if (progress := lane.progress()) is not None]
+        standing = [(report, report.onward(progress)) for report, progress in found]
         messages = {report.lane: self._teller.message(report, progress) for report, progress in standing}
         gone = {lane: told | {"stopped": True} for lane, (told, _) in self._told.items() if lane not in messages}
         news = {lane: message for lane, message in messages.items() if self._is_news(lane, message, now_ms)}
