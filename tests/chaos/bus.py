@@ -61,6 +61,8 @@ class Tail(threading.Thread):
         self._access, self._topic, self._partitions = access, topic, partitions
         self._over = threading.Event()
         self._newest: list[tuple[int, float]] = [(0, 0.0)]
+        self.keys: set[bytes] = set()
+        """Of the records of which something has come."""
 
     def run(self) -> None:
         """Read until stopped."""
@@ -69,7 +71,10 @@ class Tail(threading.Thread):
         consumer.assign([TopicPartition(self._topic, number, 0) for number in range(self._partitions)])
         while not self._over.is_set():
             for message in consumer.consume(500, 0.05):
-                found = None if message.error() else NUMBER.search((message.value() or b"").decode(errors="replace"))
+                if message.error():
+                    continue
+                self.keys.add(message.key())
+                found = NUMBER.search((message.value() or b"").decode(errors="replace"))
                 if found and int(found[1]) > self._newest[-1][0]:
                     self._newest.append((int(found[1]), monotonic()))
         consumer.close()

@@ -24,6 +24,7 @@ def test_lane_against_model() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3 * 3600)
 def test_lane_against_model_at_length() -> None:
     """The same over a million steps."""
     run_state_machine_as_test(LaneAgainstModel, settings=settings(STEPS, max_examples=10_000, stateful_step_count=100))
