@@ -159,7 +159,7 @@ class SmallBus:
         found: dict[str, Any] = decode(self.parsed[schema_id], body)
         return found
 
-    async def until(self, holds: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
+    async def until(self, holds: Callable[[], bool], what: str, *, seconds: float = 60) -> None:
         """Poll until it holds, or fail with what was waited for."""
         import asyncio  # noqa: PLC0415 - only here
 

@@ -121,9 +121,9 @@ async def test_pump(kafka: KafkaAccess, prefix: str) -> None:
         sent = [str(number).encode() for number in range(300)]
         await writer.commit([Outgoing(topic, 0, b"k", value) for value in sent])
         await writer.stop()
-        await asyncio.wait_for(wake.wait(), 10)
+        await asyncio.wait_for(wake.wait(), 60)
         found: list[bytes | None] = []
-        deadline = asyncio.get_running_loop().time() + 10
+        deadline = asyncio.get_running_loop().time() + 60
         while len(found) < 300:
             taken = pump.take(70)
             pump.put_back(taken)
@@ -131,7 +131,7 @@ async def test_pump(kafka: KafkaAccess, prefix: str) -> None:
             assert asyncio.get_running_loop().time() < deadline
             await asyncio.sleep(0)
         assert found == sent
-        await asyncio.wait_for(pump.until(place, 301), 10)
+        await asyncio.wait_for(pump.until(place, 301), 60)
     finally:
         await pump.stop()
 

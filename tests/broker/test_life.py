@@ -51,7 +51,7 @@ async def passed(bus: SmallBus) -> None:
         found = await bus.positions()
         return len(found) < bus.settings.lanes or any(one["register_offset"] < end for one in found.values())
 
-    deadline = clock.monotonic() + 30
+    deadline = clock.monotonic() + 60
     while await behind():
         assert clock.monotonic() < deadline, "a lane has not passed the register's end"
 
@@ -220,7 +220,7 @@ async def tell_yesterday(bus: SmallBus, fact: Fact) -> None:
 
 async def took_effect(bus: SmallBus) -> int:
     """The offset at which a router told of the day."""
-    deadline = clock.monotonic() + 30
+    deadline = clock.monotonic() + 60
     while True:
         entry = (await bus.registrar.state()).agreements[TAX]
         if entry.revision != revision(bus.documents[TAX]):

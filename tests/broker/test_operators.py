@@ -65,7 +65,7 @@ async def told(*words: str) -> Any:
 
 async def until_told(holds: Callable[[Any], bool], *words: str) -> Any:
     """Ask until the answer is as it must be."""
-    deadline = clock.monotonic() + 30
+    deadline = clock.monotonic() + 60
     while True:
         answer = await told(*words)
         if holds(answer):

@@ -169,7 +169,7 @@ async def test_a_view_that_readers_cannot_follow(small_bus: SmallBus) -> None:
 async def settled(bus: SmallBus, agreement: str) -> None:
     """Wait until each lane has taken every consent."""
     last = {one.partition: one.offset + 1 for one in bus.read(bus.topics.consents)}
-    deadline = clock.monotonic() + 30
+    deadline = clock.monotonic() + 60
     while True:
         found = await bus.positions()
         if all(lane in found and found[lane]["consents_offset"] >= end for lane, end in last.items()):

@@ -201,7 +201,7 @@ async def test_an_epoch_of_pseudonyms_ends(small_bus: SmallBus) -> None:
 
 async def _passed(bus: SmallBus, offset: int) -> None:
     """Until every lane has committed a position past a fact."""
-    deadline = clock.monotonic() + 20
+    deadline = clock.monotonic() + 60
     while min([one["register_offset"] for one in (await bus.positions()).values()], default=0) <= offset:
         assert clock.monotonic() < deadline
         await asyncio.sleep(0.05)

@@ -142,7 +142,7 @@ async def _enrol(admin: Admin, identities: KafkaAccess, user: str, user_rights: 
     await admin.ensure_user(name, password)
     renamed = [Right(name, one.operation, one.resource, one.pattern, one.name) for one in user_rights]
     await admin.ensure_rights(renamed)
-    deadline = clock.monotonic() + 10
+    deadline = clock.monotonic() + 60
     while await admin.rights_of(name) != set(renamed):  # the broker's answer comes before its own knowledge
         assert clock.monotonic() < deadline, f"{name} never got its rights"
         await asyncio.sleep(0.02)

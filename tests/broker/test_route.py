@@ -123,7 +123,7 @@ async def test_suspension(small_bus: SmallBus) -> None:
         found = await bus.positions()
         return len(found) == bus.settings.lanes and all(one["register_offset"] > offset for one in found.values())
 
-    deadline = clock.monotonic() + 10
+    deadline = clock.monotonic() + 60
     while not await passed():
         assert clock.monotonic() < deadline
         await asyncio.sleep(0.02)
@@ -176,9 +176,9 @@ async def test_two_routers(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch)
     await bus.route("route-2")
     await bus.publish(*[await bus.person(one) for one in people(100)])
     await bus.until(lambda: len(bus.held(TAX)) == 100, "a hundred people")
-    begun = clock.monotonic()
+    ending = bus.supervisor._children["route-2"].popen
     await bus.supervisor.stop("route-2")
-    assert clock.monotonic() - begun < 8, "it was killed at its deadline, and did not end in order"
+    assert ending.returncode == 0, "it was killed at its deadline, and did not end in order"
     await bus.publish(*[await bus.person(one) for one in people(300)])
     await bus.until(lambda: len(bus.held(TAX)) == 300, "three hundred people", seconds=60)
     await assert_logged(bus, TAX)

@@ -106,7 +106,7 @@ class Chaos:
             self.routers[name] = RouterUnderTest(name, self.bus.settings, notes, log, broken, instance)
         return self.routers[name]
 
-    async def flows_on(self, since: Moment, *, seconds: float = 60) -> float:
+    async def flows_on(self, since: Moment, *, seconds: float = 120) -> float:
         """Wait until a change newer than that moment is released; how many seconds after it that came."""
 
         def came() -> bool:
@@ -129,7 +129,7 @@ class Chaos:
         """What lies in the topics now."""
         return await asyncio.to_thread(collect, self.bus.access.for_confluent(), self.bus.settings.prefix, self.schemas)
 
-    async def quiet(self, *, seconds: float = 60) -> Evidence:
+    async def quiet(self, *, seconds: float = 120) -> Evidence:
         """Wait until every lane's committed position has passed everything written; what lies in the topics then."""
         deadline = monotonic() + seconds
         while open_inputs := behind(found := await self.evidence()):

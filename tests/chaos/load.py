@@ -90,7 +90,7 @@ class Load:
 
     async def passed(self, count: int = 20) -> None:
         """Wait until that many more changes have been written."""
-        goal, deadline = self.number + count, monotonic() + 30
+        goal, deadline = self.number + count, monotonic() + 60
         while self.number < goal:
             assert monotonic() < deadline, "the load does not flow"
             await asyncio.sleep(TICK_SECONDS)

@@ -15,7 +15,7 @@ from bus.wiring import environment
 from tests.chaos.notes import SERVING, Caught, Notes, Phase
 
 ROOT = Path(__file__).parents[2]
-DEAD_SECONDS = 20
+DEAD_SECONDS = 40
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class RouterUnderTest:
             self.pid = None
         return self.pid is not None
 
-    async def serving(self, lanes: int = 1, *, seconds: float = 40) -> None:
+    async def serving(self, lanes: int = 1, *, seconds: float = 90) -> None:
         """Wait until that many lanes serve."""
         await until(
             lambda: sum(phase in SERVING for phase in self.notes.phases()) >= lanes,
@@ -130,7 +130,7 @@ class RouterUnderTest:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
 
 
-async def until(holds: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
+async def until(holds: Callable[[], bool], what: str, *, seconds: float = 60) -> None:
     """Poll until it holds, or fail with what was waited for."""
     deadline = monotonic() + seconds
     while not holds():
