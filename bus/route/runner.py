@@ -32,7 +32,7 @@ from bus.route.store.resume import resume, take_shelf
 from bus.route.store.shelf import Shelf
 from bus.telemetry import Event, emit
 
-CONSENTS_AT_ONCE = 5000
+CONSENTS_AT_ONCE = 500
 """Consent events of one transaction at the most; a batch of changes is only judged when none wait."""
 
 LOOKED_AT_ONCE = 2000

@@ -15,6 +15,8 @@ AT_ONCE = 2
 
 SLICE_SECONDS = 0.006
 FEWEST, FIRST = 10, 50
+FIRST_BATCH = 200
+"""Before anything was measured: agreements differ a lot in what they cost."""
 
 
 class Pace:
@@ -23,12 +25,16 @@ class Pace:
     def __init__(self, most: int, seconds: float, *, first: int | None = None) -> None:
         self._most = most
         self._seconds = seconds
-        self._seconds_each = seconds / (first or most)
+        self._seconds_each = seconds / (first or min(most, FIRST_BATCH))
 
     def judged(self, records: int, seconds: float) -> None:
-        """So many were judged in so many seconds of work; a few say little, for what is the same for all costs most."""
+        """So many were judged in so many seconds of work; a few say little, for what is the same for all costs most.
+
+        That they cost more is believed at once, for the next step must not be long; that they cost less by and by.
+        """
         if records >= FEWEST:
-            self._seconds_each += (max(seconds, 1e-6) / records - self._seconds_each) / 8
+            each = max(seconds, 1e-6) / records
+            self._seconds_each += max(each - self._seconds_each, (each - self._seconds_each) / 8)
 
     def limit(self) -> int:
         """For the next transaction."""

@@ -12,8 +12,9 @@ from pathlib import Path
 
 LANES = 32
 SIZE = 128
-TRAP, SPRUNG, FAULT, CLOCK, FIRST_LANE = 0, 4, 8, 16, 64
-"""Offsets: signal and phase of the trap; phase and lane that it caught; fault and how often; the clock's error."""
+TRAP, SPRUNG, FAULT, CLOCK, LONGEST, FIRST_LANE = 0, 4, 8, 16, 24, 64
+"""Offsets: signal and phase of the trap; phase and lane that it caught; fault and how often; the clock's error; the
+longest step."""
 
 
 class Phase(IntEnum):
@@ -127,3 +128,13 @@ class Notes:
     @clock_error_ms.setter
     def clock_error_ms(self, error: int) -> None:
         struct.pack_into(">q", self._bytes, CLOCK, error)
+
+    @property
+    def longest_step_ms(self) -> float:
+        """The processor time of the longest step of the router's event loop; setting it to 0 begins anew."""
+        (longest,) = struct.unpack_from(">d", self._bytes, LONGEST)
+        return float(longest)
+
+    @longest_step_ms.setter
+    def longest_step_ms(self, longest: float) -> None:
+        struct.pack_into(">d", self._bytes, LONGEST, longest)

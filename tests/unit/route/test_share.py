@@ -1,6 +1,6 @@
 """Whose turn it is to catch up."""
 
-from bus.route.share import AT_ONCE, FEWEST, FIRST, CatchUp, Pace
+from bus.route.share import AT_ONCE, FEWEST, FIRST, FIRST_BATCH, CatchUp, Pace
 
 
 class Lanes:
@@ -64,12 +64,16 @@ def test_a_slice_is_as_long_as_its_time() -> None:
 def test_a_transaction_takes_what_can_be_judged_in_its_time() -> None:
     """As many as allowed while that is cheap, fewer where each costs much; a handful of records changes nothing."""
     pace = Pace(500, 0.05)
-    assert pace.limit() == 500
+    assert pace.limit() == FIRST_BATCH
     for _ in range(100):
-        pace.judged(500, 500 * 0.001)
-    assert 49 <= pace.limit() <= 51
+        pace.judged(200, 200 * 0.00001)
+    assert pace.limit() == 500
+    pace.judged(500, 500 * 0.001)
+    assert 49 <= pace.limit() <= 51, "dearer is believed at once"
     pace.judged(1, 10.0)
     assert 49 <= pace.limit() <= 51
+    pace.judged(50, 50 * 0.0001)
+    assert 51 < pace.limit() < 100, "cheaper by and by"
     for _ in range(100):
         pace.judged(50, 50 * 0.00001)
     assert pace.limit() == 500
