@@ -18,6 +18,9 @@ from bus.settings import Settings
 from bus.wiring import ROUTE
 
 LONGEST_SECONDS = 30.0
+APART_SECONDS = 31.0
+"""Between two kills: a router that has lived for so long is started again at once, one that dies often is not."""
+
 BACKFILL_SECONDS = 2.0
 """A backfill that has not come to its end by then begins anew."""
 
@@ -51,7 +54,7 @@ async def bench_withdraw(settings: Settings, tell: Tell, trial: Trial) -> dict[s
         try:
             chosen = _chosen(bus, trial.withdrawals + trial.kills)
             durations = [await watch.withdraw(*one) for one in chosen[: trial.withdrawals]]
-            after_kill = [await watch.withdraw(*one, kill=True) for one in chosen[trial.withdrawals :]]
+            after_kill = [await _after_kill(watch, *one) for one in chosen[trial.withdrawals :]]
         finally:
             for task in others:
                 task.cancel()
@@ -63,6 +66,12 @@ async def bench_withdraw(settings: Settings, tell: Tell, trial: Trial) -> dict[s
             "append_to_effective_ms": milliseconds(durations),
             "append_to_effective_after_kill_ms": milliseconds(after_kill),
         }
+
+
+async def _after_kill(watch: "_Watch", person: Person, agreement: str) -> float:
+    """One withdrawal at whose moment the router is killed."""
+    await asyncio.sleep(APART_SECONDS)
+    return await watch.withdraw(person, agreement, kill=True)
 
 
 async def _catch_up(bus: Ground, records: int) -> None:

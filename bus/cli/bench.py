@@ -59,13 +59,16 @@ def startup(*, records: int, consents: int, as_json: bool) -> None:
 @click.option("--axis", "axes", type=click.Choice(AXES), multiple=True, help="What grows; all of them if not given.")
 @click.option("--quick", is_flag=True, help="Leave out the largest point of each.")
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw it into this file.")
+@click.option("--keep", type=click.Path(dir_okay=False, path_type=Path), help="Keep points here; go on from them.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
-def growth(*, records: int, axes: tuple[str, ...], quick: bool, svg: Path | None, as_json: bool) -> None:
+def growth(  # noqa: PLR0913 - the words
+    *, records: int, axes: tuple[str, ...], quick: bool, svg: Path | None, keep: Path | None, as_json: bool
+) -> None:
     """How the cost of a change grows with recipients, agreements, people and lanes."""
-    from bus.bench.growth import bench_growth, drawing, table  # noqa: PLC0415 - as above
+    from bus.bench.growth import Course, bench_growth, drawing, table  # noqa: PLC0415 - as above
 
     with _Progress() as progress:
-        measured = bench_growth(Settings(), progress.tell, records=records, axes=axes or AXES, quick=quick)
+        measured = bench_growth(Settings(), progress.tell, Course(records, axes or AXES, quick=quick, keep=keep))
         result = asyncio.run(measured)
     if svg is not None:
         svg.write_text(drawing(result["points"]), encoding="utf-8")

@@ -1,8 +1,9 @@
 """The bench of growth: what it varies, and what it shows."""
 
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from bus.bench.growth import AXES, drawing, table
+from bus.bench.growth import AXES, Kept, drawing, table
 from bus.bench.workload import AGREEMENTS, Nation, Shape, original
 from bus.cli import bench
 
@@ -10,6 +11,7 @@ POINTS = [
     {
         "axis": axis,
         "size": size,
+        "records": 1000,
         "deliveries": 10 * size,
         "cpu_us_per_change": 3.0 * size,
         "cpu_us_per_decision": 3.0,
@@ -43,3 +45,17 @@ def test_table_and_drawing_show_every_point() -> None:
     assert table(POINTS).count("\n") == len(POINTS) + 1
     root = ET.fromstring(drawing(POINTS))  # noqa: S314 - our own drawing
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == len(POINTS)
+
+
+def test_a_measurement_cut_short_goes_on(tmp_path: Path) -> None:
+    """A point is found again, the newest of its place and size; half a line, or other changes, are none."""
+    kept = Kept(tmp_path / "points")
+    assert kept.point("lanes", 8, 1000) is None
+    for memory in (100, 200):
+        kept.keep(POINTS[0] | {"axis": "lanes", "size": 8, "peak_memory_mb": memory})
+    with (tmp_path / "points").open("a") as file:
+        file.write('{"axis": "lanes", "si')
+    found = kept.point("lanes", 8, 1000)
+    assert found is not None
+    assert found["peak_memory_mb"] == 200
+    assert kept.point("lanes", 8, 2000) is None
