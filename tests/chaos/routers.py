@@ -105,6 +105,15 @@ class RouterUnderTest:
         assert caught is not None, self.last_words()
         return caught
 
+    async def killed_at_start(self) -> Caught:
+        """Start it, and SIGKILL it while a lane fences its predecessor or reads back what it was; where it hit."""
+        self.notes.set_trap(signal.SIGKILL, Phase.START)
+        await self.start()
+        await self.ended()
+        caught = self.notes.caught
+        assert caught is not None, self.last_words()
+        return caught
+
     async def ended(self) -> None:
         """Wait for the end of the process."""
         await until(lambda: not self.alive, f"the end of {self.name}; {self.last_words()}", seconds=DEAD_SECONDS)

@@ -96,7 +96,7 @@ def late_flow(evidence: Evidence, topic: str, old: Sequence[str]) -> list[str]:
 
 
 TOPIC = "agency.a.late.v1"
-WHOLE = {"p1/p1": [1], "p2/p2": [2, 5], "p3/p3": [4, None]}
+WHOLE: dict[str, list[int | None]] = {"p1/p1": [1], "p2/p2": [2, 5], "p3/p3": [4, None]}
 """Numbers that a recipient is told, by key: what existed, one with a live change after it, one deleted after it."""
 
 
