@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bus import clock
-from bus.bench.catchup import hold_up, until_routed
+from bus.bench.catchup import AGREEMENT, until_routed
 from bus.bench.ground import Ground, Tell, ground
 from bus.bench.latency import until_consents_count, write_steadily
 from bus.bench.measure import milliseconds
@@ -15,7 +15,7 @@ from bus.kafka.log import Place, Reader
 from bus.model.consent import ConsentAction
 from bus.route.store.bodies import position_of
 from bus.settings import Settings
-from bus.wiring import ROUTE
+from bus.wiring import ROUTE, registrar_of
 
 LONGEST_SECONDS = 30.0
 APART_SECONDS = 31.0
@@ -75,10 +75,13 @@ async def _after_kill(watch: "_Watch", person: Person, agreement: str) -> float:
 
 
 async def _catch_up(bus: Ground, records: int) -> None:
-    """Let every record be judged again, time after time."""
-    while records:
-        await hold_up(bus, "backfill-asked")
-        await asyncio.sleep(BACKFILL_SECONDS)
+    """Let every record be judged again, time after time, over one connection: to make one holds the loop up."""
+    if not records:
+        return
+    async with registrar_of(bus.settings) as registrar:
+        while True:
+            await registrar.step_route(AGREEMENT, "backfill-asked", "a measurement")
+            await asyncio.sleep(BACKFILL_SECONDS)
 
 
 async def _load(bus: Ground, rate: int) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -49,7 +50,7 @@ async def test_a_catch_up_goes_on_where_it_stood(
         try:
             for number in range(kills):
                 due = records * (number + 1) // (kills + 2)
-                await until(lambda due=due: _count(late, old) >= due, f"{due} of {records} records", seconds=120)  # type: ignore[misc]
+                await until(partial(_come, late, old, due), f"{due} of {records} records", seconds=120)
                 await load.add_people(chance.sample(old, 20))
                 hit = [(await router.killed_in(AIMED[number % len(AIMED)])).phase]
                 assert _count(late, old) < records, "the catch-up was over before the kill"
@@ -64,6 +65,10 @@ async def test_a_catch_up_goes_on_where_it_stood(
     assert verdict.clean, verdict
     assert not (found := late_flow(evidence, chaos.bus.agency_topic(LATE), old)), found
     assert log.hit() >= set(AIMED)
+
+
+def _come(tail: Tail, subjects: Sequence[str], due: int) -> bool:
+    return _count(tail, subjects) >= due
 
 
 def _count(tail: Tail, subjects: Sequence[str]) -> int:
