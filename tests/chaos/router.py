@@ -127,7 +127,7 @@ def watch_steps(notes: Notes) -> None:
         if took_ms > notes.longest_step_ms and notes.phases():
             notes.longest_step_ms = took_ms
 
-    asyncio.Handle._run = timed  # type: ignore[method-assign]
+    asyncio.Handle._run = timed  # type: ignore[method-assign]  # there is no other place to stand
 
 
 def bend_clock(notes: Notes) -> None:
