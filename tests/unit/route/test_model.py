@@ -6,25 +6,39 @@ words; the lane judges only what an input touches. Both must end with the same r
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from tests.unit.route.model.machine import LaneAgainstModel
 
-STEPS = settings(
-    max_examples=400,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+STEPS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
+def hold(steps: int, *, in_a_history: int) -> None:
+    """Let the lane and the model live through histories until that many steps are taken."""
+    taken = 0
+
+    class Counted(LaneAgainstModel):
+        """Hypothesis is told how many steps a history may have; it often takes fewer."""
+
+        @invariant()
+        def count(self) -> None:
+            nonlocal taken
+            taken += 1
+
+    while taken < steps:
+        histories = max(10, (steps - taken) // in_a_history)
+        shape = settings(STEPS, max_examples=histories, stateful_step_count=in_a_history)
+        run_state_machine_as_test(Counted, settings=shape)
+
+
+@pytest.mark.timeout(600)
 def test_lane_against_model() -> None:
     """Over 20,000 steps recipients hold what the model says, as logged, in order, each release with a basis."""
-    run_state_machine_as_test(LaneAgainstModel, settings=STEPS)
+    hold(20_000, in_a_history=50)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3 * 3600)
 def test_lane_against_model_at_length() -> None:
     """The same over a million steps."""
-    run_state_machine_as_test(LaneAgainstModel, settings=settings(STEPS, max_examples=10_000, stateful_step_count=100))
+    hold(1_000_000, in_a_history=100)
