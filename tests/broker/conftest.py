@@ -2,13 +2,14 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bus import clock
 from bus.agreements.agencies import Agencies, load_agencies
@@ -141,6 +142,16 @@ class SmallBus:
         lane = lane_of(subject, self.settings.lanes)
         value = self.messages.encode("consent", consent_message(event))
         return lane, await self.writer.append(Outgoing(self.topics.consents, lane, event.key(), value))
+
+    def set_topic(self, topic: str, words: Mapping[str, int]) -> None:
+        """Let a topic have other settings than the bus gave it."""
+        entries = [
+            ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET) for name, value in words.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        admin = AdminClient(self.access.for_confluent() | {"log_level": 2})  # lives until the answers are there
+        for future in admin.incremental_alter_configs([resource]).values():
+            future.result()
 
     def read(self, topic: str, user: KafkaAccess | None = None) -> list[Incoming]:
         """Everything committed in a topic, by another client than the bus's own."""

@@ -1,14 +1,16 @@
 """The router on a real broker, as a process of its own."""
 
 import asyncio
+import json
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
 from bus import clock
-from bus.errors import TwoOfOneName
+from bus.errors import LaneKeepsFailing, TwoOfOneName
 from bus.kafka.rights import router_group
 from bus.model.consent import ConsentAction
 from bus.model.key import lane_of
@@ -134,6 +136,40 @@ async def test_suspension(small_bus: SmallBus) -> None:
     await bus.until(lambda: len(bus.held(TAX)) == 8, "eight people")
     assert lanes
     assert len(before) <= 5
+    await assert_logged(bus, TAX)
+
+
+async def test_a_lane_that_keeps_failing(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A lane that fails begins anew alone; when it has as often as it may the process ends, by a code that says why."""
+    bus, (first, second) = small_bus, people(2)
+    monkeypatch.setenv("BUS_ROUTE_LANE_FAILURES", "3")
+    await bus.activate(TAX)
+    stage = stage_process(ROUTE, bus.settings)
+    with (tmp_path / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *stage.argv, env={**os.environ, **stage.env}, stdout=log, stderr=log
+        )
+    try:
+        await bus.publish(await bus.person(first))
+        await bus.until(lambda: len(bus.held(TAX)) == 1, "the first person")
+        bus.set_topic(bus.topics.lane_state, {"max.message.bytes": 100})  # room for a marker, and for nothing else
+        ending, version, deadline = asyncio.create_task(process.wait()), 0, clock.monotonic() + 90
+        while not ending.done():  # the broker takes a moment to obey
+            version += 1
+            await bus.publish(await bus.person(second, residence_province=f"{version:02d}"))
+            await asyncio.wait({ending}, timeout=0.5)
+            assert clock.monotonic() < deadline
+        assert ending.result() == LaneKeepsFailing.exit_code
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    told = [json.loads(line) for line in (tmp_path / "log").read_text("utf-8").splitlines() if line.startswith("{")]
+    failed = [one["lane"] for one in told if one["event"] == "lane-failed"]
+    assert failed == [lane_of(second, bus.settings.lanes)] * 3
+    bus.set_topic(bus.topics.lane_state, {"max.message.bytes": 1 << 20})
+    await bus.route()
+    await bus.until(lambda: len(bus.held(TAX)) == 2, "the second person")
     await assert_logged(bus, TAX)
 
 

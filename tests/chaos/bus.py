@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bus.agreements.agencies import load_agencies
 from bus.agreements.check import load_agreements
@@ -201,10 +200,4 @@ def environment(kafka: KafkaAccess) -> dict[str, str]:
 
 def set_topic(chaos: Chaos, topic: str, words: Mapping[str, int]) -> None:
     """Let a topic have other settings than the bus gave it."""
-    entries = [
-        ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET) for name, value in words.items()
-    ]
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    admin = AdminClient(chaos.bus.access.for_confluent() | {"log_level": 2})  # lives until the answers are there
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result()
+    chaos.bus.set_topic(topic, words)
