@@ -22,19 +22,20 @@ FIRST_BATCH = 200
 class Pace:
     """How many records one transaction may take: never more than `most`, nor than are judged in so many seconds."""
 
-    def __init__(self, most: int, seconds: float, *, first: int | None = None) -> None:
+    def __init__(self, most: int, seconds: float, *, first: int | None = None, wary: bool = True) -> None:
         self._most = most
         self._seconds = seconds
         self._seconds_each = seconds / (first or min(most, FIRST_BATCH))
+        self._wary = wary
 
     def judged(self, records: int, seconds: float) -> None:
         """So many were judged in so many seconds of work; a few say little, for what is the same for all costs most.
 
-        That they cost more is believed at once, for the next step must not be long; that they cost less by and by.
+        That they cost less is believed by and by, and so that they cost more: but for who is wary, at once.
         """
         if records >= FEWEST:
-            each = max(seconds, 1e-6) / records
-            self._seconds_each += max(each - self._seconds_each, (each - self._seconds_each) / 8)
+            more = max(seconds, 1e-6) / records - self._seconds_each
+            self._seconds_each += more if self._wary and more > 0 else more / 8
 
     def limit(self) -> int:
         """For the next transaction."""
@@ -45,7 +46,8 @@ class CatchUp:
     """The turns of one process's lanes."""
 
     def __init__(self, *, most: int) -> None:
-        self._pace = Pace(most, SLICE_SECONDS, first=FIRST)
+        # Live changes beside them count as their work: a wary pace would believe one crowd of those, and stay slow.
+        self._pace = Pace(most, SLICE_SECONDS, first=FIRST, wary=False)
         self._holding: set[int] = set()
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
 
