@@ -15,6 +15,10 @@ AT_ONCE = 2
 
 SLICE_SECONDS = 0.006
 FEWEST, FIRST = 10, 50
+FEWEST_EXISTING = 30
+"""A slice is never of fewer: what each transaction costs, whatever is in it, would else make them smaller and smaller on
+a busy machine, and the whole take many times as long."""
+
 FIRST_BATCH = 200
 """Before anything was measured: agreements differ a lot in what they cost."""
 
@@ -24,6 +28,7 @@ class Pace:
 
     def __init__(self, most: int, seconds: float, *, first: int | None = None, wary: bool = True) -> None:
         self._most = most
+        self._fewest = FEWEST if wary else min(most, FEWEST_EXISTING)
         self._seconds = seconds
         self._seconds_each = seconds / (first or min(most, FIRST_BATCH))
         self._wary = wary
@@ -39,7 +44,7 @@ class Pace:
 
     def limit(self) -> int:
         """For the next transaction."""
-        return min(self._most, max(FEWEST, int(self._seconds / self._seconds_each)))
+        return min(self._most, max(self._fewest, int(self._seconds / self._seconds_each)))
 
 
 class CatchUp:

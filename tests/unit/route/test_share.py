@@ -1,6 +1,6 @@
 """Whose turn it is to catch up."""
 
-from bus.route.share import AT_ONCE, FEWEST, FIRST, FIRST_BATCH, CatchUp, Pace
+from bus.route.share import AT_ONCE, FEWEST_EXISTING, FIRST, FIRST_BATCH, CatchUp, Pace
 
 
 class Lanes:
@@ -50,11 +50,11 @@ def test_asking_twice_is_asking_once() -> None:
 
 
 def test_a_slice_is_as_long_as_its_time() -> None:
-    """Records that cost little make a slice of many, dear ones of few, but never of none and never beyond the limit."""
+    """Records that cost little make a slice of many, dear ones of few, but never of fewer or more than there may be."""
     lanes = Lanes()
     lanes.ask(0)
     assert abs(lanes.share.granted(0) - FIRST) <= 1
-    for seconds_each, expected in ((0.00001, 500), (0.0001, 60), (1.0, FEWEST)):
+    for seconds_each, expected in ((0.00001, 500), (0.0001, 60), (1.0, FEWEST_EXISTING)):
         for _ in range(100):
             lanes.share.done(0, records=10, seconds=10 * seconds_each)
             lanes.ask(0)
