@@ -52,6 +52,7 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         closing.push_async_callback(client.close)
         parts = await _parts(access, topics, client, home, closing)
         await check_room(Admin(access), topics, parts.register.state.datasets)
+        _collect_seldom()  # before there are lanes, for it holds the loop up
         router = Router(parts)
         member = LaneMember(
             access,
@@ -115,7 +116,6 @@ async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    _collect_seldom()
     tasks = {
         asyncio.create_task(member.run(), name="member"),
         asyncio.create_task(_wake_on_facts(router, take_over, parts), name="register"),

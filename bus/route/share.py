@@ -16,8 +16,8 @@ AT_ONCE = 2
 SLICE_SECONDS = 0.006
 FEWEST, FIRST = 10, 50
 FEWEST_EXISTING = 30
-"""A slice is never of fewer: what each transaction costs, whatever is in it, would else make them smaller and smaller on
-a busy machine, and the whole take many times as long."""
+"""A slice is never of fewer: what each transaction costs, whatever is in it, would else make slices ever smaller on a
+busy machine, and the whole take many times as long."""
 
 FIRST_BATCH = 200
 """Before anything was measured: agreements differ a lot in what they cost."""
