@@ -160,7 +160,7 @@ async def test_unknown_names(bus: SmallBus) -> None:
     """What nobody knows can be neither paused nor released, and the answer names what there is."""
     await bus.activate(TAX)
     answer = await call("route", "pause", "no-such-agreement", "--reason", "a test")
-    assert (answer.code, TAX in answer.stderr) == (1, True)
+    assert (answer.code, TAX in answer.stderr) == (2, True)
     answer = await call("deadletter", "release", "0:5", "--reason", "a test")
     assert "no dead letter named 0:5" in answer.stderr
 
