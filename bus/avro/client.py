@@ -123,6 +123,21 @@ class SchemaRegistryClient:
         body = self._good(answer, "version", "id", "schema", subject=subject)
         return Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"]))
 
+    async def versions(self, subject: str) -> list[Registered]:
+        """Every version of a subject, oldest first; empty where it has none."""
+        path = f"/subjects/{quote(subject, safe='')}/versions"
+        answer = await self._ask("GET", path)
+        if _code(answer) in ABSENT:
+            return []
+        numbers = answer.json() if answer.is_success else None
+        if not isinstance(numbers, list):
+            raise self._unreachable(f"HTTP {answer.status_code}, which is no answer of a schema registry")
+        found = []
+        for number in sorted(numbers):
+            body = self._good(await self._ask("GET", f"{path}/{number}"), "version", "id", "schema", subject=subject)
+            found.append(Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"])))
+        return found
+
     async def compatible(self, subject: str, schema: Any) -> list[str]:
         """Why the schema could not be the subject's next version; empty when it could."""
         text = json.dumps(schema, ensure_ascii=False)

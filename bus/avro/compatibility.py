@@ -3,6 +3,8 @@
 Pure, over schemas as JSON values. Three rules are stricter than the specification. A change of the unit of time would
 be read without an error and mean something else. Of a union's branches that look alike, each must be able to read, for
 libraries choose differently. Bytes are not read as text, for they need not be any.
+
+`unreadable` and `otherwise_meant` are two questions: what is read without an error may be taken for another thing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,6 +79,15 @@ def unreadable(reader: Any, writer: Any) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(_Check(reader, writer).all()))
 
 
+def otherwise_meant(reader: Any, writer: Any) -> tuple[Finding, ...]:
+    """What `reader` would read without an error and take for something else: a logical type added, removed or changed.
+
+    A date is an int to whoever knows no dates, and a year is one too. The specification lets both be read as the other.
+    """
+    plain = set(unreadable(reader, writer))
+    return tuple(one for one in dict.fromkeys(_Check(reader, writer, meaning=True).all()) if one not in plain)
+
+
 def _reversed(finding: Finding) -> Finding:
     return Finding(finding.path, f"read with the older schema, {finding.reason}")
 
@@ -127,7 +138,8 @@ class _Side:
 
 
 class _Check:
-    def __init__(self, reader: Any, writer: Any) -> None:
+    def __init__(self, reader: Any, writer: Any, *, meaning: bool = False) -> None:
+        self._meaning = meaning
         self._reader = _Side(reader, "", named_types(reader))
         self._writer = _Side(writer, "", named_types(writer))
         self._met: set[tuple[str, str]] = set()
@@ -145,9 +157,12 @@ class _Check:
             yield Finding(path, _why_unlike(reader, writer))
         elif (reader.kind, writer.kind) == ("string", "bytes"):
             yield Finding(path, "bytes need not be text, and cannot be relied on to be read as string")
-        elif reader.kind == writer.kind:
-            yield from _logical(reader, writer, path)
-            yield from self._inside(reader, writer, path)
+        else:
+            if reader.kind == writer.kind:
+                yield from _logical(reader, writer, path)
+                yield from self._inside(reader, writer, path)
+            if self._meaning and reader.logical() != writer.logical():
+                yield _taken_for(reader, writer, path)
 
     def _inside(self, reader: _Side, writer: _Side, path: str) -> Iterator[Finding]:
         if reader.kind == "record":
@@ -219,4 +234,8 @@ def _logical(reader: _Side, writer: _Side, path: str) -> Iterator[Finding]:
             if (reader.logical(word) or 0) != (writer.logical(word) or 0):
                 yield Finding(path, f"the decimal's {word} changes from {writer.logical(word) or 0}")
     elif ours and theirs and ours != theirs:
-        yield Finding(path, f"{theirs} would be read as {ours}")
+        yield _taken_for(reader, writer, path)
+
+
+def _taken_for(reader: _Side, writer: _Side, path: str) -> Finding:
+    return Finding(path, f"{writer.logical() or writer.kind} would be read as {reader.logical() or reader.kind}")

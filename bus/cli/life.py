@@ -57,10 +57,14 @@ def _signed(command: Command) -> Command:
 @click.argument("named", metavar="ID|FILE")
 @_signed
 def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
-    """Propose a text and hand it in for review, as its author. It must have no findings."""
+    """Propose a text and hand it in for review, as its author. It must have no findings.
+
+    A text under which the recipient's programs would read a field wrongly is refused, and the field named.
+    """
     text = sound(ground.find(named), ground)
 
     async def work(registrar: Registrar) -> None:
+        await registrar.require_followed(text)
         await registrar.sign(drafting(text, await registrar.key(key), reason))
 
     _with_registrar(work)

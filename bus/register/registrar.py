@@ -30,6 +30,7 @@ from bus.register.keys import operators
 from bus.register.life import Action, Life, Refusal, Stage
 from bus.register.log import Register, RegisterWriter
 from bus.register.offices import OPERATOR, held_key, offices_of, operator_key
+from bus.register.readers import require_followed
 from bus.register.state import RegisterState
 from bus.register.steps import (
     Ground,
@@ -250,7 +251,7 @@ class Registrar:
     async def activate(self, agreement: str, consent_basis: str, reason: str) -> int:
         """Bring the proposed text of an agreement into force; returns the offset. Raises StepRefused.
 
-        A text that follows another takes over on its first day, by itself.
+        A text that follows another takes over on its first day, by itself. Raises AgreementUnfit too.
         """
         state = await self.state()
         life = state.lives.get(agreement, Life())
@@ -314,17 +315,26 @@ class Registrar:
         return offsets
 
     async def _lay(self, documents: Sequence[AgreementDocument], datasets: Mapping[str, Dataset]) -> list[Ground]:
-        """What texts stand on when they take effect: a topic each, and the id of the view's schema."""
+        """What texts stand on when they take effect: a topic each, and the id of the view's schema.
+
+        Raises AgreementUnfit, before anything is made, where readers of an earlier view could not follow.
+        """
         specs = [self._agency_spec(document) for document in documents]
+        views = [view_schema(document, datasets[document.dataset]) for document in documents]
+        subjects = [value_subject(spec.name.removeprefix(self.topics.prefix)) for spec in specs]
+        for document, subject, view in zip(documents, subjects, views, strict=True):
+            await require_followed(self._client, subject, view, document)
         await self._grounds.admin.ensure_topics(specs)
-        ids = [
-            await self._client.register(
-                value_subject(spec.name.removeprefix(self.topics.prefix)),
-                view_schema(document, datasets[document.dataset]),
-            )
-            for spec, document in zip(specs, documents, strict=True)
-        ]
+        ids = [await self._client.register(subject, view) for subject, view in zip(subjects, views, strict=True)]
         return [Ground(spec.name, schema_id) for spec, schema_id in zip(specs, ids, strict=True)]
+
+    async def require_followed(self, document: AgreementDocument) -> None:
+        """Raises AgreementUnfit, with the fields, for a text whose view the readers of its flow could not follow."""
+        known = (await self.state()).datasets.get(document.dataset)
+        if known is not None:
+            dataset = dataset_of(dict(known.schema), place=document.dataset)
+            subject = value_subject(self._agency_spec(document).name.removeprefix(self.topics.prefix))
+            await require_followed(self._client, subject, view_schema(document, dataset), document)
 
     async def resume(self, reason: str) -> int:
         """Let everything go on after a fact that could not be read had suspended it; returns the offset."""

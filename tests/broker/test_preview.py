@@ -166,6 +166,25 @@ async def test_a_view_that_readers_cannot_follow(small_bus: SmallBus) -> None:
         await foreseen(bus, text.model_copy(update={"fields": (*text.fields, FieldRule(name="marital_status"))}))
 
 
+async def test_a_date_is_no_year(small_bus: SmallBus) -> None:
+    """A year that becomes a date is an int as before, and refused all the same, at every step, with the field named."""
+    bus = small_bus
+    await bus.activate(TAX)
+    text = bus.documents[TAX]
+    assert text.fields[2].name == "birth_date"
+    dated = text.model_copy(update={"fields": (*text.fields[:2], FieldRule(name="birth_date"), *text.fields[3:])})
+    told = r"birth_date: int would be read as date \(version 1\)\): the flow needs a new major version"
+    with pytest.raises(AgreementUnfit, match=told):
+        await foreseen(bus, dated)
+    with pytest.raises(AgreementUnfit, match=told):
+        await bus.registrar.require_followed(dated)
+    bus.documents[TAX] = dated
+    with pytest.raises(AgreementUnfit, match=told):
+        await bus.activate(TAX)
+    before = (await bus.registrar.state()).agreements[TAX]
+    assert before.revision == revision(text)
+
+
 async def settled(bus: SmallBus, agreement: str) -> None:
     """Wait until each lane has taken every consent."""
     last = {one.partition: one.offset + 1 for one in bus.read(bus.topics.consents)}

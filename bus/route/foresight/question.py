@@ -11,6 +11,7 @@ from bus.avro.own import OwnMessages
 from bus.errors import AgreementUnfit, NotFound
 from bus.kafka.access import KafkaAccess
 from bus.model.keyring import KeyRing
+from bus.register.readers import require_followed
 from bus.register.registrar import FIRST_MAJOR
 from bus.register.state import AgreementEntry, RegisterState, Standing, covered
 from bus.route.rules import Rule, RuleBook
@@ -67,11 +68,7 @@ async def asked(state: RegisterState, document: AgreementDocument, consent_basis
     topic = topics.agency(document.recipient, document.id, FIRST_MAJOR)
     view = view_schema(document, dataset)
     subject = value_subject(topic.removeprefix(topics.prefix))
-    schema_id = await sources.client.find(subject, view)
-    broken = [] if schema_id is not None else await sources.client.compatible(subject, view)
-    if broken:
-        reason = f"its readers cannot follow ({'; '.join(broken)}): the flow needs a new major version"
-        raise AgreementUnfit(agreement=document.id, dataset=document.dataset, reason=reason)
+    schema_id = await require_followed(sources.client, subject, view, document)
     entry = _proposed(state, document, topic, consent_basis)
     entry = replace(entry, view_schema_id=NOT_YET if schema_id is None else schema_id)
     book = RuleBook(sources.keyring, lanes=topics.lanes, pseudonymous_partitions=PSEUDONYMOUS_PARTITIONS)

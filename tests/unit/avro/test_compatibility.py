@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bus.avro.codec import encode, parse
-from bus.avro.compatibility import Level, against, unreadable
+from bus.avro.compatibility import Level, against, otherwise_meant, unreadable
 from bus.avro.validity import flaws
 from tests.unit.avro.strategies import evolved, schemas, values
 
@@ -136,6 +136,31 @@ def test_can_be_read(reader: Any, writer: Any) -> None:
 def test_cannot_be_read(reader: Any, writer: Any, reason: str) -> None:
     """What would not be resolved, or would change its meaning, is told with its field and the reason."""
     assert any(reason in str(finding) for finding in unreadable(reader, writer))
+
+
+DATE = logical("int", "date")
+
+
+@pytest.mark.parametrize(
+    ("reader", "writer", "reasons"),
+    [
+        (record(field("a", DATE)), record(field("a", "int")), ["a: int would be read as date"]),
+        (record(field("a", "int")), record(field("a", DATE)), ["a: date would be read as int"]),
+        (record(field("a", "long")), record(field("a", DATE)), ["a: date would be read as long"]),
+        (record(field("a", ["null", DATE])), record(field("a", "int")), ["a: int would be read as date"]),
+        (
+            record(field("a", logical("long", "timestamp-micros"))),
+            record(field("a", "long")),
+            ["a: long would be read as timestamp-micros"],
+        ),
+        (record(field("a", DATE)), record(field("a", DATE)), []),
+        (record(field("a", "long")), record(field("a", "int")), []),
+        (record(field("a", DATE)), record(field("a", "string")), []),
+    ],
+)
+def test_another_meaning(reader: Any, writer: Any, reasons: list[str]) -> None:
+    """A logical type that is added, removed or changed is told with its field; what cannot be read at all is not."""
+    assert [str(finding) for finding in otherwise_meant(reader, writer)] == reasons
 
 
 ONE, TWO, THREE = record(field("a", "int")), record(field("a", "long")), record(field("a", "double"))
