@@ -70,6 +70,14 @@ class LegalBasis(_Part):
 
     title: Words
     consent: bool = Field(default=False, description="The basis is the person's consent.")
+    articles: dict[Text, Words] = Field(
+        default_factory=dict, description="What agreements cite under it, as they write it, in other languages."
+    )
+
+    def cited(self, article: str, language: str) -> str:
+        """An agreement's articles (`;` parts them) in a language; as they are written where it has no words for one."""
+        parts = (one.strip() for one in article.split(";"))
+        return "; ".join(self.articles.get(one, {}).get(language, one) for one in parts)
 
 
 def load_agencies(path: Path) -> Agencies:

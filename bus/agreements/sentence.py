@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bus.agreements.agencies import Agencies
+from bus.agreements.agencies import Agencies, LegalBasis
 from bus.agreements.document import AgreementDocument, FieldRule
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.words import in_words
@@ -11,8 +11,13 @@ from bus.agreements.finding import words_of
 from bus.agreements.retention import duration_words
 
 
-def sentence(document: AgreementDocument, agencies: Agencies, language: str = "en") -> str:
-    """One agreement in the words of a language."""
+def sentence(
+    document: AgreementDocument,
+    agencies: Agencies,
+    language: str = "en",
+    bases: Mapping[str, LegalBasis] | None = None,
+) -> str:
+    """One agreement in the words of a language; `bases` tell its article in that language."""
     words = words_of(language)["sentence"]
     agency = agencies.agency(document.recipient)
     name = document.recipient if agency is None else agency.name.get(language, document.recipient)
@@ -23,7 +28,7 @@ def sentence(document: AgreementDocument, agencies: Agencies, language: str = "e
         dataset=document.dataset,
         where=where,
         purpose=document.purpose.text.get(language, document.purpose.code),
-        basis=_basis(document, words),
+        basis=_basis(document, words, article_words(document, bases, language)),
         people=words[document.identifier],
         kept=words["retention"].format(retention=length(document.retention, language))
         if document.retention
@@ -71,10 +76,17 @@ def transform_words(rule: FieldRule, words: Mapping[str, str]) -> str | None:
     return words[rule.transform.kind.value].format(argument=rule.transform.argument)
 
 
-def _basis(document: AgreementDocument, words: Mapping[str, Any]) -> str:
+def article_words(document: AgreementDocument, bases: Mapping[str, LegalBasis] | None, language: str) -> str:
+    """The article that an agreement stands on, in a language; empty where it stands on consent."""
+    article = document.basis.article or ""
+    known = (bases or {}).get(document.basis.statutory or "")
+    return article if known is None else known.cited(article, language)
+
+
+def _basis(document: AgreementDocument, words: Mapping[str, Any], article: str) -> str:
     if document.needs_consent:
         return str(words["consent"])
-    return str(words["statutory"].format(article=document.basis.article, code=document.basis.statutory))
+    return str(words["statutory"].format(article=article, code=document.basis.statutory))
 
 
 def _days(document: AgreementDocument, words: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from bus.agreements.document import AgreementDocument, DataRange
 from bus.agreements.filters.compile import compile_filter
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import And, unparse
-from bus.agreements.finding import words_of
+from bus.agreements.finding import LANGUAGES, words_of
 from bus.agreements.moments import midnight_ms
 from bus.agreements.shape import shape_of
 from bus.agreements.values import written_value
@@ -29,6 +29,10 @@ CONSENTS: Mapping[str, Reason | None] = {
     "expired": Reason.CONSENT_EXPIRED,
 }
 """What each standing of a consent, as examples name it, comes to."""
+
+
+_MEANING = "meaning "
+"""With a language behind it, the name for what a field is in that language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Step:
         for name, terms in (("standing", "standings"), ("answer", "answers")):
             if name in names:
                 names[name] = words[terms][names[name]]
+        names["meaning"] = names.get(f"{_MEANING}{language}", "")
         return str(words[self.code][part].format(**names))
 
 
@@ -88,7 +93,9 @@ def try_out(
     shapes = shape_of(view_schema(document, dataset)).fields
     release = {name: written_value(value, shapes[name]) for name, value in view.items()}
     for rule in document.fields:
-        names = {"view": rule.view_name, "name": rule.name, "value": repr(release[rule.view_name])}
+        known = dataset.field(rule.name)
+        meanings = {} if known is None else {f"{_MEANING}{one}": known.said(one) for one in LANGUAGES}
+        names = {"view": rule.view_name, "name": rule.name, "value": repr(release[rule.view_name]), **meanings}
         if rule.transform is None:
             steps.append(_step("field", **names, passed=True))
         else:

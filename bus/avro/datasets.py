@@ -3,6 +3,7 @@
 A dataset's schema is an Avro record with more attributes: `registry` and `dataset` name it, `subject` names the field
 with the personal id (null where the dataset is about no person), `record_id` the fields that identify a record.
 Each field, nested ones too, has a `doc` and a `category`; those that identify a person say `"identifies": true`.
+`doc` is English; `doc_vi` and the like say the same in another language, to those whom the bus speaks to in it.
 """
 
 import json
@@ -19,6 +20,9 @@ from bus.errors import DatasetSchemaWrong
 
 _WORD = re.compile(r"^[a-z][a-z0-9-]*$")
 _DATASET = re.compile(r"^[a-z][a-z0-9_-]*$")
+DOC_IN = "doc_"
+"""With a language behind it, the attribute that holds a field's meaning in that language."""
+
 _KEYABLE = {"string", "int", "long", "enum"}
 
 
@@ -44,6 +48,11 @@ class DatasetField:
     doc: str
     category: Category
     identifies: bool
+    translations: Mapping[str, str]
+
+    def said(self, language: str) -> str:
+        """What the field is, in a language; in English where the schema has no words of it."""
+        return self.translations.get(language, self.doc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ def _field(one: Mapping[str, Any], space: str, names: Mapping[str, Any]) -> Data
         doc=one["doc"],
         category=Category(one["category"]),
         identifies=one.get("identifies", False),
+        translations={key.removeprefix(DOC_IN): text for key, text in one.items() if key.startswith(DOC_IN)},
     )
 
 
@@ -186,6 +196,9 @@ def _wrong_fields(schema: Any, path: str) -> Iterator[str]:
 def _wrong_field(one: Mapping[str, Any], place: str) -> Iterator[str]:
     if not isinstance(one.get("doc"), str) or not one["doc"].strip():
         yield f"{place} has no `doc`"
+    for key in (key for key in one if key.startswith(DOC_IN)):
+        if not isinstance(one[key], str) or not one[key].strip():
+            yield f"{place}: `{key}` must say what the field is"
     if one.get("category") not in list(Category):
         yield f"{place} must have a `category`: {', '.join(Category)}"
     if not isinstance(one.get("identifies", False), bool):

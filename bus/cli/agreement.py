@@ -121,7 +121,7 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
     words = words_of(ground.language)["show"]
     title = found.title.get(ground.language, found.id)
     click.echo(words["revision"].format(title=title, id=found.id, revision=revision(found)) + "\n")
-    click.echo(sentence(found, ground.agencies, ground.language))
+    click.echo(sentence(found, ground.agencies, ground.language, ground.bases))
     click.echo(f"\n{view['namespace']}.{view['name']}")
     for field, rule in zip(view["fields"], found.fields, strict=True):
         of_dataset = ground.datasets[found.dataset].field(rule.name)
@@ -129,7 +129,8 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
         how = transform_words(rule, words_of(ground.language)["sentence"]["transforms"])
         if rule.transform is not None and isinstance(rule.transform.argument, tuple):
             how = f"{how} ({', '.join(map(str, rule.transform.argument))})"
-        doc = of_dataset.doc if how is None else f"{of_dataset.doc} {words['given'].format(how=how)}"
+        meaning = of_dataset.said(ground.language)
+        doc = meaning if how is None else f"{meaning} {words['given'].format(how=how)}"
         category = words["categories"].get(field["category"], field["category"])
         click.echo(f"  {field['name']:24} {_type_name(field['type'], words):28} {category:10} {doc}")
 

@@ -67,8 +67,9 @@ def preview(  # noqa: PLR0913 - one parameter an option
     told = Told(
         found,
         tuple(one.sentence(ground.language) for one in differences(old, text, known)),
-        sentence(text, ground.agencies, ground.language),
+        sentence(text, ground.agencies, ground.language, ground.bases),
         ground.language,
+        _meanings(ground, text),
     )
     if page is not None:
         page.write_text(as_html(told), encoding="utf-8")
@@ -85,6 +86,13 @@ def _place(ground: Ground, text: AgreementDocument, by: str | None) -> str | Non
     if by is not None and dataset.field(by) is None:
         raise NotFound(kind=f"field of {dataset.name}", name=by, known=", ".join(one.name for one in dataset.fields))
     return by or place_field(dataset)
+
+
+def _meanings(ground: Ground, text: AgreementDocument) -> dict[str, str]:
+    """What the view's fields are, where the schema says it in the reader's language; their names speak English."""
+    known = ((rule.view_name, ground.datasets[text.dataset].field(rule.name)) for rule in text.fields)
+    words = {name: field.translations.get(ground.language) for name, field in known if field is not None}
+    return {name: said for name, said in words.items() if said is not None}
 
 
 def _foresee(ground: Ground, text: AgreementDocument, found: Foresight) -> tuple[AgreementDocument, ...]:

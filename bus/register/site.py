@@ -17,7 +17,7 @@ from bus.agreements.agencies import Agencies, LegalBasis
 from bus.agreements.document import revision
 from bus.agreements.finding import words_of
 from bus.agreements.jsonschema import SCHEMA_FILE, json_schema
-from bus.agreements.sentence import filter_words, length, sentence, transform_words
+from bus.agreements.sentence import article_words, filter_words, length, sentence, transform_words
 from bus.clock import iso
 from bus.register.published import Published, Step, public_text
 
@@ -143,7 +143,7 @@ class Page:
     def _card(self, one: Published, folder: str) -> str:
         document = one.document
         ground = "consent" if document.needs_consent else "law"
-        said = sentence(document, self._site.agencies, self._language)
+        said = self._sentence(one)
         names = " ".join(f"{rule.name} {rule.view_name}" for rule in document.fields)
         text = escape(f"{one.id} {self._title(one)} {said} {names} {document.dataset}", quote=True)
         return (
@@ -165,7 +165,7 @@ class Page:
                 f"<h1>{escape(self._title(one))}</h1><p class=pills>{self._state(one)}<code>{one.id}</code></p>",
                 f"<p>{escape(description)}</p>" if description else "",
                 f"<section class=short><h2>{escape(words['in-short'])}</h2>",
-                f"<p>{escape(sentence(document, self._site.agencies, self._language))}</p></section>",
+                f"<p>{escape(self._sentence(one))}</p></section>",
                 f"<h2>{escape(words['terms'])}</h2><dl class=terms>",
                 *(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in self._terms(one)),
                 f"</dl><h2>{escape(words['fields'])}</h2>{self._fields(one)}",
@@ -207,7 +207,8 @@ class Page:
             return escape(self._site_words["consent"])
         known = self._site.bases.get(code)
         title = "" if known is None else f"<br>{escape(known.title.get(self._language, ''))}"
-        return f"{escape(one.document.basis.article or '')} <code>{escape(code)}</code>{title}"
+        article = article_words(one.document, self._site.bases, self._language)
+        return f"{escape(article)} <code>{escape(code)}</code>{title}"
 
     def _which(self, one: Published) -> str:
         if one.document.filter is None:
@@ -225,10 +226,11 @@ class Page:
             how = transform_words(rule, self._words["sentence"]["transforms"]) or words["as-it-is"]
             named = f", {words['named'].format(name=rule.called)}" if rule.called else ""
             category = str(known.category)
+            spoken = self._language if self._language in known.translations else "en"
             rows.append(
                 f"<tr><th scope=row><code>{escape(rule.name)}</code></th><td>{escape(how + named)}</td>"
                 f"<td><span class='pill {category}'>{escape(words['categories'].get(category, category))}</span></td>"
-                f"<td lang=en>{escape(known.doc)}</td></tr>"
+                f"<td lang={spoken}>{escape(known.said(self._language))}</td></tr>"
             )
         heads = "".join(f"<th scope=col>{escape(words[name])}</th>" for name in _COLUMNS)
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -279,6 +281,9 @@ class Page:
 
     def _all(self) -> Sequence[Published]:
         return self._site.agreements
+
+    def _sentence(self, one: Published) -> str:
+        return sentence(one.document, self._site.agencies, self._language, self._site.bases)
 
     def _title(self, one: Published) -> str:
         return one.document.title.get(self._language, one.id)

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bus.agreements.finding import reason_words, words_of
@@ -17,12 +17,16 @@ TABLES = ("fields_released", "fields_changed", "reasons_erased", "reasons_withhe
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a preview found, what differs in the text, what the text says, and the language to tell it in."""
+    """What a preview found, what differs in the text, what the text says, and the language to tell it in.
+
+    `meanings` are those of the view's fields in that language, where they have words in it.
+    """
 
     found: Foresight
     difference: Sequence[str]
     sentence: str
     language: str
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> Mapping[str, str]:
@@ -213,8 +217,9 @@ def _places_as_html(told: Told) -> str:
 
 
 def _name(table: str, key: str, told: Told) -> str:
-    """A reason with its meaning; a field as it is."""
-    return f"{key}: {reason_words(_REASONS[key], told.language)[0]}" if table.startswith("reasons") else key
+    """A reason or a field with its meaning; a field that has no words in the language as it is."""
+    meaning = reason_words(_REASONS[key], told.language)[0] if table.startswith("reasons") else told.meanings.get(key)
+    return key if meaning is None else f"{key}: {meaning}"
 
 
 def _tiles(told: Told) -> str:

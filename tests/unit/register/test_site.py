@@ -161,3 +161,12 @@ def test_texts_and_lines_for_programs() -> None:
     for expected in texts:
         written = YAML(typ="safe").load(site()[f"texts/person-to-tax-{expected}.yaml"])
         assert revision(AgreementDocument.model_validate(written)) == expected
+
+
+def test_fields_and_articles_in_the_language_of_the_page() -> None:
+    """A Vietnamese page says in Vietnamese what each field is and which article allows it, and marks it as such."""
+    page = site()["vi/person-to-tax.html"]
+    assert "<td lang=vi>Họ, chữ đệm và tên, theo thứ tự này.</td>" in page
+    assert "Điều 19 Luật Bảo vệ dữ liệu cá nhân" in page
+    assert "Law 91/2025/QH15" not in page
+    assert "<td lang=en>Family, middle and given name, in this order.</td>" in site()["en/person-to-tax.html"]
