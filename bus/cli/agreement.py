@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from bus.agreements.check import Checked
 from bus.agreements.document import revision
 from bus.agreements.examples import read_record
 from bus.agreements.finding import LANGUAGES, reason_words, words_of
@@ -24,6 +25,8 @@ from bus.cli.life import COMMANDS
 from bus.cli.preview import preview
 from bus.cli.publish import publish
 from bus.cli.speaking import SpokenGroup, language_of, translated
+from bus.cli.standing import asked, place_of
+from bus.register.state import RegisterState
 
 SECTIONS = (
     ("Write a text (no bus is needed)", ("new", "schema", "check", "show", "try", "lint", "list")),
@@ -92,35 +95,75 @@ def lint_command(ground: Ground, folder: Path | None, *, at: datetime | None, as
 
 @agreement.command(name="list")
 @click.argument("folder", required=False, type=FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="A JSON list of agreements on stdout.")
 @grounded
-def list_command(ground: Ground, folder: Path | None) -> None:
-    """List the agreements of a folder (default: the country's)."""
+def list_command(ground: Ground, folder: Path | None, *, as_json: bool) -> None:
+    """List the agreements of a folder (default: the country's).
+
+    Where a bus runs it is told, too, how each stands there, and whether its file has the same text.
+    """
+    results, state = ground.check(folder or ground.folder), asked(ground.language)
+    if as_json:
+        click.echo(json.dumps([_listed(one, state) for one in results], ensure_ascii=False, indent=2))
+        return
     words = words_of(ground.language)["tally"]
-    for result in ground.check(folder or ground.folder):
+    for result in results:
         found = result.document
         if found is None:
             told = words["broken"].format(count=len(result.findings))
             click.echo(f"{Path(result.file).stem:28} {told}")
         else:
             basis = words["consent"] if found.needs_consent else found.basis.statutory
-            click.echo(f"{found.id:28} {found.dataset:20} → {found.recipient:22} {basis}")
+            place = "" if state is None else place_of(state, found).sentence(ground.language)
+            line = f"{found.id:28} {found.dataset:20} → {found.recipient:22} {basis:16} {place}"
+            click.echo(line.rstrip())
+
+
+def _listed(result: Checked, state: RegisterState | None) -> dict[str, Any]:
+    """One agreement of a list, for programs; `bus` is null where none was asked."""
+    found = result.document
+    if found is None:
+        return {"id": Path(result.file).stem, "findings": len(result.findings)}
+    return {
+        "id": found.id,
+        "dataset": found.dataset,
+        "recipient": found.recipient,
+        "basis": found.basis.statutory,
+        "revision": revision(found),
+        "bus": None if state is None else place_of(state, found).as_json(),
+    }
 
 
 @agreement.command()
 @click.argument("named", metavar="ID|FILE")
-@click.option("--json", "as_json", is_flag=True, help="Document, revision and view schema as one JSON object.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Document, revision, view schema and standing as one JSON object."
+)
 @grounded
 def show(ground: Ground, named: str, *, as_json: bool) -> None:
-    """Say in plain words what an agreement does, and show what its recipient gets."""
+    """Say in plain words what an agreement does, and show what its recipient gets.
+
+    Where a bus runs it is told, too, how the agreement stands there, and whether the file has the same text.
+    """
     found = sound(ground.find(named), ground)
+    state = asked(ground.language)
+    place = None if state is None else place_of(state, found)
     view = view_schema(found, ground.datasets[found.dataset])
     if as_json:
-        whole = {"document": found.model_dump(mode="json"), "revision": revision(found), "view": view}
+        whole = {
+            "document": found.model_dump(mode="json"),
+            "revision": revision(found),
+            "view": view,
+            "bus": None if place is None else place.as_json(),
+        }
         click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
         return
     words = words_of(ground.language)["show"]
     title = found.title.get(ground.language, found.id)
-    click.echo(words["revision"].format(title=title, id=found.id, revision=revision(found)) + "\n")
+    click.echo(words["revision"].format(title=title, id=found.id, revision=revision(found)))
+    if place is not None:
+        click.echo(words_of(ground.language)["standing"]["said"].format(sentence=place.sentence(ground.language)))
+    click.echo()
     click.echo(sentence(found, ground.agencies, ground.language, ground.bases))
     click.echo(f"\n{view['namespace']}.{view['name']}")
     for field, rule in zip(view["fields"], found.fields, strict=True):

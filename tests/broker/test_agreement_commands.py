@@ -1,6 +1,7 @@
 """An agreement from its first text to its end by the commands that policy staff use, on a real bus."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,10 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
     assert TAX in await done("agreement", "activate", "--due", *WHY)
     assert (await bus.registrar.state()).agreements[TAX].standing is Standing.ACTIVE
 
+    assert "the file has the same text" in await done("agreement", "list", ".")
+
     changed(f"{TAX}.yaml", "from: 2026-01-01", "from: 2035-01-01")
+    assert "the file's text is another" in await done("agreement", "show", f"{TAX}.yaml")
     await done("agreement", "submit", f"{TAX}.yaml", "--as", "desk", *WHY)
     for office in ("boss", "police"):
         await done("agreement", "approve", TAX, "--as", office, *WHY)
@@ -96,6 +100,8 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
     assert "mỗi bên chỉ gỡ" in vietnamese
     await done("agreement", "resume", TAX, "--as", "police", *WHY)
     await done("agreement", "end", TAX, *WHY)
+    [listed] = json.loads((await run("agreement", "list", ".", "--json")).stdout)
+    assert (listed["bus"]["standing"], listed["bus"]["text"]) == ("ended", "edited")
     told = await done("agreement", "history", TAX)
     assert [line.split()[1] for line in told.splitlines()[:-1]] == [
         "drafted",

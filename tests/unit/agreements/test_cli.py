@@ -116,10 +116,10 @@ def test_an_agreement_that_is_not_there() -> None:
 
 def test_list() -> None:
     """The list shows each agreement with its dataset, recipient and ground, and the broken ones as such."""
-    lines = run("list", str(SEEDS)).output.splitlines()
+    lines = run("list", str(SEEDS)).stdout.splitlines()
     assert len(lines) == 16
     assert any(line.split() == ["right-to-bank", "land.right", "→", "commercial-bank", "consent"] for line in lines)
-    assert all("findings" in line for line in run("list", str(HERE / "broken")).output.splitlines())
+    assert all("findings" in line for line in run("list", str(HERE / "broken")).stdout.splitlines())
 
 
 def test_lint() -> None:
