@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bus.agreements.finding import LANGUAGES, words_of
+from bus.cli.speaking import SpokenCommand, SpokenGroup, language_of, misuse
 from bus.errors import WrongUse
 from bus.kafka.rights import OPERATOR
 from bus.model.signature import PublicKey, Role
@@ -17,7 +19,7 @@ from bus.register.registrar import Registrar
 from bus.register.steps import key_added, key_revoked
 from bus.settings import Settings
 from bus.watch.effect import until_effective
-from bus.watch.epochs import EpochState, EpochView, require_free, survey_epochs
+from bus.watch.epochs import EpochView, require_free, survey_epochs
 from bus.watch.reach import looking
 
 ADMIN = "admin"
@@ -37,7 +39,32 @@ def _with_registrar(work: Callable[[Registrar], Awaitable[Any]]) -> Any:
     return asyncio.run(run())
 
 
-@click.group()
+class _KeyCommand(SpokenCommand):
+    family = "key"
+
+
+class _KeyGroup(SpokenGroup):
+    family = "key"
+    command_class = _KeyCommand
+
+
+_spoken = click.option(
+    "--lang", type=click.Choice(LANGUAGES), expose_value=False, help="Language (default: the locale's)."
+)
+
+
+def _words() -> Mapping[str, Any]:
+    """What these commands say, in the reader's language."""
+    words: Mapping[str, Any] = words_of(language_of(click.get_current_context()))["keys"]
+    return words
+
+
+def _misuse(code: str, **names: str) -> WrongUse:
+    return misuse(language_of(click.get_current_context()), code, **names)
+
+
+@click.group(cls=_KeyGroup)
+@_spoken
 def key() -> None:
     """Keys with which people and offices sign; keys with which pseudonyms are made (rotate, epochs, destroy)."""
 
@@ -47,11 +74,12 @@ def key() -> None:
 @click.option("--holder", required=True, help="The person or office that will hold it.")
 @click.option("--agency", default="", help="The agency it speaks for; none for an operator.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What it speaks for.")
+@_spoken
 def new(name: str, *, holder: str, agency: str, role: str) -> None:
     """Make a key: the secret stays in this BUS_HOME, the public half is printed, for `bus key add`."""
     home = Home.from_settings(Settings())
     if home.has_secret(f"keys/{name}"):
-        raise WrongUse(what=f"there is a key {name} already", instead="Choose another id: an id is given once.")
+        raise _misuse("key-exists", name=name)
     made = made_key(home, key=name, holder=holder, agency=agency, role=Role(role))
     click.echo(json.dumps(made.public.body(), ensure_ascii=False, indent=2))
 
@@ -60,6 +88,7 @@ def new(name: str, *, holder: str, agency: str, role: str) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--as", "signer", default="operator", show_default=True, help="The id of the key that signs.")
 @click.option("--reason", default="the key's holder takes part", show_default=True, help="Why.")
+@_spoken
 def add(file: Path, *, signer: str, reason: str) -> None:
     """Let the register know a key, from the FILE that `bus key new` printed.
 
@@ -68,9 +97,7 @@ def add(file: Path, *, signer: str, reason: str) -> None:
     try:
         added = PublicKey.of(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, KeyError) as error:
-        raise WrongUse(
-            what=f"{file} holds no public key", instead="Give the file that `bus key new` printed."
-        ) from error
+        raise _misuse("no-public-key", file=str(file)) from error
 
     async def work(registrar: Registrar) -> None:
         await registrar.sign([key_added(added, await registrar.key(signer), reason)])
@@ -83,6 +110,7 @@ def add(file: Path, *, signer: str, reason: str) -> None:
 @click.argument("name")
 @click.option("--as", "signer", default="operator", show_default=True, help="The id of the key that signs.")
 @click.option("--reason", required=True, help="Why: it stands in the register for ever.")
+@_spoken
 def revoke(name: str, *, signer: str, reason: str) -> None:
     """Let a key count no more from here on; what it signed before stays."""
 
@@ -90,17 +118,18 @@ def revoke(name: str, *, signer: str, reason: str) -> None:
         await registrar.sign([key_revoked(name, await registrar.key(signer), reason)])
 
     _with_registrar(work)
-    click.echo(f"{name} is revoked")
+    click.echo(_words()["revoked"].format(name=name))
 
 
 @key.command("list")
+@_spoken
 def list_command() -> None:
     """List the keys that the register knows; a star marks those whose secret lies in this BUS_HOME."""
-    home = Home.from_settings(Settings())
+    home, words = Home.from_settings(Settings()), _words()
     keys = _with_registrar(lambda registrar: registrar.state()).keys
     for entry in keys.values():
         here = "*" if home.has_secret(f"keys/{entry.key.id}") else " "
-        state = "revoked" if entry.revoked else ""
+        state = words["state"] if entry.revoked else ""
         told = f"{entry.key.agency or '-':24} {entry.key.role:10} {entry.key.holder} {state}"
         click.echo(f"{here} {entry.key.id:36} {told}".rstrip())
 
@@ -109,6 +138,7 @@ def list_command() -> None:
 @click.argument("recipient")
 @click.option("--reason", required=True, help="Why: it stands in the register for ever.")
 @click.option("--no-wait", is_flag=True, help="Return when it is written, before it has taken effect.")
+@_spoken
 def rotate(recipient: str, *, reason: str, no_wait: bool) -> None:
     """Begin a new epoch of a recipient's pseudonyms, under a key that is drawn now.
 
@@ -116,10 +146,11 @@ def rotate(recipient: str, *, reason: str, no_wait: bool) -> None:
     one transaction. When nothing is held under the old epoch any more, `bus key destroy` ends it.
     """
     epoch, offset = _with_registrar(lambda registrar: registrar.rotate(recipient, reason))
-    click.echo(f"{recipient} is in epoch {epoch}: fact {offset} of the register")
+    words = _words()
+    click.echo(words["rotated"].format(recipient=recipient, epoch=epoch, offset=offset))
     if not no_wait:
         seconds = asyncio.run(_until_effective(offset))
-        click.echo(f"effective in every lane, as told after {seconds:.1f} s; `bus key epochs` tells what is still held")
+        click.echo(words["effective"].format(seconds=f"{seconds:.1f}"))
 
 
 async def _until_effective(offset: int) -> float:
@@ -129,6 +160,7 @@ async def _until_effective(offset: int) -> float:
 
 @key.command("epochs")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
+@_spoken
 def epochs(*, as_json: bool) -> None:
     """List the epochs of recipients' pseudonyms, and how many copies each recipient holds under them.
 
@@ -138,14 +170,10 @@ def epochs(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([one.as_json() for one in found], indent=2))
         return
-    words = {
-        EpochState.CURRENT: "current",
-        EpochState.HELD: "held: its key must stay",
-        EpochState.FREE: "free: `bus key destroy` may end it",
-        EpochState.DESTROYED: "destroyed",
-    }
+    words = _words()
     for one in found:
-        click.echo(f"{one.recipient:24} epoch {one.epoch:<4} {one.copies:>12,} copies  {words[one.state]}")
+        told = words["epoch"].format(epoch=f"{one.epoch:<4}", copies=f"{one.copies:>12,}")
+        click.echo(f"{one.recipient:24} {told}  {words['epochs'][one.state]}")
 
 
 async def _epochs() -> list[EpochView]:
@@ -157,6 +185,7 @@ async def _epochs() -> list[EpochView]:
 @click.argument("recipient")
 @click.argument("epoch", type=click.IntRange(min=1))
 @click.option("--reason", required=True, help="Why: it stands in the register for ever.")
+@_spoken
 def destroy(recipient: str, epoch: int, *, reason: str) -> None:
     """Destroy the key of an epoch of a recipient's pseudonyms. It cannot be undone.
 
@@ -165,7 +194,7 @@ def destroy(recipient: str, epoch: int, *, reason: str) -> None:
     """
     asyncio.run(_require_free(recipient, epoch))
     _with_registrar(lambda registrar: registrar.destroy_epoch(recipient, epoch, reason))
-    click.echo(f"the key of epoch {epoch} of {recipient} is destroyed")
+    click.echo(_words()["destroyed"].format(epoch=epoch, recipient=recipient))
 
 
 async def _require_free(recipient: str, epoch: int) -> None:

@@ -65,13 +65,16 @@ def lines_of(error: BusError, language: str) -> tuple[str, str]:
     kind = str(told.get("kind", "")).partition(" of ")
     told["kind"] = " ".join(filter(None, (words["kinds"].get(kind[0], kind[0]), kind[2])))
     told["action"] = words_of(language)["steps"].get(str(told.get("action")), told.get("action"))
+    told["refusal"] = words_of(language)["refusals"].get(str(told.get("refusal")), told.get("refusal"))
     message = str(error) if own is None else own["message"].format(**told)
     remedy = error.how_to_mend if own is None else own["remedy"].format(**told)
     return f"{labels['error']}: {message}", f"{labels['remedy']}: {remedy}"
 
 
 class _Speaking(click.Command):
-    """What commands and groups have in common."""
+    """What commands and groups have in common. `family` is where the words of their help stand, below `help`."""
+
+    family = ""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note the language first: help and complaints are to be in it too."""
@@ -112,7 +115,15 @@ class SpokenCommand(_Speaking):
 class SpokenGroup(_Speaking, click.Group):
     """A group whose commands do."""
 
-    command_class = SpokenCommand
+    command_class: type[click.Command] | None = SpokenCommand
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in the order in which they were made, none of them cut short."""
+        words = _help_words(ctx)
+        commands = self.commands.values()
+        shown = commands if words is None else [translated(one, words) for one in commands]
+        with formatter.section("Commands"):
+            formatter.write_dl([(str(one.name), one.get_short_help_str(200)) for one in shown])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -135,8 +146,10 @@ class SpokenGroup(_Speaking, click.Group):
 def translated(command: click.Command, words: Mapping[str, Any]) -> click.Command:
     """A copy of a command whose texts are those of the words."""
     name, spoken = str(command.name), copy.copy(command)
-    shared, own = words["help"]["options"], words["help"]["own-options"].get(name, {})
-    spoken.help = words["help"]["commands"][name]
+    family = getattr(command, "family", "")
+    told_of = words["help"][family] if family else words["help"]
+    shared, own = words["help"]["options"], told_of["own-options"].get(name, {})
+    spoken.help = told_of["commands"][name]
     spoken.options_metavar = words["help"]["options-metavar"]
     if isinstance(spoken, click.Group):
         spoken.subcommand_metavar = words["help"]["command-metavar"]

@@ -14,6 +14,7 @@ from bus import errors
 from bus.agreements.finding import LANGUAGES, words_of
 from bus.cli import cli
 from bus.cli.agreement import SECTIONS, agreement
+from bus.cli.key import key
 from bus.cli.speaking import SpokenCommand, lines_of, translated
 from bus.errors import BusError, WrongUse
 from bus.register.life import Action
@@ -24,11 +25,14 @@ RAISING = (
     "bus/cli/agreement.py",
     "bus/cli/drafting.py",
     "bus/cli/ground.py",
+    "bus/cli/key.py",
     "bus/cli/life.py",
     "bus/cli/preview.py",
     "bus/cli/publish.py",
     "bus/agreements",
     "bus/register",
+    "bus/watch/effect.py",
+    "bus/watch/epochs.py",
     "bus/route/foresight",
     "bus/avro/client.py",
     "bus/avro/datasets.py",
@@ -66,8 +70,41 @@ def test_every_help_is_translated(name: str) -> None:
 def test_no_help_is_left_over() -> None:
     """The words tell of no command or heading that does not exist."""
     assert set(VI["help"]["commands"]) == {"agreement", *agreement.commands}
-    assert set(VI["help"]["headings"]) == {"Options", *(title for title, _ in SECTIONS)}
+    assert set(VI["help"]["key"]["commands"]) == {"key", *key.commands}
+    assert set(VI["help"]["headings"]) == {"Options", "Commands", *(title for title, _ in SECTIONS)}
     assert set(VI["steps"]) == {one.value for one in Action}
+
+
+@pytest.mark.parametrize("name", ["key", *key.commands])
+def test_every_help_on_keys_is_translated(name: str) -> None:
+    """Policy staff begin with `bus key new`: each command of the group has its Vietnamese help, and no English."""
+    command = key if name == "key" else key.commands[name]
+    spoken = translated(command, VI)
+    options = {one.name for one in command.params if isinstance(one, click.Option)}
+    assert set(VI["help"]["key"]["own-options"].get(name, {})) <= options
+    told = CliRunner().invoke(cli, ["key", *([] if name == "key" else [name]), "--help", "--lang", "vi"])
+    assert told.exit_code == 0
+    for english in ("Usage", "Options:", "Commands:", "Show this", "default:", "required"):
+        assert english not in told.output
+    flat = " ".join(told.output.split())
+    for text in (str(spoken.help), *(str(one.help) for one in spoken.params if isinstance(one, click.Option))):
+        assert " ".join(text.split()) in flat
+    if name == "key":
+        assert all(VI["help"]["key"]["commands"][one].partition(".")[0] in flat for one in key.commands)
+
+
+def test_keys_in_vietnamese(tmp_path: Path) -> None:
+    """An id that is taken, a file that holds no key and a word that is missing are told in the reader's language."""
+    env = {"BUS_HOME": str(tmp_path / "home")}
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}", encoding="utf-8")
+    words = ["key", "new", "desk", "--holder", "An", "--agency", "tax-authority", "--role", "recipient"]
+    assert CliRunner(env=env).invoke(cli, words).exit_code == 0
+    again = CliRunner(env=env).invoke(cli, [*words, "--lang", "vi"])
+    assert str(again.exception).startswith("đã có khóa desk")
+    empty = CliRunner(env=env).invoke(cli, ["key", "add", str(wrong), "--lang", "vi"])
+    assert str(empty.exception).startswith(f"{wrong} không chứa khóa công khai")
+    assert "thiếu '--holder'." in CliRunner(env=env).invoke(cli, ["key", "--lang", "vi", "new", "x"]).output
 
 
 @pytest.mark.parametrize("words", [("--lang", "vi", "list", "--help"), ("list", "--lang=vi", "--help")])
@@ -126,7 +163,7 @@ def holes(text: str) -> set[str]:
 def test_every_error_of_these_commands_is_translated() -> None:
     """Whatever the commands raise has Vietnamese words with the same places to fill; wrong use has its own."""
     told: dict[str, Any] = VI["errors"]
-    raised = made_in(*RAISING) - INNER - {"WrongUse", "RecordUnreadable", "EpochHeld"}
+    raised = made_in(*RAISING) - INNER - {"WrongUse", "RecordUnreadable"}
     assert raised - set(told) == set()
     for name in set(told) - {"labels", "kinds"}:
         kind: type[BusError] = getattr(errors, name)
