@@ -79,11 +79,11 @@ DueKey = tuple[int, str, str, bytes]
 """When, what ('consent' or 'holding'), which agreement, and which subject or record key."""
 
 
-def moments_of(consent: Consent, after_ms: int) -> set[int]:
+def moments_of(cover: Cover, after_ms: int) -> set[int]:
     """When a standing changes by itself, after a moment."""
-    if consent.given is None:
+    if cover.lacking is not None:
         return set()
-    both = (consent.given.valid_from_ms, consent.given.valid_until_ms)
+    both = (cover.valid_from_ms, cover.valid_until_ms)
     return {moment for moment in both if moment is not None and moment > after_ms}
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.own import Message, own_schema
 from bus.consent.messages import standing, standing_message
-from bus.model.consent import Consent, Cover
+from bus.model.consent import NO_COVER, Consent, Cover
 from bus.model.reasons import Reason
 from bus.route.entries import holdings_body
 from bus.route.state import Cursor, DeadVersion, Draft, Entry, Holding, Holdings, Position
@@ -176,9 +176,28 @@ def consent_of(body: bytes) -> Consent:
     return standing(_message("lane_consent", body))
 
 
+def cover_in(body: bytes) -> Cover:
+    """What decides of it: `cover_of(consent_of(body))`, without all the rest."""
+    if not body[0]:
+        withdrawn_at_ms, at = _maybe_number(body, 1)
+        if body[at]:
+            return _LACKING[Reason.CONSENT_UNREADABLE]
+        return NO_COVER if withdrawn_at_ms is None else _LACKING[Reason.CONSENT_WITHDRAWN]
+    event_id, at = _data(body, 1)
+    for _ in ("subject", "agreement"):
+        _, at = _data(body, at)
+    revision, at = _data(body, at)
+    for _ in ("action", "given_by"):
+        _, at = _number(body, at)
+    _, at = _data(body, at)
+    valid_from_ms, at = _number(body, at)
+    valid_until_ms, _ = _maybe_number(body, at)
+    return Cover(None, event_id.decode(), revision.decode(), valid_from_ms, valid_until_ms)
+
+
 def covers_body(covers: Mapping[str, Cover]) -> bytes:
     """What of a person's consents decides, by agreement, as the store keeps it."""
-    return json.dumps(covers, separators=(",", ":")).encode()
+    return _write(covers).encode()
 
 
 def covers_of(body: bytes) -> dict[str, Cover]:
@@ -187,6 +206,7 @@ def covers_of(body: bytes) -> dict[str, Cover]:
     return {name: _LACKING[one[0]] if one[0] else Cover._make(one) for name, one in told.items()}
 
 
+_write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _read = json.JSONDecoder().raw_decode
 """`json.loads` without its care for encodings and white space: what it reads was written here."""
 

@@ -108,7 +108,7 @@ class MemoryState:
     def put_consent(self, subject: str, agreement: str, consent: Consent) -> None:
         """How a person stands to an agreement."""
         self.consents[(subject, agreement)] = consent
-        for moment in moments_of(consent, self.position.due_until_ms):
+        for moment in moments_of(cover_of(consent), self.position.due_until_ms):
             heapq.heappush(self._due, (moment, "consent", agreement, subject.encode()))
 
     def put_holdings(self, dataset: str, key: bytes, holdings: Mapping[str, Holding]) -> None:

@@ -11,7 +11,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 from bus.avro.frame import BODY_START
-from bus.consent.covers import cover_of
 from bus.consent.fold import NEVER
 from bus.model.consent import NO_COVER, Consent, Cover
 from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Position, moments_of
@@ -19,6 +18,7 @@ from bus.route.store.bodies import (
     NOBODY,
     NOTHING_DUE,
     consent_of,
+    cover_in,
     covers_body,
     covers_of,
     cursor_of,
@@ -220,10 +220,10 @@ class StoredState:
 
     def _put_consent(self, subject: str, agreement: str, body: bytes | None) -> None:
         before = self._tables.swap(CONSENT, _consent_key(subject, agreement), body)
-        consent = NEVER if body is None else consent_of(body)
-        self._put_cover(subject, agreement, cover_of(consent))
-        old = set() if before is None else moments_of(consent_of(before), 0)
-        new = moments_of(consent, self.position.due_until_ms)
+        cover = NO_COVER if body is None else cover_in(body)
+        self._put_cover(subject, agreement, cover)
+        old = set() if before is None else moments_of(cover_in(before), 0)
+        new = moments_of(cover, self.position.due_until_ms)
         if old or new:
             both = [{(moment, agreement) for moment in moments} for moments in (old, new)]
             self._move_dues("consent", subject.encode(), *both)
