@@ -240,6 +240,13 @@ class AgreementDocument(_Part):
         default=None,
     )
     data_range: DataRange | None = _key(Mark.ENFORCED, "How old a record may be, by a field of its own.", default=None)
+    major: int = _key(
+        Mark.ENFORCED,
+        "Major version of the flow. A higher one is a topic of its own, where readers could not follow a new view.",
+        default=1,
+        ge=1,
+        le=999,
+    )
     onward_transfer: Annotated[tuple[Name, ...], BeforeValidator(_list)] = _key(
         Mark.OBLIGATION, "Agencies to which the recipient may pass it on.", default=()
     )

@@ -153,7 +153,7 @@ class Reason(StrEnum):
     )
     RECORD_MOVED = (
         "record-moved",
-        "The record now belongs to another person.",
-        "None: the recipient has it under the other person's key, where the agreement lets it.",
+        "The record now belongs to another person, or the flow has a topic of a new version.",
+        "None: the recipient has it under the other person's key, or in the new topic, where the agreement lets it.",
         Held.ERASE,
     )

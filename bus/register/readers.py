@@ -26,6 +26,7 @@ async def require_followed(
         meant = otherwise_meant(view, earlier.schema)
         broken += [f"{finding} (version {earlier.version})" for finding in meant]
     if broken:
-        reason = f"its readers cannot follow ({'; '.join(broken)}): the flow needs a new major version"
+        told, wanted = "; ".join(broken), f"`major: {document.major + 1}`"
+        reason = f"its readers cannot follow ({told}): the flow needs a new major version, {wanted}"
         raise AgreementUnfit(agreement=document.id, dataset=document.dataset, reason=reason)
     return None

@@ -48,8 +48,6 @@ from bus.register.steps import (
 )
 from bus.topics import Topics, TopicSpec
 
-FIRST_MAJOR = 1
-
 
 @dataclass(frozen=True, slots=True)
 class ConnectorEntry:
@@ -348,7 +346,7 @@ class Registrar:
         return (await self.sign([of_operator(FactKind.ROUTE, name, action, await self.operator(), reason)]))[0]
 
     def _agency_spec(self, document: AgreementDocument) -> TopicSpec:
-        topic = self.topics.agency(document.recipient, document.id, FIRST_MAJOR)
+        topic = self.topics.agency(document.recipient, document.id, document.major)
         return self.topics.agency_spec(topic, pseudonymous=document.pseudonymous)
 
 

@@ -181,7 +181,7 @@ class SmallBus:
 
     def agency_topic(self, agreement: str) -> str:
         document = self.documents[agreement]
-        return self.topics.agency(document.recipient, agreement, 1)
+        return self.topics.agency(document.recipient, agreement, document.major)
 
     def held(self, agreement: str) -> dict[bytes, bytes]:
         """What a compacted reader of an agreement's topic ends with."""

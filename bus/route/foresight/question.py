@@ -12,7 +12,6 @@ from bus.errors import AgreementUnfit, NotFound
 from bus.kafka.access import KafkaAccess
 from bus.model.keyring import KeyRing
 from bus.register.readers import require_followed
-from bus.register.registrar import FIRST_MAJOR
 from bus.register.state import AgreementEntry, RegisterState, Standing, covered
 from bus.route.rules import Rule, RuleBook
 from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
@@ -65,7 +64,7 @@ async def asked(state: RegisterState, document: AgreementDocument, consent_basis
         raise NotFound(kind="dataset", name=document.dataset, known=", ".join(sorted(state.datasets)) or "none")
     topics = sources.topics
     dataset = dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset)
-    topic = topics.agency(document.recipient, document.id, FIRST_MAJOR)
+    topic = topics.agency(document.recipient, document.id, document.major)
     view = view_schema(document, dataset)
     subject = value_subject(topic.removeprefix(topics.prefix))
     schema_id = await require_followed(sources.client, subject, view, document)

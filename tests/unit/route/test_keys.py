@@ -48,6 +48,7 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
     "on_end": ({}, "keep"),
     "frequency": ({}, "weekly"),
     "data_range": ({}, {"last": "P60D", "by": "updated_at"}),
+    "major": ({}, 2),
     "onward_transfer": ({}, ["social-security"]),
     "dpia": ({}, "DPIA-7"),
     "contact": ({}, "somebody"),
@@ -55,14 +56,14 @@ CASES: dict[str, tuple[dict[str, Any], Any]] = {
 }
 ENFORCED = {
     *("id", "dataset", "recipient", "purpose", "basis", "identifier", "filter", "fields", "max_category", "retention"),
-    *("valid", "timezone", "on_scope_exit", "on_end", "frequency", "data_range"),
+    *("valid", "timezone", "on_scope_exit", "on_end", "frequency", "data_range", "major"),
 }
 OBLIGATIONS = {"onward_transfer"}
 
 
 def entry(document: AgreementDocument) -> AgreementEntry:
     name, dumped = document.id, document.model_dump(mode="json", by_alias=True)
-    topic, own = f"agency.{document.recipient}.{name}.v1", revision(document)
+    topic, own = f"agency.{document.recipient}.{name}.v{document.major}", revision(document)
     return AgreementEntry(name, 1, own, dumped, topic, 7, Standing.ACTIVE, frozenset({own}), "CONSENT", since_offset=0)
 
 
