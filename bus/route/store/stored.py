@@ -170,10 +170,15 @@ class StoredState:
             self._tables.put(f"dead/{name.decode()}", record_key, body)
 
     def caught_up(self, now_ms: int) -> None:
-        """Note that everything has been read that there was to read; written with what is applied next, or hourly."""
+        """Note that everything has been read that there was to read.
+
+        Written at once for the first time, for until then the store would not be trusted, and then hourly; else with
+        what is applied next.
+        """
         before, self.caught_up_ms = self.caught_up_ms, now_ms
         if before // HOUR_MS != now_ms // HOUR_MS:
             self.land(self._put_place)
+            self.settle()
 
     def settle(self) -> None:
         """Write what waits in memory."""

@@ -116,6 +116,18 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     again.close(sync=False)
 
 
+def test_that_a_lane_has_caught_up_is_written_at_once(tmp_path: Path) -> None:
+    """A router that is killed as soon as a lane has read everything finds a store that may be trusted."""
+    state, now_ms = StoredState(tmp_path), 1_790_000_000_000
+    state.apply(Draft(state, Position(block=1)), 1)
+    state.caught_up(now_ms)
+    state.apply(Draft(state, Position(block=2)), 2)
+    state.close(sync=False)  # as a kill would leave it: what waits is lost
+    again = StoredState(tmp_path)
+    assert (again.position.block, again.stood_at, again.caught_up_ms) == (1, 1, now_ms)
+    again.close(sync=False)
+
+
 def remove(state: StoredState, *keys: bytes) -> None:
     for key in keys:
         state.put_record(PERSON, key, None)
