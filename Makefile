@@ -26,7 +26,8 @@ test: $(READY)  ## all tests, on a real Kafka and a real PostgreSQL; last: what 
 	@$(VENV)/bin/python -m pytest -n 3 --dist loadfile
 
 compiled: $(READY)  ## the hot path compiled by mypyc (needs a C compiler) into .venv/compiled, and the tests of it on that
-	@HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(PIP) install --no-deps --upgrade --target $(VENV)/compiled .
+	@rm -rf $(VENV)/source && mkdir $(VENV)/source && cp -R bus connectors schemas seeds *.toml *.md LICENSE $(VENV)/source
+	@HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(PIP) install --no-deps --upgrade --target $(VENV)/compiled $(VENV)/source
 	@cd $(VENV) && PYTHONPATH=compiled bin/python -c 'from bus.bench.measure import compiled; assert compiled()'
 	@PYTHONPATH=$(VENV)/compiled $(VENV)/bin/pytest --import-mode=append -n 2 tests/unit/route tests/unit/consent tests/unit/kafka
 

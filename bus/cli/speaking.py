@@ -91,20 +91,19 @@ class _Speaking(click.Command):
 
     def get_help(self, ctx: click.Context) -> str:
         """The help in the reader's language."""
-        words = _help_words(ctx)
-        if words is None:
-            return super().get_help(ctx)
-        formatter = _Formatter(words, ctx)
-        translated(self, words).format_help(ctx, formatter)
-        return formatter.getvalue().rstrip("\n")
+        return self._translated(ctx, "format_help") or super().get_help(ctx)
 
     def get_usage(self, ctx: click.Context) -> str:
         """The line that says how the command is called."""
+        return self._translated(ctx, "format_usage") or super().get_usage(ctx)
+
+    def _translated(self, ctx: click.Context, writer: str) -> str | None:
+        """What a writer of click makes of the command in the reader's language; None where that is click's own."""
         words = _help_words(ctx)
         if words is None:
-            return super().get_usage(ctx)
+            return None
         formatter = _Formatter(words, ctx)
-        translated(self, words).format_usage(ctx, formatter)
+        getattr(translated(self, words), writer)(ctx, formatter)
         return formatter.getvalue().rstrip("\n")
 
 

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.own import Message, own_schema
+from bus.consent.covers import cover_of
 from bus.consent.messages import standing, standing_message
-from bus.model.consent import NO_COVER, Consent, Cover
+from bus.model.consent import Consent, Cover
 from bus.model.reasons import Reason
 from bus.route.entries import holdings_body
 from bus.route.state import Cursor, DeadVersion, Draft, Entry, Holding, Holdings, Position
@@ -180,9 +181,7 @@ def cover_in(body: bytes) -> Cover:
     """What decides of it: `cover_of(consent_of(body))`, without all the rest."""
     if not body[0]:
         withdrawn_at_ms, at = _maybe_number(body, 1)
-        if body[at]:
-            return _LACKING[Reason.CONSENT_UNREADABLE]
-        return NO_COVER if withdrawn_at_ms is None else _LACKING[Reason.CONSENT_WITHDRAWN]
+        return cover_of(Consent(withdrawn_at_ms=withdrawn_at_ms, unreadable=body[at] == 1))
     event_id, at = _data(body, 1)
     for _ in ("subject", "agreement"):
         _, at = _data(body, at)
