@@ -8,7 +8,8 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bus.avro.names import PRIMITIVES, full_name, named_types, own_name, space_of
+from bus.avro.names import PRIMITIVES, full_name, named_types, own_name, self_contained, space_of
+from bus.model.varint import varint
 
 QuickEncoder = Callable[[Any], bytes | None]
 
@@ -60,15 +61,10 @@ def quick_encoder(schema: Any) -> QuickEncoder:
     return encode
 
 
-def number(value: int, before: bytes = b"") -> bytes:
-    """An int or a long: zigzag, then seven bits a byte, the lowest first."""
-    rest = value << 1 if value >= 0 else (~value << 1) | 1
-    found = bytearray(before)
-    while rest > 0x7F:
-        found.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    found.append(rest)
-    return bytes(found)
+def field_encoders(schema: Mapping[str, Any]) -> dict[str, QuickEncoder]:
+    """An encoder for each field of a record, in its order: what they write, put together, is what the record's does."""
+    names, space = named_types(schema), space_of(schema, "")
+    return {one["name"]: quick_encoder(self_contained(one["type"], space, names)) for one in schema["fields"]}
 
 
 class _Author:
@@ -78,7 +74,7 @@ class _Author:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {
             "Unsure": _Unsure,
-            "number": number,
+            "number": varint,
             "float32": struct.Struct("<f").pack,
             "float64": struct.Struct("<d").pack,
         }
@@ -124,10 +120,11 @@ class _Author:
         return [f"if {v} is True: a({yes!r})", f"elif {v} is False: a({no!r})", "else: raise Unsure"]
 
     def _int(self, v: str, before: bytes, bits: int = 31) -> list[str]:
+        plus = f"{before!r} + " if before else ""
         return [
             *_unless(f"type({v}) is int"),
             f"if 0 <= {v} < {KNOWN_NUMBERS}: a({self._table(before)}[{v}])",
-            f"elif {-(1 << bits)} <= {v} < {1 << bits}: a(number({v}, {before!r}))",
+            f"elif {-(1 << bits)} <= {v} < {1 << bits}: a({plus}number({v}))",
             "else: raise Unsure",
         ]
 
@@ -150,7 +147,7 @@ class _Author:
     # --- what is made of others ---
 
     def _enum(self, schema: Mapping[str, Any], v: str, before: bytes, _: str) -> list[str]:
-        symbols = {symbol: number(rank, before) for rank, symbol in enumerate(schema["symbols"])}
+        symbols = {symbol: before + varint(rank) for rank, symbol in enumerate(schema["symbols"])}
         return [*_unless(f"type({v}) is str"), f"a({self._new('symbols', symbols)}[{v}])"]
 
     def _fixed(self, schema: Mapping[str, Any], v: str, before: bytes, _: str) -> list[str]:
@@ -199,7 +196,7 @@ class _Author:
         for rank, (branch, kind) in enumerate(zip(branches, kinds, strict=True)):
             clear = kinds.count(kind) == 1 and _TAKEN_FOR.get(kind) not in kinds
             test = f"{v} is None" if kind == "None" else f"type({v}) is {kind}"
-            inner = self._value(branch, v, number(rank, before), space) if clear else ["raise Unsure"]
+            inner = self._value(branch, v, before + varint(rank), space) if clear else ["raise Unsure"]
             asked = _unless(test)  # no need to ask again
             lines += [f"{word} {test}:", *_in([line for line in inner if line not in asked])]
             word = "elif"
@@ -216,7 +213,7 @@ class _Author:
     def _sized(self, name: str, before: bytes) -> list[str]:
         """The size of some bytes, and then they."""
         table = self._table(before)
-        return [f"n = len({name})", f"a(({table}[n] if n < {KNOWN_NUMBERS} else number(n, {before!r})) + {name})"]
+        return [f"n = len({name})", f"a(({table}[n] if n < {KNOWN_NUMBERS} else {before!r} + number(n)) + {name})"]
 
     def _table(self, before: bytes) -> str:
         if before not in self._tables:
@@ -238,7 +235,7 @@ _READY: dict[bytes, tuple[bytes, ...]] = {}
 
 def _numbers(before: bytes) -> tuple[bytes, ...]:
     if before not in _READY:
-        _READY[before] = tuple(number(value, before) for value in range(KNOWN_NUMBERS))
+        _READY[before] = tuple(before + varint(value) for value in range(KNOWN_NUMBERS))
     return _READY[before]
 
 

@@ -7,7 +7,7 @@ from bus.avro.datasets import dataset_of
 from bus.connect.manifest import Manifest
 from bus.connect.mapping import Mapper
 from bus.connect.publish import Contract
-from bus.connect.source import Source
+from bus.connect.source import Source, as_it_came
 from bus.errors import DatasetUnregistered
 
 
@@ -20,6 +20,7 @@ async def contracts_of(client: SchemaRegistryClient, manifest: Manifest, source:
         if found is None:
             raise DatasetUnregistered(dataset=name, subject=subject)
         dataset = dataset_of(found.schema, place=f"{subject} version {found.version}")
-        mapper = Mapper(dataset, rule, manifest.name, partial(source.derive, name))
+        derive = None if type(source).derive is as_it_came else partial(source.derive, name)
+        mapper = Mapper(dataset, rule, manifest.name, derive)
         contracts[name] = Contract.of(mapper, found.schema_id)
     return contracts

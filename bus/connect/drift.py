@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from bus.connect.cells import Layout, WireRow
 from bus.connect.manifest import DatasetRule, DriftMode, FieldRule, Manifest, full_rule
 from bus.connect.source import Row
 
@@ -97,16 +98,32 @@ class Watch:
         self._found = {(one.dataset, one.column, one.difference): one for one in drift.found}
         self._seen: dict[tuple[Any, ...], list[tuple[str, str, Difference]]] = {}
         self._learning = {name for name, one in self._shapes.items() if not one.whole}
+        self._plain: set[tuple[str, Layout, int]] = set()
         self._drift = drift
         self._changed = False
         self.news: list[Strange] = []
+
+    def glance(self, dataset: str, row: WireRow, nulls: int, *, learning: bool) -> None:
+        """Meet a row, unless one that looked the same was met before and differed in nothing. Raises Frozen.
+
+        `nulls` has a bit for each of its columns that is null: what else a steady column holds is always of one kind.
+        """
+        looks = (dataset, row.layout, nulls)
+        if looks in self._plain and dataset not in self._learning and not self._drift.frozen:
+            return
+        values = row.read()
+        self.meet(dataset, values, learning=learning)
+        if not self._seen[_signature(dataset, values)]:
+            if len(self._plain) >= SIGNATURES_KEPT:
+                self._plain.clear()
+            self._plain.add(looks)
 
     def meet(self, dataset: str, row: Row, *, learning: bool) -> None:
         """Look at a row; `learning` while its dataset is being read whole. Raises Frozen."""
         if not learning and dataset in self._learning:
             self._learning.discard(dataset)
             self._shapes[dataset].whole = self._changed = True
-        signature = (dataset, *row, *map(type, row.values()))
+        signature = _signature(dataset, row)
         met = self._seen.get(signature)
         if met is None:
             met = self._look(dataset, row, learning=learning)
@@ -116,6 +133,8 @@ class Watch:
         for place in met:
             self._found[place] = replace(self._found[place], rows=self._found[place].rows + 1)
             self._changed = True
+        if self._drift.frozen:
+            self.freeze("")
 
     def drift(self) -> Drift:
         """What is to be remembered now."""
@@ -129,11 +148,18 @@ class Watch:
             self._changed = False
         return self._drift
 
-    def freeze(self, reason: str) -> None:
-        """Remember before what the connector stands still; empty when it goes on."""
-        if self._drift.frozen != reason:
-            self._drift = replace(self._drift, frozen=reason)
-            self._changed = True
+    def freeze(self, reason: str) -> bool:
+        """Remember before what the connector stands still, empty when it goes on; whether that is new."""
+        if self._drift.frozen == reason:
+            return False
+        self._drift = replace(self._drift, frozen=reason)
+        self._changed = True
+        return True
+
+    def take_news(self) -> list[Strange]:
+        """What was found since the last call."""
+        found, self.news = self.news, []
+        return found
 
     @property
     def frozen(self) -> str:
@@ -141,12 +167,14 @@ class Watch:
         return self._drift.frozen
 
     def accept(self, datasets: Iterable[str]) -> None:
-        """What these datasets look like from now on is how they are to be."""
+        """What these datasets look like from now on is how they are to be; nothing stands still for them."""
+        self.freeze("")
         for dataset in datasets:
             self._shapes.pop(dataset, None)
             self._learning.discard(dataset)
             self._found = {place: one for place, one in self._found.items() if place[0] != dataset}
         self._seen.clear()
+        self._plain.clear()
         self._changed = True
 
     def _look(self, dataset: str, row: Row, *, learning: bool) -> list[tuple[str, str, Difference]]:
@@ -192,6 +220,11 @@ class Watch:
             self.news.append(one)
         self._found[place] = one if known is None else replace(known, mode=one.mode, kind=one.kind or known.kind)
         return place
+
+
+def _signature(dataset: str, row: Row) -> tuple[Any, ...]:
+    """How a row looks: its columns, and of what type each value is."""
+    return (dataset, *row, *map(type, row.values()))
 
 
 def _kind(value: Any) -> Collection[str]:

@@ -27,7 +27,7 @@ from bus.clock import now_ms
 from bus.connect.login import login
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent, Unreadable
+from bus.connect.source import Chunk, Position, Restarted, Seen, SourceChange, SourceEvent, Unreadable, as_it_came
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
 
@@ -59,9 +59,7 @@ class FeedSource:
         self._datasets = {rule.origin: name for name, rule in self.manifest.datasets.items()}
         self._http: httpx.AsyncClient | None = None
 
-    def derive(self, dataset: str, row: Row) -> Row:  # noqa: ARG002 - for subclasses to override
-        """The row as it came; a subclass may make the columns that its manifest reads."""
-        return row
+    derive = as_it_came
 
     async def open(self, after: Position | None) -> Position:
         """The head of the feed, or the given place in it. A head that lies before the place means another history."""

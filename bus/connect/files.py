@@ -28,6 +28,7 @@ from bus.connect.source import (
     SourceChange,
     SourceEvent,
     Unreadable,
+    as_it_came,
 )
 from bus.connect.tables import ENDINGS, FileUnreadable, Line, looks_whole, opened
 from bus.errors import SourceUnreachable
@@ -68,9 +69,7 @@ class FilesSource:
         self._resting: dict[Path, _Look] = {}
         self._reported: set[str] = set()
 
-    def derive(self, dataset: str, row: Row) -> Row:  # noqa: ARG002 - for subclasses to override
-        """The row as it came; a subclass may make the columns that its manifest reads."""
-        return row
+    derive = as_it_came
 
     async def open(self, after: Position | None) -> Position:
         """The folder must be there. History begins with the first file."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Self
 
+from bus.connect.cells import WireRow
 from bus.connect.drift import Strange, Watch
 from bus.connect.known import Export, Known
 from bus.connect.mapping import RowUnfit
@@ -20,7 +21,6 @@ from bus.connect.source import (
     Position,
     Restarted,
     Row,
-    Seen,
     SourceChange,
     SourceEvent,
     Unreadable,
@@ -196,17 +196,16 @@ class Flow:
         window, cursor = self._window, self.standing.snapshot
         if window is None or cursor is None or not self._passed(position, window.chunk.high):
             return
-        rows = list(window.rows())
+        dataset, rows = window.chunk.dataset, list(window.rows())
         for row in rows:
-            self._look(window.chunk.dataset, row)
+            self._look(dataset, row)
         for number, row in enumerate(rows):
-            self._row(Stamp(window.chunk.dataset, f"s{cursor.chunks}.{number}", at_ms), Operation.READ, None, row)
+            self._row(Stamp(dataset, f"s{cursor.chunks}.{number}", at_ms), Operation.READ, None, row)
         self._window = None
-        if window.chunk.last_key is not None:
-            cursor = replace(cursor, after_key=window.chunk.last_key, chunks=cursor.chunks + 1)
-        else:
-            cursor = replace(cursor, waiting=cursor.waiting[1:], after_key=None, chunks=cursor.chunks + 1)
-        done = not cursor.waiting and not cursor.sweeping
+        last = window.chunk.last_key
+        waiting = cursor.waiting[1:] if last is None else cursor.waiting
+        cursor = replace(cursor, waiting=waiting, after_key=last, chunks=cursor.chunks + 1)
+        done = not waiting and not cursor.sweeping
         self.standing = replace(self.standing, snapshot=None if done else cursor)
         if done:
             emit(Event.SNAPSHOT_FINISHED, connector=self.standing.connector, epoch=self.standing.epoch)
@@ -227,46 +226,43 @@ class Flow:
     def freeze(self, reason: str) -> bool:
         """Stand still before a row that differs; whether that is new."""
         assert self._watch is not None
-        first = self._watch.frozen != reason
-        self._watch.freeze(reason)
-        return first
+        return self._watch.freeze(reason)
 
     def accept(self, datasets: tuple[str, ...]) -> None:
         """Take what differs at the source for how it is to be."""
         if self._watch is not None:
             self._watch.accept(datasets)
-            self._watch.freeze("")
 
     def news(self) -> list[Strange]:
         """What was found since the last call."""
-        if self._watch is None:
-            return []
-        found, self._watch.news = self._watch.news, []
-        return found
+        return [] if self._watch is None else self._watch.take_news()
 
     # --- the stream ---
 
     def take(self, event: SourceEvent, at_ms: int) -> None:
         """Take one event of the stream, in its order."""
+        if isinstance(event, SourceChange):
+            if not self._pass_on(event, at_ms):
+                self._change(_read(event), at_ms)
+        else:
+            self._other(event, at_ms)
+        if self._after_gone is not None:
+            return
+        if not self._told_again(event.position):
+            self._fresh_stream = event.position
+        if self._window is not None:
+            self._close_window(event.position, at_ms)
+
+    def _other(self, event: SourceEvent, at_ms: int) -> None:
         match event:
-            case SourceChange():
-                self._change(event, at_ms)
             case Unreadable():
                 self._unreadable(event, at_ms)
             case ExportBegan():
                 self._export = Export(event.dataset)
             case ExportEnded():
                 self._end_export(event)
-                if self._gone:
-                    return
             case Restarted():
                 self.begin(event.position, event.datasets, event.reason)
-            case Seen():
-                pass
-        if not self._told_again(event.position):
-            self._fresh_stream = event.position
-        if self._window is not None:
-            self._close_window(event.position, at_ms)
 
     def _told_again(self, position: Position) -> bool:
         """Whether a full export that was interrupted is told again, up to where it had come."""
@@ -285,10 +281,26 @@ class Flow:
     def _look(self, dataset: str, row: Row) -> None:
         """Raises Frozen, before anything of the row is taken."""
         if self._watch is not None:
-            learning = self._standing.snapshot is not None or self._export is not None
-            self._watch.meet(dataset, row, learning=learning)
-            if self._watch.frozen:
-                self._watch.freeze("")
+            self._watch.meet(dataset, row, learning=self._learning)
+
+    @property
+    def _learning(self) -> bool:
+        """Whether rows are being read whole, and so show how they are to be."""
+        return self._standing.snapshot is not None or self._export is not None
+
+    def _pass_on(self, change: SourceChange, at_ms: int) -> bool:
+        """Publish a row without making values of it; False where something about it must be looked at."""
+        dataset, operation, old, new, change_id, *_ = change
+        if self._window is not None or self._known is not None:
+            return False
+        if (found := self._contracts[dataset].straight(old, new)) is None:
+            return False
+        whose, key, value, nulls = found
+        if isinstance(new, WireRow) and self._watch is not None:
+            self._watch.glance(dataset, new, nulls, learning=self._learning)
+        self._out.append(self._envelope.encoded(Stamp(dataset, change_id, at_ms), whose, key, operation, value))
+        self._fresh_published += 1
+        return True
 
     def _change(self, change: SourceChange, at_ms: int) -> None:
         if change.new is not None:
@@ -352,7 +364,7 @@ class Flow:
             emit(Event.SWEEP_HELD, connector=self.standing.connector, dataset=event.dataset, records=len(gone))
             return
         self._gone.extend((event.dataset, key) for key in gone)
-        self._after_gone = event.position
+        self._after_gone = event.position if gone else None
 
     # --- what comes out ---
 
@@ -377,6 +389,12 @@ class Flow:
             self._publish(stamp, before, Operation.DELETED, None)
         self.standing = replace(self.standing, refused=self.standing.refused + 1)
         emit(Event.SECRET_REFUSED, connector=self.standing.connector, dataset=stamp.dataset)
+
+
+def _read(change: SourceChange) -> SourceChange:
+    """The change with its new row's values, which are all going to be asked for; of the old row, few are."""
+    new = change.new
+    return change._replace(new=new.read()) if isinstance(new, WireRow) else change
 
 
 def _as_known(operation: Operation, before: RecordKey | None) -> Operation:

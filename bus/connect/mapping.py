@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bus.avro.datasets import Dataset
@@ -22,10 +22,28 @@ class RowUnfit(ValueError):
     """A row that its dataset's contract does not take. The text names column and rule, never a value."""
 
 
-class Mapper:
-    """One dataset's rule, ready for rows. `derive` comes before the rule, for what data can't say."""
+class Origin(NamedTuple):
+    """What one field is made of: a column by `convert`; where that is None, nothing but a constant.
 
-    def __init__(self, dataset: Dataset, rule: DatasetRule, manifest: str, derive: Derive = lambda row: row) -> None:
+    `kind` is the name of the field's Avro type, `as_text` whether a text is taken as it is.
+    """
+
+    column: str | None
+    convert: Callable[[Any], Any] | None
+    kind: str
+    keep_empty: bool = False
+    as_text: bool = False
+    coded: bool = False
+    constant: Any = None
+
+
+class Mapper:
+    """One dataset's rule, ready for rows. `derive` comes before the rule, for what data can't say.
+
+    `origins` are None for fields of several columns. `sees_rows`: more than the rule's columns decides about a row.
+    """
+
+    def __init__(self, dataset: Dataset, rule: DatasetRule, manifest: str, derive: Derive | None = None) -> None:
         rules = rule.rules()
         known = {field.name for field in dataset.fields}
         if strange := sorted(rules.keys() - known):
@@ -35,6 +53,8 @@ class Mapper:
             raise ManifestWrong(path=manifest, reason=f"{dataset.name} needs the fields {', '.join(missing)}")
         self.dataset = dataset
         self.secret = rule.state_secret
+        self.sees_rows = derive is not None or rule.state_secret is not None
+        self.origins = {one.name: _origin(rules.get(one.name), one.type) for one in dataset.fields}
         self._derive = derive
         self._makers = {
             field.name: _maker(rules[field.name], field.type) if field.name in rules else _absent
@@ -56,7 +76,7 @@ class Mapper:
     def key(self, row: Row) -> RecordKey:
         """Whose record it is and which one. Raises RowUnfit."""
         row = self._derived(row)
-        record_id = self._record_id(row)
+        record_id = self._told(self._record_id(row), *self.dataset.record_id)
         if self.dataset.subject is None:
             return RecordKey(None, record_id)
         try:
@@ -67,13 +87,15 @@ class Mapper:
             return RecordKey(UNKNOWN_SUBJECT, record_id)
         if not isinstance(subject, str) or "/" in subject:
             raise RowUnfit(f"{self._place(self.dataset.subject)}: cannot be a subject")
-        return RecordKey(subject, record_id)
+        return RecordKey(self._told(subject, self.dataset.subject), record_id)
 
     def record_id(self, row: Row) -> str:
         """Which record it is, whoever it is about. Raises RowUnfit."""
         return self._record_id(self._derived(row))
 
     def _derived(self, row: Row) -> Row:
+        if self._derive is None:
+            return row
         try:
             return self._derive(row)
         except Exception as error:  # noqa: BLE001 - an integrator's function may raise anything, and quote values
@@ -88,6 +110,13 @@ class Mapper:
             if type(value) is str and value:
                 return value
         return "-".join([self._part(name, row) for name in self.dataset.record_id])
+
+    def _told(self, text: str, *fields: str) -> str:
+        """A key's text, which must be one: a source whose encoding is wrong may give bytes that are none."""
+        try:
+            return text if text.isascii() or text.encode() else text
+        except UnicodeEncodeError:
+            raise RowUnfit(f"{self._place(fields[0])}: is not text of the encoding that was told") from None
 
     def column(self, field: str) -> str:
         """The column that a field of the record is made from, for texts; the field itself where there is none."""
@@ -116,6 +145,18 @@ class Mapper:
 
 def _absent(_: Row) -> None:
     return None
+
+
+def _origin(rule: FieldRule | None, kind: Any) -> Origin | None:
+    word = kind if isinstance(kind, str) else kind["type"] if isinstance(kind, dict) else ""
+    if rule is None or rule.column is None:
+        return (
+            None
+            if rule is not None and rule.fields is not None
+            else Origin(None, None, word, constant=rule and rule.constant)
+        )
+    convert = _converter(rule, kind)
+    return Origin(rule.column, convert, word, rule.keep_empty, convert is _text, rule.codes is not None)
 
 
 def _maker(rule: FieldRule, kind: Any) -> Make:

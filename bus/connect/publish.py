@@ -7,16 +7,18 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 from bus.avro.codec import Parsed, encode, parse
-from bus.avro.encoder import QuickEncoder, quick_encoder
+from bus.avro.encoder import QuickEncoder, field_encoders, quick_encoder
 from bus.avro.fit import misfits
-from bus.avro.frame import frame
+from bus.avro.frame import BODY_START, frame
 from bus.clock import iso
+from bus.connect.cells import Layout, WireRow
 from bus.connect.mapping import Mapper, RowUnfit
 from bus.connect.source import Row
+from bus.connect.transcribe import Transcriber, transcriber
 from bus.errors import ValueMisfit
 from bus.kafka.batch import encoded_headers, encoded_name
 from bus.model.change import Operation
-from bus.model.key import RecordKey, lane_of
+from bus.model.key import RecordKey, lane_of, lane_of_bytes
 from bus.model.record import Headers, Outgoing
 from bus.model.varint import varint
 from bus.topics import MAX_RECORD_BYTES, Topics
@@ -24,10 +26,15 @@ from bus.topics import MAX_RECORD_BYTES, Topics
 ROOM_BYTES = 4096
 """Kept free in a record of `MAX_RECORD_BYTES` for key, headers and Kafka's own framing."""
 
+BODY_BYTES = MAX_RECORD_BYTES - ROOM_BYTES - BODY_START
 
 ID = encoded_name("ce_id")
 
 DEAD_LETTER_BYTES = 2 * MAX_RECORD_BYTES - ROOM_BYTES
+
+
+Straight = tuple[bytes, bytes, bytes | None, int]
+"""Whose text decides the lane, the key, the framed record (None: a tombstone), and which of its columns are null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Contract:
     schema_id: int
     quick: QuickEncoder = field(compare=False, repr=False)
     head: bytes
+    _short: dict[Layout, Transcriber | None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, mapper: Mapper, schema_id: int) -> Self:
@@ -46,13 +54,47 @@ class Contract:
         schema = mapper.dataset.schema
         return cls(mapper, parse(schema, schema_id=schema_id), schema_id, quick_encoder(schema), frame(schema_id, b""))
 
+    def straight(self, old: Row | None, new: Row | None) -> Straight | None:
+        """What a change of a log's row comes to, if no value of it has to be made for that; its key must not move."""
+        row = old if new is None else new
+        if type(row) is not WireRow or (short := self._transcriber(row.layout)) is None:
+            return None
+        before = short.key(old.data, old.at) if type(old) is WireRow else None
+        if new is None:
+            if before is None:
+                return None
+            value, nulls, (subject, record_id) = None, 0, before
+        else:
+            if (found := short.whole(row.data, row.at)) is None:
+                return None
+            body, subject, record_id, nulls = found
+            value = self.framed(body)
+            if value is None or (old is not None and before != (subject, record_id)):
+                return None
+        if subject is None:
+            return record_id, record_id, value, nulls
+        return subject, subject + b"/" + record_id, value, nulls
+
+    def _transcriber(self, layout: Layout) -> Transcriber | None:
+        try:
+            return self._short[layout]
+        except KeyError:
+            encoders = field_encoders(self.mapper.dataset.schema)
+            return self._short.setdefault(layout, transcriber(self.mapper, encoders, layout))
+
+    def framed(self, body: bytes) -> bytes | None:
+        """The framed record of a body; None for one that Kafka does not take."""
+        return self.head + body if len(body) <= BODY_BYTES else None
+
     def value(self, row: Row) -> bytes:
         """The framed record. Raises RowUnfit."""
         record = self.mapper.record(row)
         body = self.quick(record)
-        framed = self.head + (self._slowly(record) if body is None else body)
-        if len(framed) > MAX_RECORD_BYTES - ROOM_BYTES:
-            raise RowUnfit(f"the record has {len(framed)} bytes, which is more than Kafka takes")
+        if body is None:
+            body = self._slowly(record)
+        framed = self.framed(body)
+        if framed is None:
+            raise RowUnfit(f"the record has {len(self.head) + len(body)} bytes, which is more than Kafka takes")
         return framed
 
     def _slowly(self, record: Any) -> bytes:
@@ -86,15 +128,26 @@ class Envelope:
     connector: str
     registry: str
     epoch: int
+    _kinds: dict[tuple[str | None, Operation], tuple[str, bytes]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def change(self, stamp: Stamp, key: RecordKey, operation: Operation, value: bytes | None) -> Outgoing:
         """A change in its lane; `value` None is a tombstone."""
-        dataset = stamp.dataset or self.registry
-        lane = lane_of(key.lane_text, self.topics.lanes)
-        event_id = self._id(stamp)
-        begin = _change_headers(self.registry, dataset, operation)
-        headers = b"".join((begin, _encoded_time(stamp.at_ms), ID, varint(len(event_id)), event_id))
-        return Outgoing(_changes_topic(self.topics, dataset), lane, key.encode(), value, (), None, headers)
+        return self.encoded(stamp, key.lane_text.encode(), key.encode(), operation, value)
+
+    def encoded(self, stamp: Stamp, whose: bytes, key: bytes, operation: Operation, value: bytes | None) -> Outgoing:
+        """The same of a key in bytes; `whose` decides its lane."""
+        dataset, change_id, at_ms = stamp
+        kind = (dataset, operation)
+        if (found := self._kinds.get(kind)) is None:
+            topic = self.topics.changes(dataset or self.registry)
+            found = self._kinds[kind] = topic, _change_headers(self.registry, dataset or self.registry, operation)
+        topic, begin = found
+        event_id = f"{self.connector}.{self.epoch}.{change_id}".encode()
+        headers = b"".join((begin, _encoded_time(at_ms), ID, varint(len(event_id)), event_id))
+        lane = lane_of_bytes(whose, self.topics.lanes)
+        return Outgoing(topic, lane, key, value, (), None, headers)
 
     def dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> Outgoing:
         """A dead letter: the original untouched, reason and origin in the headers, in the lane of its key if known.
@@ -129,7 +182,9 @@ class Envelope:
 
 def original_bytes(row: Row | None) -> bytes:
     """A row as it came, as JSON: what a dead letter holds."""
-    return json.dumps(row, default=_plain, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogateescape")
+    return json.dumps(row if row is None else dict(row), default=_plain, ensure_ascii=False, sort_keys=True).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def epoch_of(ce_id: str | None) -> int:
@@ -149,12 +204,6 @@ def _plain(value: Any) -> Any:
 # The same in every record of a batch, and made once.
 
 
-@lru_cache(64)
-def _changes_topic(topics: Topics, dataset: str) -> str:
-    return topics.changes(dataset)
-
-
-@lru_cache(256)
 def _change_headers(registry: str, dataset: str, operation: Operation) -> bytes:
     """The count of a change's headers, and those that every change of its kind has."""
     what = (("content-type", b"application/avro"), ("ce_specversion", b"1.0"), _source(registry))

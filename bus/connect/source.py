@@ -98,6 +98,11 @@ class Chunk:
     high: Position
 
 
+def as_it_came(_: object, dataset: str, row: Row) -> Row:  # noqa: ARG001 - for subclasses to override
+    """The `derive` of a source that makes no columns: the row as it came."""
+    return row
+
+
 class Source(Protocol):
     """A registry as the kit reads it.
 

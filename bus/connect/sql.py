@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bus.clock import now_ms
 from bus.connect.manifest import Manifest, SqlTable
 from bus.connect.place import Place
-from bus.connect.source import Chunk, ExportBegan, ExportEnded, Position, Row, Seen, SourceChange, SourceEvent
+from bus.connect.source import (
+    Chunk,
+    ExportBegan,
+    ExportEnded,
+    Position,
+    Row,
+    Seen,
+    SourceChange,
+    SourceEvent,
+    as_it_came,
+)
 from bus.connect.version import as_json, as_value, earlier, reached
 from bus.errors import SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
@@ -54,9 +64,7 @@ class SqlSource:
         self._queries = [_Query(name, one.origin, rule.tables[name]) for name, one in self.manifest.datasets.items()]
         self._engine: Engine | None = None
 
-    def derive(self, dataset: str, row: Row) -> Row:  # noqa: ARG002 - for subclasses to override
-        """The row as it came; a subclass may make the columns that its manifest reads."""
-        return row
+    derive = as_it_came
 
     async def open(self, after: Position | None) -> Position:
         """History begins with a reading of everything; one that was under way begins anew. Raises SourceUnfit."""

@@ -54,7 +54,12 @@ def subject_of(key: bytes, *, has_subject: bool) -> str | None:
 
 def lane_of(text: str, lanes: int) -> int:
     """The lane (partition) of a subject: Kafka's own default partitioner over its UTF-8 bytes."""
-    return (murmur2(text.encode()) & 0x7FFFFFFF) % lanes
+    return lane_of_bytes(text.encode(), lanes)
+
+
+def lane_of_bytes(text: bytes, lanes: int) -> int:
+    """The same of a text that is encoded already."""
+    return (murmur2(text) & 0x7FFFFFFF) % lanes
 
 
 def murmur2(data: bytes) -> int:

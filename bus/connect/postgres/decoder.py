@@ -4,25 +4,15 @@ Source of the formats: PostgreSQL manual, "Logical Replication Message Formats".
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from bus.connect.postgres.values import Read, read_or_text, reader
+from bus.connect.cells import ROOM, Layout, WireRow
+from bus.connect.postgres.values import reader, steady
 
-UNCHANGED = object()
-"""Stands for a large value that an update did not touch and that was therefore not sent."""
-
-TEXT, NULL = b"tn"
-"""How a cell begins: text follows, or it is null; a third letter says that it is unchanged and not sent."""
-
-_CELL = struct.Struct(">BI").unpack_from
-"""How a cell begins, and the size of its text; what follows a cell without text is read too, and thrown away."""
-
-_ROOM = bytes(4)
-"""Put behind a row, so that something may be read there."""
-
-Cells = Callable[[bytes, int], tuple[tuple[int, ...], int]]
+NEW_WITHIN = ord("N") << 8
+"""In a message below this size, the new row of an update is found by how it begins, see `_begin_of_new`."""
 
 _BEGIN = struct.Struct(">QqI")
 _COMMIT = struct.Struct(">BQQq")
@@ -47,16 +37,14 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table as it is now. Each column: name, how its values are read, whether it belongs to the replica identity."""
+    """A table as it is now. `new` is how the new row of an update begins."""
 
     oid: int
     schema: str
     name: str
     identity: str
-    columns: tuple[tuple[str, Read, bool], ...]
-    places: Mapping[str, int]
-    row: Callable[[bytes, int], dict[str, Any]] = field(compare=False, repr=False)
-    cells: Cells = field(compare=False, repr=False)
+    layout: Layout
+    new: bytes
 
 
 class RowChanged(NamedTuple):
@@ -66,8 +54,8 @@ class RowChanged(NamedTuple):
     """
 
     relation: Relation
-    old: Mapping[str, Any] | None
-    new: dict[str, Any] | None
+    old: WireRow | None
+    new: WireRow | None
     old_whole: bool
 
 
@@ -130,40 +118,31 @@ class Decoder:
         at += 3
         columns = []
         for _ in range(count):
-            is_key = bool(data[at] & 1)
             column, at = _text(data, at + 1)
             (type_oid,) = struct.unpack_from(">I", data, at)
             at += 8
-            columns.append((column, reader(self._base_types.get(type_oid, type_oid)), is_key))
-        places = {one[0]: at for at, one in enumerate(columns)}
-        cells, row = _cells_of(len(columns)), _row_of(columns)
-        relation = Relation(oid, schema, name, identity.decode(), tuple(columns), places, row, cells)
-        self.relations[oid] = relation
+            read = reader(self._base_types.get(type_oid, type_oid))
+            columns.append((column, read, steady(read)))
+        new = b"N" + struct.pack(">H", count)
+        relation = self.relations[oid] = Relation(oid, schema, name, identity.decode(), Layout(columns), new)
         return relation
 
     def _insert(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        return RowChanged(relation, None, relation.row(data + _ROOM, 6), old_whole=True)
+        return RowChanged(relation, None, WireRow(relation.layout, data + ROOM, 6), old_whole=True)
 
     def _update(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        kind, at, data = data[5:6], 6, data + _ROOM
-        old: OldRow | None = None
-        if kind in (b"O", b"K"):
-            cells, at = relation.cells(data, at)
-            old = OldRow(relation, data, cells)
-            at += 1
-        new = relation.row(data, at)
-        whole = kind == b"O"
-        if old is not None and whole and UNCHANGED in new.values():
-            new = {name: old[name] if value is UNCHANGED else value for name, value in new.items()}
-        return RowChanged(relation, old, new, old_whole=whole)
+        kind, data = data[5:6], data + ROOM
+        if kind == b"N":
+            return RowChanged(relation, None, WireRow(relation.layout, data, 6), old_whole=False)
+        old = WireRow(relation.layout, data, 6)
+        new = WireRow(relation.layout, data, _begin_of_new(relation, data) + 1, old)
+        return RowChanged(relation, old, new, old_whole=kind == b"O")
 
     def _delete(self, data: bytes) -> RowChanged:
         relation = self._of(data)
-        data += _ROOM
-        cells, _ = relation.cells(data, 6)
-        return RowChanged(relation, OldRow(relation, data, cells), None, old_whole=data[5:6] == b"O")
+        return RowChanged(relation, WireRow(relation.layout, data + ROOM, 6), None, old_whole=data[5:6] == b"O")
 
     def _truncate(self, data: bytes) -> Truncated:
         (count,) = struct.unpack_from(">I", data, 1)
@@ -180,66 +159,17 @@ class Decoder:
         return self.relations[int.from_bytes(data[1:5], "big")]
 
 
-class OldRow(Mapping[str, Any]):
-    """A row before a change: its values are read when they are asked for, and most of them never are."""
+def _begin_of_new(relation: Relation, data: bytes) -> int:
+    """Where the new row of an update begins, behind the old one whose cells nobody has to read for that.
 
-    __slots__ = ("_cells", "_data", "_relation")
-
-    def __init__(self, relation: "Relation", data: bytes, cells: tuple[int, ...]) -> None:
-        self._relation = relation
-        self._data = data
-        self._cells = cells
-
-    def __getitem__(self, name: str) -> Any:
-        place = self._relation.places[name]
-        at = self._cells[place]
-        kind, size = _CELL(self._data, at)
-        if kind != TEXT:
-            return None if kind == NULL else UNCHANGED
-        return read_or_text(self._relation.columns[place][1], self._data[at + 5 : at + 5 + size].decode())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._relation.places)
-
-    def __len__(self) -> int:
-        return len(self._cells)
-
-
-def _cells_of(columns: int) -> Cells:
-    """Where each cell of a row begins, and where its bytes end, as one function that is written once.
-
-    This and `_row_of` are called for every change: a loop over the columns would cost half as much again as its work.
+    It begins with an N and the count of columns, high byte first; below 256 columns that is N and a zero byte. Before
+    it no N stands before a zero byte: text has no zero bytes, so that they are all in the sizes of cells. The first
+    byte of a size stands behind a t, and behind the others stands an N only where the size is NEW_WITHIN or more.
     """
-    lines = ["at += 2"]
-    for number in range(columns):
-        lines += [f"c{number} = at", "kind, size = cell(data, at)", f"at += 5 + size if kind == {TEXT} else 1"]
-    places = "".join(f"c{number}, " for number in range(columns))
-    found: Cells = _written([*lines, f"return ({places}), at"], {"cell": _CELL})
-    return found
-
-
-def _row_of(columns: Sequence[tuple[str, Read, bool]]) -> Callable[[bytes, int], dict[str, Any]]:
-    """A row's values by column; text stays where Python has no such value, see `read_or_text`."""
-    names: dict[str, Any] = {"cell": _CELL, "UNCHANGED": UNCHANGED}
-    lines = ["at += 2"]
-    for number, (_, read, _) in enumerate(columns):
-        value = f"v{number}"
-        lines += ["kind, size = cell(data, at)", f"if kind == {TEXT}:", "    start = at + 5", "    at = start + size"]
-        lines += [f"    {value} = data[start:at].decode()"]
-        if read is not str:
-            names[f"read{number}"] = read
-            lines += ["    try:", f"        {value} = read{number}({value})"]
-            lines += ["    except (ValueError, ArithmeticError):", "        pass"]
-        lines += ["else:", "    at += 1", f"    {value} = None if kind == {NULL} else UNCHANGED"]
-    cells = ", ".join(f"{name!r}: v{number}" for number, (name, _, _) in enumerate(columns))
-    found: Callable[[bytes, int], dict[str, Any]] = _written([*lines, f"return {{{cells}}}"], names)
-    return found
-
-
-def _written(lines: Sequence[str], names: dict[str, Any]) -> Any:
-    source = "def read(data, at):\n    " + "\n    ".join(lines)
-    exec(compile(source, "<decoder>", "exec"), names)  # noqa: S102 - made here; names are quoted by repr
-    return names["read"]
+    if len(data) < NEW_WITHIN and relation.new[1] == 0:
+        return data.index(relation.new, 8)
+    _, end = relation.layout.cells(data, 6)
+    return end
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:

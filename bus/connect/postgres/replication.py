@@ -13,18 +13,18 @@ import psycopg
 from psycopg import sql
 
 SESSION = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex"
+SESSION += " -c client_encoding=UTF8"
 """Text forms that do not depend on the server's settings; the same for the stream and for chunks."""
 
 _DATA = struct.Struct(">cQQq")
 _KEEPALIVE = struct.Struct(">cQqB")
 _STATUS = struct.Struct(">cQQQqB")
 
-DATA = b"w"
-KEEPALIVE = b"k"
+DATA, KEEPALIVE = b"wk"
 
 
 class Replication:
-    """A running logical replication. `frames` gives (log position, payload); an empty payload is a keepalive."""
+    """A running logical replication. `frames` gives (0, payload), and for a keepalive (log position, nothing)."""
 
     def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         self._connection = connection
@@ -79,16 +79,16 @@ class Replication:
 
     def _read(self, limit: int) -> list[tuple[int, bytes]]:
         found: list[tuple[int, bytes]] = []
+        copy, payload_from = self._libpq.get_copy_data, _DATA.size
         while len(found) < limit:
-            size, frame = self._libpq.get_copy_data(1)
+            size, frame = copy(1)
             if size == 0:
                 break
             if size < 0:
                 raise psycopg.OperationalError("the server ended the replication")
-            kind = bytes(frame[:1])
+            kind = frame[0]
             if kind == DATA:
-                _, start, _, _ = _DATA.unpack_from(frame)
-                found.append((start, bytes(frame[_DATA.size :])))
+                found.append((0, bytes(frame[payload_from:])))
             elif kind == KEEPALIVE:
                 _, end, _, reply = _KEEPALIVE.unpack_from(frame)
                 found.append((end, b""))

@@ -10,15 +10,16 @@ from typing import Any, ClassVar
 import psycopg
 from psycopg import sql
 
+from bus.connect.cells import NULL, WireRow, read_or_text
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.postgres import catalog
 from bus.connect.postgres.catalog import Connection, Table
-from bus.connect.postgres.decoder import Begin, Commit, Decoder, RowChanged, Truncated
-from bus.connect.postgres.replication import SESSION, Replication
-from bus.connect.postgres.values import read_or_text, reader
+from bus.connect.postgres.decoder import Begin, Commit, Decoder, Message, Relation, RowChanged, Truncated
+from bus.connect.postgres.replication import SESSION, Frames, Replication
+from bus.connect.postgres.values import reader
 from bus.connect.postgres.visibility import Snapshot
-from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent
+from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent, as_it_came
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
 
@@ -57,9 +58,7 @@ class PostgresSource:
 
     # --- the contract of a source ---
 
-    def derive(self, dataset: str, row: Row) -> Row:  # noqa: ARG002 - for subclasses to override
-        """The row as it came; a subclass may make the columns that its manifest reads."""
-        return row
+    derive = as_it_came
 
     async def open(self, after: Position | None) -> Position:
         """Check the database, make publication and slot where they are missing."""
@@ -85,7 +84,7 @@ class PostgresSource:
             async with self._replication as replication:
                 while True:
                     frames = await replication.frames(FRAMES_AT_ONCE, IDLE_SECONDS)
-                    events = [event for lsn, data in frames for event in reading.read(lsn, data)]
+                    events = reading.read(frames)
                     unfit = await self._unfit(connection, reading, events)
                     yield events or [Seen(reading.position)]
                     if unfit is not None:
@@ -249,22 +248,36 @@ class _Reading:
         self._decoder = Decoder()
         self._begin: Begin | None = None
         self._row = 0
+        self._before = ""
+        self._of_table: dict[int, str | None] = {}
         self._numbers: tuple[int, ...] = tuple(recent)
 
-    def read(self, lsn: int, data: bytes) -> Iterator[SourceEvent]:
-        """The events of one frame; an empty one says that the log is read up to `lsn`."""
-        if not data:
-            if self._begin is None and lsn > self.position["lsn"]:
-                yield self._seen(lsn)
-            return
-        match self._decoder.decode(data):
+    def read(self, frames: Frames) -> list[SourceEvent]:
+        """The events of some frames; an empty frame says up to where the log is read."""
+        events: list[SourceEvent] = []
+        for lsn, data in frames:
+            if not data:
+                if self._begin is None and lsn > self.position["lsn"]:
+                    events.append(self._seen(lsn))
+                continue
+            message = self._decoder.decode(data)
+            if type(message) is RowChanged:
+                if (change := self._changed(message)) is not None:
+                    events.append(change)
+            elif message is not None:
+                events += self._told(message)
+        return events
+
+    def _told(self, message: Message) -> Iterator[SourceEvent]:
+        """What a message says that is about no single row."""
+        match message:
             case Begin() as begin:
                 self._begin, self._row = begin, 0
+                self._before = f"{begin.commit_lsn:x}."
                 self._recent.append(begin.xid)
                 self._numbers = tuple(self._recent)
-            case RowChanged() as changed:
-                if (change := self._changed(changed)) is not None:
-                    yield change
+            case Relation() as relation:
+                self._of_table[relation.oid] = self._datasets.get((relation.schema, relation.name))
             case Truncated() as truncated:
                 yield from self._truncated(truncated)
             case Commit() as commit:
@@ -274,41 +287,39 @@ class _Reading:
                 pass
 
     def _changed(self, changed: RowChanged) -> SourceChange | None:
-        dataset = self._datasets.get((changed.relation.schema, changed.relation.name))
-        begin = self._next_row()
-        if begin is None or dataset is None:
+        relation, old, new, old_whole = changed
+        dataset = self._of_table[relation.oid]
+        if not self._next_row() or dataset is None:
             return None
-        if not changed.old_whole:
+        if not old_whole:
             self.hidden.add(dataset)
             return None
-        if dataset in self._parted and changed.old is not None and self._bare(changed.old, self._parted[dataset]):
+        if dataset in self._parted and old is not None and self._bare(old, self._parted[dataset]):
             self.doubtful.add(dataset)
-        if changed.new is None:
-            operation = Operation.DELETED
-        else:
-            operation = Operation.CREATED if changed.old is None else Operation.UPDATED
-        change_id = f"{begin.commit_lsn:x}.{self._row}"
-        return SourceChange(dataset, operation, changed.old, changed.new, change_id, self.position)
+        operation = Operation.DELETED if new is None else Operation.CREATED if old is None else Operation.UPDATED
+        return SourceChange(dataset, operation, old, new, self._before + str(self._row), self.position)
 
-    def _bare(self, old: Row, key: set[str]) -> bool:
+    def _bare(self, old: WireRow, key: set[str]) -> bool:
         """Whether nothing stands in an old row but its key: so it comes where a partition's identity is not FULL."""
-        return all(old[name] is None for name in old if name not in key)
+        cells, _ = old.layout.cells(old.data, old.at)
+        return all(old.data[cells[at]] == NULL for name, at in old.layout.places.items() if name not in key)
 
     def _truncated(self, truncated: Truncated) -> Iterator[SourceEvent]:
         places = ((relation.schema, relation.name) for relation in truncated.relations)
         datasets = tuple(self._datasets[place] for place in places if place in self._datasets)
-        if self._next_row() is not None and datasets:
+        if self._next_row() and datasets:
             yield Restarted(datasets, "its table was truncated", self.position)
 
-    def _next_row(self) -> Begin | None:
-        """Count a row of the transaction; None when it was read before the restart."""
+    def _next_row(self) -> bool:
+        """Count a row of the transaction; False when it was read before the restart."""
         begin = self._begin
         assert begin is not None
-        self._row += 1
-        if begin.commit_lsn == self.start_lsn and self._row <= self._skip_rows:
-            return None
-        self.position = _position(begin.commit_lsn, self._row, self._numbers)
-        return begin
+        self._row = row = self._row + 1
+        lsn = begin.commit_lsn
+        if lsn == self.start_lsn and row <= self._skip_rows:
+            return False
+        self.position = {"lsn": lsn, "row": row, "recent": self._numbers}
+        return True
 
     def _seen(self, lsn: int) -> Seen:
         self.position = _position(lsn, 0, self._numbers)

@@ -1,12 +1,11 @@
 """Column values: from PostgreSQL's text to Python, by the type's OID; the same for the stream and for chunks."""
 
 import json
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-Read = Callable[[str], Any]
+from bus.connect.cells import Read
 
 _ARRAY_ITEMS = {
     1000: 16,
@@ -35,12 +34,9 @@ def reader(oid: int) -> Read:
     return _READERS.get(oid, str)
 
 
-def read_or_text(read: Read, text: str) -> Any:
-    """The value; the text itself where Python has no such value (the date `infinity`), for the contract to judge."""
-    try:
-        return read(text)
-    except (ValueError, ArithmeticError):
-        return text
+def steady(read: Read) -> bool:
+    """Whether every text is read as a value of one kind; JSON may hold any."""
+    return read in _STEADY
 
 
 def _time(text: str) -> datetime:
@@ -107,3 +103,5 @@ _READERS: dict[int, Read] = {
     1700: Decimal,
     3802: json.loads,
 }
+
+_STEADY = frozenset({*_READERS.values(), str} - {json.loads})

@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bus.avro.codec import encode, parse
-from bus.avro.encoder import number, quick_encoder
+from bus.avro.encoder import field_encoders, quick_encoder
 from bus.avro.fit import misfits
+from bus.model.varint import varint
 from tests.unit.avro.strategies import schemas, values
 
 slow_ones_too = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -91,7 +92,15 @@ def test_a_yes_is_never_wrong(changed: dict[str, Any], dropped: set[str]) -> Non
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_numbers_are_written_as_avro_wants_them(value: int) -> None:
     """Zigzag and seven bits a byte, over the whole range of a long."""
-    assert number(value) == encode(parse("long"), value)
+    assert varint(value) == encode(parse("long"), value)
+
+
+def test_the_fields_together_are_the_record() -> None:
+    """What the encoders of the fields write is, one behind the other, the record; a type may be named by its name."""
+    again = {**SCHEMA, "fields": [*SCHEMA["fields"], {"name": "kind2", "type": ["null", "K"]}]}
+    value = {**GOOD, "kind2": "B"}
+    parts = [encoder(value[name]) for name, encoder in field_encoders(again).items()]
+    assert b"".join(part or b"?" for part in parts) == encode(parse(again), value)
 
 
 def test_a_value_deeper_than_the_stack_is_not_sure() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bus.connect.postgres.decoder import UNCHANGED, Begin, Commit, Decoder, Emitted, RowChanged, Truncated
-from bus.connect.postgres.values import read_or_text, reader
+from bus.connect.cells import UNCHANGED, WireRow, read_or_text
+from bus.connect.postgres.decoder import Begin, Commit, Decoder, Emitted, RowChanged, Truncated
+from bus.connect.postgres.values import reader
 
 
 def relation(columns: list[tuple[str, int]], oid: int = 16400, identity: bytes = b"f") -> bytes:
@@ -27,6 +28,14 @@ def cells(*values: object) -> bytes:
             assert isinstance(value, bytes)
             found += b"t" + struct.pack(">I", len(value)) + value
     return found
+
+
+def read(row: WireRow | None) -> dict[str, Any] | None:
+    """The values of a row; asked for one by one they are the same."""
+    if row is None:
+        return None
+    assert {name: row[name] for name in row} == row.read()
+    return row.read()
 
 
 @pytest.fixture
@@ -50,15 +59,16 @@ def test_rows_are_typed(decoder: Decoder) -> None:
     """An insert gives typed values, nulls included."""
     change = decoder.decode(b"I" + OID + b"N" + cells(b"7", None))
     assert isinstance(change, RowChanged)
-    assert (change.old, change.new) == (None, {"id": 7, "name": None})
+    assert change.old is None
+    assert read(change.new) == {"id": 7, "name": None}
 
 
 def test_an_update_fills_in_what_was_not_sent(decoder: Decoder) -> None:
     """A large value that the update left alone is taken from the old row."""
     change = decoder.decode(b"U" + OID + b"O" + cells(b"7", "Bình".encode()) + b"N" + cells(b"8", UNCHANGED))
     assert isinstance(change, RowChanged)
-    assert change.new == {"id": 8, "name": "Bình"}
-    assert change.old == {"id": 7, "name": "Bình"}
+    assert read(change.new) == {"id": 8, "name": "Bình"}
+    assert read(change.old) == {"id": 7, "name": "Bình"}
     assert change.old_whole
 
 
@@ -66,10 +76,10 @@ def test_a_delete_gives_the_old_row(decoder: Decoder) -> None:
     """A delete under a full identity gives every column of what is gone."""
     change = decoder.decode(b"D" + OID + b"O" + cells(b"7", b"An"))
     assert isinstance(change, RowChanged)
-    assert (change.old, change.new, change.old_whole) == ({"id": 7, "name": "An"}, None, True)
+    assert (read(change.old), change.new, change.old_whole) == ({"id": 7, "name": "An"}, None, True)
     change = decoder.decode(b"D" + OID + b"O" + cells(b"7", None))
     assert isinstance(change, RowChanged)
-    assert change.old == {"id": 7, "name": None}
+    assert read(change.old) == {"id": 7, "name": None}
 
 
 def test_truncate_names_its_tables(decoder: Decoder) -> None:
@@ -90,7 +100,7 @@ def test_a_changed_table_is_met_anew(decoder: Decoder) -> None:
     decoder.decode(relation([("id", 23), ("born", 1082)]))
     change = decoder.decode(b"I" + OID + b"N" + cells(b"7", b"1990-02-28"))
     assert isinstance(change, RowChanged)
-    assert change.new == {"id": 7, "born": date(1990, 2, 28)}
+    assert read(change.new) == {"id": 7, "born": date(1990, 2, 28)}
 
 
 def test_a_domain_is_read_as_its_base_type() -> None:
@@ -100,7 +110,7 @@ def test_a_domain_is_read_as_its_base_type() -> None:
     decoder.decode(relation([("id", 70000)]))
     change = decoder.decode(b"I" + OID + b"N" + cells(b"7"))
     assert isinstance(change, RowChanged)
-    assert change.new == {"id": 7}
+    assert read(change.new) == {"id": 7}
 
 
 def test_an_unknown_message_is_no_silence(decoder: Decoder) -> None:
