@@ -114,9 +114,10 @@ class Mapper:
     def _told(self, text: str, *fields: str) -> str:
         """A key's text, which must be one: a source whose encoding is wrong may give bytes that are none."""
         try:
-            return text if text.isascii() or text.encode() else text
+            text.encode()
         except UnicodeEncodeError:
             raise RowUnfit(f"{self._place(fields[0])}: is not text of the encoding that was told") from None
+        return text
 
     def column(self, field: str) -> str:
         """The column that a field of the record is made from, for texts; the field itself where there is none."""

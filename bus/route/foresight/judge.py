@@ -14,9 +14,8 @@ from typing import Any
 from bus.agreements.view import province_source, schema_field
 from bus.avro.codec import decode
 from bus.avro.frame import unframe
-from bus.consent.covers import cover_of
-from bus.consent.fold import NEVER
 from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.model.consent import NO_COVER
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
@@ -31,6 +30,8 @@ from bus.route.seen import Seen, Sight
 
 AT_ONCE = 2_000
 """Records judged before others of this process get their turn."""
+
+PLACES_KNOWN = 4096
 
 NOWHERE = "-"
 """Stands for the place of a record that has none."""
@@ -51,6 +52,9 @@ class Judge:
         self._sight = Sight.of(question.dataset, question.schema_id, reads)
         source = province_source(schema_field(question.dataset, found.by)) if found.by else None
         self._place_length = source if isinstance(source, int) else None
+        names = [one["name"] for one in question.dataset.schema["fields"]]
+        self._place_at = names.index(found.by) if found.by else 0
+        self._places: dict[bytes, str] = {}
         self._shown = Counter[str]()
         self._categories = {one["name"]: one.get("category") for one in question.route.view_schema["fields"]}
 
@@ -82,8 +86,8 @@ class Judge:
         except (ValueError, RecordUnreadable, SchemaUnknown):
             return  # a dead letter, whatever it is
         self._found.judged += 1
-        consent = snapshot.consents.get(subject or "", NEVER) if self._rule.route.needs_consent else NEVER
-        decision = decide(seen, subject, cover_of(consent), term, now_ms)
+        cover = snapshot.consents.get(subject or "", NO_COVER) if term.needs_consent else NO_COVER
+        decision = decide(seen, subject, cover, term, now_ms)
         if isinstance(decision, Release):
             shown, _ = agency_key(self._rule, key, subject, snapshot.lane)
             self._released(shown, seen, decision.view, held, now_ms)
@@ -130,10 +134,21 @@ class Judge:
         found = self._found
         setattr(found, what, getattr(found, what) + 1)
         if found.by is not None:
-            place = str(seen.record.get(found.by) or NOWHERE)[: self._place_length]
-            found.places.setdefault(place, Counter())[what] += 1
+            found.places.setdefault(self._place(seen, found.by), Counter())[what] += 1
         if found.keys is not None:
             found.keys.setdefault(what, set()).add(key)
+
+    def _place(self, seen: Seen, by: str) -> str:
+        """Where a record belongs: there are few places, and each is known by its bytes once it was read."""
+        if seen.bounds is None:
+            return str(seen.record.get(by) or NOWHERE)[: self._place_length]
+        told = seen.value[seen.bounds[self._place_at] : seen.bounds[self._place_at + 1]]
+        place = self._places.get(told)
+        if place is None:
+            place = str(seen.record.get(by) or NOWHERE)[: self._place_length]
+            if len(self._places) < PLACES_KNOWN:
+                self._places[told] = place
+        return place
 
     def _consents_lost(self, snapshot: Snapshot) -> int:
         """People whose consent covers the agreement in force and would not cover the edited one."""
@@ -141,7 +156,7 @@ class Judge:
         if old is None or not new.needs_consent:
             return 0
         lost = old.rule.route.accepted_revisions - new.accepted_revisions
-        return sum(one.given is not None and one.given.revision in lost for one in snapshot.consents.values())
+        return sum(one.lacking is None and one.revision in lost for one in snapshot.consents.values())
 
     def _masked(self, value: bytes) -> dict[str, str]:
         """Values that say what kind of value it is, and nothing of whom."""

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bus.avro.own import OwnMessages
+from bus.consent.covers import cover_of
 from bus.consent.messages import standing
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.bulk import Bit, BulkReader, Span
 from bus.kafka.log import Place
-from bus.model.consent import Consent
+from bus.model.consent import Cover
 from bus.route.schemas import Schemas
 from bus.route.state import Position
-from bus.route.store.bodies import position_of
+from bus.route.store.bodies import cover_in, holding_of, position_of
 from bus.topics import Topics
 
 Step = Callable[[int], None]
@@ -45,7 +46,7 @@ class Snapshot:
     lane: int
     position: Position = field(default_factory=Position)
     records: dict[bytes, bytes] = field(default_factory=dict)
-    consents: dict[str, Consent] = field(default_factory=dict)
+    consents: dict[str, Cover] = field(default_factory=dict)
     held: dict[bytes, Held] = field(default_factory=dict)
 
 
@@ -105,21 +106,29 @@ class SnapshotReader:
         return key == b"position" or key.startswith((self._holding, self._dead))
 
     async def _take(self, found: Snapshot, dead: dict[bytes, int], key: bytes, value: bytes) -> None:
-        message = await self._messages.decode(value)
-        if key == b"position":
-            found.position = position_of(message)
+        if key.startswith(b"holding/"):
+            await self._take_holdings(found, key.removeprefix(self._holding), value)
         elif key.startswith(b"consent/"):
-            found.consents[key[len(b"consent/") : -len(self._consent)].decode()] = standing(message)
-        elif key.startswith(b"dead/"):
-            dead[key.removeprefix(self._dead)] = message["offset"]
+            subject = key[len(b"consent/") : -len(self._consent)].decode()
+            body = self._messages.body("lane_consent", value)
+            if body is None:
+                found.consents[subject] = cover_of(standing(await self._messages.decode(value)))
+            else:
+                found.consents[subject] = cover_in(body)
+        elif key == b"position":
+            found.position = position_of(await self._messages.decode(value))
         else:
-            record_key = key.removeprefix(self._holding)
-            for one in message["held"]:
-                if one["agreement"] == self._agreement:
-                    shown = record_key if one["key"] is None else one["key"]
-                    found.held[record_key] = Held(
-                        one["topic"], shown, one["view_hash"], one["revision"], one["released_at"], one["epoch"]
-                    )
+            dead[key.removeprefix(self._dead)] = (await self._messages.decode(value))["offset"]
+
+    async def _take_holdings(self, found: Snapshot, record_key: bytes, value: bytes) -> None:
+        body = self._messages.body("lane_holdings", value)
+        if body is None:
+            body = await self._messages.renewed("lane_holdings", value)
+        one = holding_of(body, record_key, self._agreement)
+        if one is not None:
+            found.held[record_key] = Held(
+                one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch
+            )
 
     async def _records(self, records: dict[bytes, bytes], dead: Mapping[bytes, int], bits: list[Bit]) -> None:
         """The newest version of each record; one that lies in `deadletters` leaves the version before it in its place.

@@ -15,6 +15,7 @@ from bus.agreements.compile import compile_route
 from bus.agreements.document import AgreementDocument, DataRange, FieldRule, revision
 from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import frame, unframe
+from bus.consent.covers import cover_of
 from bus.consent.fold import NEVER, fold
 from bus.model.change import Change
 from bus.model.consent import ConsentAction, ConsentEvent, GivenBy
@@ -188,7 +189,7 @@ def judged(question: Question, state: MemoryState) -> tuple[Foresight, Snapshot]
         if one is None:
             continue
         snapshot.held[key] = Held(one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch)
-    snapshot.consents = {subject: one for (subject, _), one in state.consents.items()}
+    snapshot.consents = {subject: cover_of(one) for (subject, _), one in state.consents.items()}
     found = Foresight(route.agreement, route.recipient, 1, by="residence_province", keys={})
     asyncio.run(Judge(question, KEYS, read, found).judge(snapshot, 1.0, NOW, lambda _: None))
     return found, snapshot
