@@ -321,7 +321,8 @@ async def preview_agreement(
     home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
     access = kafka_access(settings, KafkaSettings(), home, PREVIEWER)
     async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
-        messages = OwnMessages(client)  # not prepared: that registers what is new
+        messages = OwnMessages(client)
+        await messages.learn()  # to prepare them would register what is new
         sources = Sources(access, topics, messages, client, Salts(home).keyring(sketching=True))
         register = Register(access, topics, messages)
         try:

@@ -35,7 +35,7 @@ def own_subject(name: str) -> str:
 
 
 class OwnMessages:
-    """Encodes and decodes own messages; `prepare` once, before anything else."""
+    """Encodes and decodes own messages; `prepare` once, before anything else, or `learn` where nothing is written."""
 
     def __init__(self, client: SchemaRegistryClient) -> None:
         self._client = client
@@ -49,13 +49,21 @@ class OwnMessages:
 
         Raises SchemaRegistryUnreachable, SchemaRefused.
         """
+        await self.learn()
+        for name in self._parsed.keys() - self._ids.keys():
+            self._know(name, await self._client.register(own_subject(name), own_schema(name)))
+
+    async def learn(self) -> None:
+        """Learn the ids of those own schemas that are registered as they are now. Raises SchemaRegistryUnreachable."""
         for name in self._parsed:
-            subject, schema = own_subject(name), own_schema(name)
-            found = await self._client.latest(subject)
-            known = found is not None and found.schema == schema
-            self._ids[name] = found.schema_id if known and found else await self._client.register(subject, schema)
-            self._heads[name] = frame(self._ids[name], b"")
-            self._by_id[self._ids[name]] = self._parsed[name]
+            found = await self._client.latest(own_subject(name))
+            if found is not None and found.schema == own_schema(name):
+                self._know(name, found.schema_id)
+
+    def _know(self, name: str, schema_id: int) -> None:
+        self._ids[name] = schema_id
+        self._heads[name] = frame(schema_id, b"")
+        self._by_id[schema_id] = self._parsed[name]
 
     def encode(self, name: str, message: Message) -> bytes:
         """The framed bytes of a message. Raises ValueError for one that does not fit its schema."""
@@ -67,7 +75,8 @@ class OwnMessages:
 
     def body(self, name: str, data: bytes) -> bytes | None:
         """The body of a framed message that was written with the own schema of now; None for any other."""
-        return data[BODY_START:] if data.startswith(self._heads[name]) else None
+        head = self._heads.get(name)
+        return data[BODY_START:] if head is not None and data.startswith(head) else None
 
     async def renewed(self, name: str, data: bytes) -> bytes:
         """The body of a framed message, as the own schema of now has it. Raises as `decode`, and ValueMisfit."""

@@ -7,7 +7,7 @@ delayed end marker could hit the next transaction of the same producer.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -76,10 +76,11 @@ class TransactionalWriter:
         except KafkaError:
             return
 
-    async def commit(self, records: Sequence[Outgoing]) -> dict[Place, int]:
+    async def commit(self, records: Sequence[Outgoing], sent: Callable[[], object] | None = None) -> dict[Place, int]:
         """Write the records as one transaction, in order within each partition; an empty sequence does nothing.
 
-        Returns the offset of the last record of each partition, where the broker told it.
+        Returns the offset of the last record of each partition, where the broker told it. `sent` is called when the
+        broker has taken every record and only the end is still to be written: no record can be refused any more.
 
         Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), Dismissed, and
         CommitUncertain (unknown: read the committed state back before anything else).
@@ -95,6 +96,8 @@ class TransactionalWriter:
             raise Dismissed(what=self.transactional_id) from error
         except KafkaError as error:
             raise CommitUncertain(transactional_id=self.transactional_id, reason=repr(error)) from error
+        if sent is not None:
+            sent()
         try:
             await self._producer.commit_transaction()
         except FENCED as error:

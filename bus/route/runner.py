@@ -87,6 +87,7 @@ class Lane:
         self._resting = False
         self._aborted = 0
         self._work_seconds = 0.0
+        self._ahead: asyncio.Task[Taken] | None = None
         self._orders = Orders(parts.access, parts.topics, parts.messages)
 
     def stop(self) -> None:
@@ -142,6 +143,9 @@ class Lane:
             raise
         finally:
             self._parts.share.forget(self._lane)
+            if self._ahead is not None:
+                self._ahead.cancel()
+                await asyncio.gather(self._ahead, return_exceptions=True)
             if self._shelf is not None:
                 await asyncio.to_thread(self._shelf.put_back, good=good, synced=self.stopping.is_set())
             await asyncio.gather(self._transactions.stop(), consents.stop(), changes.stop(), return_exceptions=True)
@@ -159,16 +163,21 @@ class Lane:
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
-        while not self.stopping.is_set():
+        def ahead() -> asyncio.Task[Taken]:
+            """The next records: what they are judged by is asked for while the end of a transaction is on its way."""
             self._wake.clear()
-            taken = await self._take(consents, changes)
+            self._ahead = asyncio.create_task(self._take(consents, changes, changes.take(self._batch_limit)))
+            return self._ahead
+
+        while not self.stopping.is_set():
+            taken, self._ahead = await (self._ahead or ahead()), None
             if changes.places != self._change_places().keys():
                 changes.assign(self._change_places())
             inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
             outcome, records = await self._drafted(inputs)
             began = clock.monotonic()
             try:
-                written = await self._transactions.commit(records)
+                written = await self._transactions.commit(records, ahead)
             except RecordRefused:
                 await self._try_smaller(taken, consents, changes)
                 continue
@@ -208,7 +217,7 @@ class Lane:
         return all(changes.reached(place) >= end for place, end in self._ends_at_start.items())
 
     def _note_caught_up(self, changes: Pump) -> None:
-        if not self._unlooked and not len(changes) and self._passed_start(changes):
+        if not self._unlooked and not self._ahead and not len(changes) and self._passed_start(changes):
             self._state.caught_up(clock.now_ms())
 
     async def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
@@ -272,9 +281,8 @@ class Lane:
     def _input_places(self) -> dict[str, Place]:
         return {dataset: Place(self._parts.topics.changes(dataset), self._lane) for dataset in self._rules.has_subject}
 
-    async def _take(self, consents: Pump, changes: Pump) -> "Taken":
-        """Changes first, and then rules and consents up to their ends as of now: none is judged by older ones."""
-        changes_taken = changes.take(self._batch_limit)
+    async def _take(self, consents: Pump, changes: Pump, changes_taken: list[Incoming]) -> Taken:
+        """To changes, the rules and consents up to their ends as of now: none is judged by older ones."""
         ends = await self._parts.ends.ends((self._register_place, self._consents_place))
         await self._newest_rules(ends[self._register_place])
         await consents.until(self._consents_place, ends[self._consents_place])

@@ -23,7 +23,8 @@ from bus.route.runner import Lane
 from bus.route.store import resume
 from tests.chaos.notes import Notes, Phase
 
-Commit = Callable[[TransactionalWriter, Sequence[Outgoing]], Any]
+Sent = Callable[[], object] | None
+Commit = Callable[[TransactionalWriter, Sequence[Outgoing], Sent], Any]
 
 LOST = b"Lost Midway"
 """In `position-first` a kill is timed so that the release of a record with this in it never happens."""
@@ -40,14 +41,14 @@ def position_first(notes: Notes) -> None:
     """The position goes out before the outputs, in a transaction of its own."""
     commit: Commit = TransactionalWriter.commit
 
-    async def torn(self: TransactionalWriter, records: Sequence[Outgoing]) -> dict[Place, int]:
+    async def torn(self: TransactionalWriter, records: Sequence[Outgoing], sent: Sent = None) -> dict[Place, int]:
         outputs = [record for record in records if not _is_state(record)]
-        await commit(self, [record for record in records if _is_state(record)])
+        await commit(self, [record for record in records if _is_state(record)], None)
         number, phase = notes.trap()
         if number and phase is Phase.MIDWAY and any(LOST in (record.value or b"") for record in outputs):
             notes.spring(phase, lane=0)
             os.kill(os.getpid(), number)
-        await commit(self, outputs)
+        await commit(self, outputs, sent)
         return {}
 
     TransactionalWriter.commit = torn  # type: ignore[method-assign] # that is what breaking it means
@@ -83,9 +84,9 @@ def holding_unwritten(_notes: Notes) -> None:
     """What a recipient holds is known to the process alone."""
     commit: Commit = TransactionalWriter.commit
 
-    async def forgetful(self: TransactionalWriter, records: Sequence[Outgoing]) -> dict[Place, int]:
+    async def forgetful(self: TransactionalWriter, records: Sequence[Outgoing], sent: Sent = None) -> dict[Place, int]:
         holding = b"holding/"
-        await commit(self, [record for record in records if not (record.key or b"").startswith(holding)])
+        await commit(self, [record for record in records if not (record.key or b"").startswith(holding)], sent)
         return {}  # so the store on this machine never knows where it stands, and is no help either
 
     TransactionalWriter.commit = forgetful  # type: ignore[method-assign]
@@ -119,10 +120,10 @@ def outcome_guessed(_notes: Notes) -> None:
     """A commit whose outcome is unknown is taken for one that took effect."""
     commit: Commit = TransactionalWriter.commit
 
-    async def guess(self: TransactionalWriter, records: Sequence[Outgoing]) -> dict[Place, int]:
+    async def guess(self: TransactionalWriter, records: Sequence[Outgoing], sent: Sent = None) -> dict[Place, int]:
         written: dict[Place, int] = {}
         try:
-            written = await commit(self, records)
+            written = await commit(self, records, sent)
         except CommitUncertain:
             await self._abort()
         return written
