@@ -1,32 +1,41 @@
 """What an agreement does, in plain words: the first thing that a reviewer reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bus.agreements.agencies import Agencies, LegalBasis
-from bus.agreements.document import AgreementDocument, FieldRule
+from bus.agreements.document import AgreementDocument, FieldRule, TransformKind
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.words import in_words
 from bus.agreements.finding import words_of
 from bus.agreements.retention import duration_words
+from bus.agreements.view import province_source, schema_field
+from bus.avro.datasets import Dataset
+from bus.avro.said import PlainNames
 
 
 def sentence(
     document: AgreementDocument,
+    dataset: Dataset | None,
     agencies: Agencies,
     language: str = "en",
     bases: Mapping[str, LegalBasis] | None = None,
 ) -> str:
-    """One agreement in the words of a language; `bases` tell its article in that language."""
+    """One agreement in the words of a language.
+
+    `dataset` tells how its fields and their values are called, `bases` tell its article in that language; without them
+    the codes stand.
+    """
     words = words_of(language)["sentence"]
     agency = agencies.agency(document.recipient)
     name = document.recipient if agency is None else agency.name.get(language, document.recipient)
-    where = "" if document.filter is None else words["where"].format(filter=filter_words(document, language))
+    fields = [_field(rule, document, dataset, language) for rule in document.fields]
+    where = filter_words(document, dataset, language)
     text: str = words["whole"].format(
         recipient=name,
-        fields=", ".join(_field(rule, words) for rule in document.fields),
-        dataset=document.dataset,
-        where=where,
+        fields=_listed(fields, words),
+        record=_names(dataset, language).record() or words["record"].format(dataset=document.dataset),
+        where=words["where"].format(filter=where) if where else "",
         purpose=document.purpose.text.get(language, document.purpose.code),
         basis=_basis(document, words, article_words(document, bases, language)),
         people=words[document.identifier],
@@ -35,16 +44,17 @@ def sentence(
         else words["no-retention"],
         days=_days(document, words),
     )
-    return " ".join((text, *_limits(document, agencies, language)))
+    return " ".join((text, *_limits(document, dataset, agencies, language)))
 
 
-def _limits(document: AgreementDocument, agencies: Agencies, language: str) -> Iterator[str]:
+def _limits(document: AgreementDocument, dataset: Dataset | None, agencies: Agencies, language: str) -> Iterator[str]:
     """What an agreement may say of age, frequency and passing on, and most do not."""
     whole = words_of(language)
     words = whole["sentence"]
     if document.data_range is not None:
         allowed = document.data_range
-        yield words["data_range"].format(length=length(allowed.last, language), field=allowed.by)
+        counted = _names(dataset, language).fields([allowed.by])[0]
+        yield words["data_range"].format(length=length(allowed.last, language), field=counted)
     if document.frequency is not None:
         yield words["frequency"].format(span=whole["spans"][document.frequency])
     if document.onward_transfer:
@@ -59,14 +69,38 @@ def length(duration: str, language: str) -> str:
     return duration_words(duration, words["duration"], words["duration-one"])
 
 
-def filter_words(document: AgreementDocument, language: str) -> str:
+def filter_words(document: AgreementDocument, dataset: Dataset | None, language: str) -> str:
     """The agreement's filter in plain words; empty where there is none."""
-    return "" if document.filter is None else in_words(parse(document.filter), words_of(language)["filter"])
+    if document.filter is None:
+        return ""
+    return in_words(parse(document.filter), words_of(language)["filter"], _names(dataset, language))
 
 
-def _field(rule: FieldRule, words: Mapping[str, Any]) -> str:
-    how = transform_words(rule, words["transforms"])
-    return rule.name if how is None else str(words["as"].format(name=rule.name, transform=how))
+def _names(dataset: Dataset | None, language: str) -> PlainNames:
+    return PlainNames({} if dataset is None else dataset.schema, language)
+
+
+def _field(rule: FieldRule, document: AgreementDocument, dataset: Dataset | None, language: str) -> str:
+    """What the recipient gets of one field: `full name`, `year of birth`."""
+    words, names = words_of(language)["sentence"], _names(dataset, language)
+    transform, name = rule.transform, names.fields([rule.name])[0]
+    if transform is None:
+        return name
+    source = None if dataset is None else province_source(schema_field(dataset, rule.name))
+    if transform.kind is TransformKind.PROVINCE and isinstance(source, str):
+        return names.fields([source])[0]
+    if transform.kind in {TransformKind.YEAR, TransformKind.MONTH}:
+        name = name.removeprefix(words["day-of"])
+    given = words["given"]
+    said = given.get(f"{transform.kind} {transform.argument}", given[transform.kind.value])
+    day = transform.day or document.valid.from_
+    return str(said.format(name=name, argument=transform.argument, day=day))
+
+
+def _listed(parts: Sequence[str], words: Mapping[str, Any]) -> str:
+    """`a, b and c`."""
+    *first, last = parts
+    return str(words["and"].join((", ".join(first), last))) if first else last
 
 
 def transform_words(rule: FieldRule, words: Mapping[str, str]) -> str | None:

@@ -11,8 +11,9 @@ from typing import Any
 from bus.agreements.document import AgreementDocument, FieldRule, Transform, TransformKind
 from bus.agreements.shape import Kind, Shape, shape_of
 from bus.agreements.transforms import GIVES, Read, Surroundings, change_of
-from bus.avro.datasets import DOC_IN, Dataset, DatasetField
+from bus.avro.datasets import Dataset, DatasetField
 from bus.avro.names import NAMED, self_contained
+from bus.avro.said import on_the_bus_alone
 from bus.avro.slicer import Stretch, stretches
 from bus.errors import FieldMissing
 
@@ -163,7 +164,7 @@ def _renamed(avro: Any, namespace: str) -> Any:
             copy[place] = _renamed(copy[place], namespace)
     if "fields" in copy:
         copy["fields"] = [
-            {**{key: kept for key, kept in one.items() if not key.startswith(DOC_IN)}, "type": avro}
+            {**{key: kept for key, kept in one.items() if not on_the_bus_alone(key)}, "type": avro}
             for one in copy["fields"]
             for avro in (_renamed(one["type"], namespace),)
         ]

@@ -3,7 +3,7 @@
 A dataset's schema is an Avro record with more attributes: `registry` and `dataset` name it, `subject` names the field
 with the personal id (null where the dataset is about no person), `record_id` the fields that identify a record.
 Each field, nested ones too, has a `doc` and a `category`; those that identify a person say `"identifies": true`.
-`doc` is English; `doc_vi` and the like say the same in another language, to those whom the bus speaks to in it.
+What the schema says to people, and in which languages, is for `bus.avro.said`.
 """
 
 import json
@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bus.avro.names import named_types, self_contained, space_of
+from bus.avro.said import DOC_IN, wrong_words
 from bus.avro.validity import flaws
 from bus.errors import DatasetSchemaWrong
 
 _WORD = re.compile(r"^[a-z][a-z0-9-]*$")
 _DATASET = re.compile(r"^[a-z][a-z0-9_-]*$")
-DOC_IN = "doc_"
-"""With a language behind it, the attribute that holds a field's meaning in that language."""
-
 _KEYABLE = {"string", "int", "long", "enum"}
 
 
@@ -107,7 +105,7 @@ def dataset_of(schema: Any, *, place: str) -> Dataset:
         raise DatasetSchemaWrong(place=place, findings="; ".join(invalid))
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise DatasetSchemaWrong(place=place, findings="it must be a record")
-    findings = [*_wrong_fields(schema, ""), *_wrong_head(schema)]
+    findings = [*wrong_words(schema, "the record"), *_wrong_fields(schema, ""), *_wrong_head(schema)]
     if findings:
         raise DatasetSchemaWrong(place=place, findings="; ".join(findings))
     names, space = named_types(schema), space_of(schema, "")
@@ -196,9 +194,7 @@ def _wrong_fields(schema: Any, path: str) -> Iterator[str]:
 def _wrong_field(one: Mapping[str, Any], place: str) -> Iterator[str]:
     if not isinstance(one.get("doc"), str) or not one["doc"].strip():
         yield f"{place} has no `doc`"
-    for key in (key for key in one if key.startswith(DOC_IN)):
-        if not isinstance(one[key], str) or not one[key].strip():
-            yield f"{place}: `{key}` must say what the field is"
+    yield from wrong_words(one, place)
     if one.get("category") not in list(Category):
         yield f"{place} must have a `category`: {', '.join(Category)}"
     if not isinstance(one.get("identifies", False), bool):

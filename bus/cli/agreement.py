@@ -164,7 +164,7 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
     if place is not None:
         click.echo(words_of(ground.language)["standing"]["said"].format(sentence=place.sentence(ground.language)))
     click.echo()
-    click.echo(sentence(found, ground.agencies, ground.language, ground.bases))
+    click.echo(sentence(found, ground.datasets[found.dataset], ground.agencies, ground.language, ground.bases))
     click.echo(f"\n{view['namespace']}.{view['name']}")
     for field, rule in zip(view["fields"], found.fields, strict=True):
         of_dataset = ground.datasets[found.dataset].field(rule.name)

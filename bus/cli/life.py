@@ -68,7 +68,7 @@ def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
         await registrar.sign(drafting(text, await registrar.key(key), reason))
 
     _with_registrar(work)
-    click.echo(sentence(text, ground.agencies, ground.language, ground.bases))
+    click.echo(sentence(text, ground.datasets[text.dataset], ground.agencies, ground.language, ground.bases))
     click.echo(f"{text.id}, revision {revision(text)}: {words_of(ground.language)['stages'][Stage.IN_REVIEW]}")
 
 
@@ -99,7 +99,7 @@ def _review(state: RegisterState, agreement: str, ground: Ground) -> list[str]:
     if proposal is None:
         return []
     text = AgreementDocument.model_validate(proposal.document)
-    lines = [sentence(text, ground.agencies, ground.language, ground.bases)]
+    lines = [sentence(text, ground.datasets.get(text.dataset), ground.agencies, ground.language, ground.bases)]
     if entry is not None:
         others = [AgreementDocument.model_validate(one.document) for one in state.agreements.values()]
         found = differences(AgreementDocument.model_validate(entry.document), text, others)

@@ -67,7 +67,7 @@ def preview(  # noqa: PLR0913 - one parameter an option
     told = Told(
         found,
         tuple(one.sentence(ground.language) for one in differences(old, text, known)),
-        sentence(text, ground.agencies, ground.language, ground.bases),
+        sentence(text, ground.datasets[text.dataset], ground.agencies, ground.language, ground.bases),
         ground.language,
         _meanings(ground, text),
     )

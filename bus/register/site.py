@@ -213,7 +213,7 @@ class Page:
     def _which(self, one: Published) -> str:
         if one.document.filter is None:
             return escape(self._site_words["every"])
-        said = filter_words(one.document, self._language)
+        said = filter_words(one.document, one.dataset, self._language)
         written = escape(" ".join(one.document.filter.split()))
         return f"{escape(said)}<br><small>{escape(self._site_words['written'])} <code>{written}</code></small>"
 
@@ -283,7 +283,7 @@ class Page:
         return self._site.agreements
 
     def _sentence(self, one: Published) -> str:
-        return sentence(one.document, self._site.agencies, self._language, self._site.bases)
+        return sentence(one.document, one.dataset, self._site.agencies, self._language, self._site.bases)
 
     def _title(self, one: Published) -> str:
         return one.document.title.get(self._language, one.id)

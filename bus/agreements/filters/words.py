@@ -4,62 +4,84 @@ from collections.abc import Mapping
 
 from bus.agreements.filters.syntax import And, Call, Compare, Field, Has, ListLiteral, Literal, Node, Not, Or
 from bus.agreements.shape import Kind
+from bus.avro.said import PlainNames
 
-_PLAIN = frozenset({Kind.BOOL, Kind.INT, Kind.DOUBLE})
+_PLAIN = frozenset({Kind.INT, Kind.DOUBLE})
 _TURNED = {"==": "!=", "!=": "=="}
+_MOMENTS = frozenset({Kind.DATE, Kind.TIMESTAMP})
 
 
-def in_words(node: Node, words: Mapping[str, str]) -> str:  # noqa: PLR0911 - one return a kind of node
+def in_words(node: Node, words: Mapping[str, str], names: PlainNames) -> str:  # noqa: PLR0911 - one a kind of node
     """The condition as a sentence's part; `words` are those of the language, under `filter`."""
     match node:
-        case Literal():
-            return _literal(node, words)
-        case ListLiteral():
-            return words["list"].join(_literal(item, words) for item in node.items)
-        case Field():
-            return ".".join(node.path)
         case Has():
-            return words["has"].format(field=in_words(node.field, words))
+            return words["has"].format(field=_thing(node.field, words, names))
         case Not():
-            return _not(node, words)
+            return _not(node, words, names)
         case And() | Or():
             word = words["and" if isinstance(node, And) else "or"]
-            return word.join(_grouped(part, words) for part in node.operands)
+            return word.join(_grouped(part, words, names) for part in node.operands)
         case Compare():
-            return _compare(node, words)
+            return _compare(node, words, names)
         case Call():
-            told = {"target": in_words(node.target, words), "argument": in_words(node.argument, words)}
-            return words[node.method].format(**told)
+            target, argument = (_thing(one, words, names) for one in (node.target, node.argument))
+            return words[node.method].format(target=target, argument=argument)
+        case Field():
+            return words["yes"].format(field=_thing(node, words, names))
+    return _thing(node, words, names)
 
 
-def _literal(node: Literal, words: Mapping[str, str]) -> str:
+def _thing(node: Node, words: Mapping[str, str], names: PlainNames, other: Node | None = None) -> str:
+    """What is compared: a field, or a constant, which means what the field on the `other` side says of it."""
+    match node:
+        case Field():
+            *around, text = names.fields(node.path)
+            for whole in reversed(around):
+                text = words["of"].format(part=text, whole=whole)
+            return text
+        case ListLiteral():
+            return words["list"].join(_thing(item, words, names, other) for item in node.items)
+        case Literal():
+            return _literal(node, words, names, other)
+    return in_words(node, words, names)
+
+
+def _literal(node: Literal, words: Mapping[str, str], names: PlainNames, other: Node | None) -> str:
     if node.kind is Kind.BOOL:
         return words["true" if node.value else "false"]
     if node.kind in _PLAIN:
         return node.text
-    if node.kind in {Kind.DATE, Kind.TIMESTAMP}:
+    if node.kind in _MOMENTS:
         return node.text.partition("(")[2].strip(")\"' ")
-    return f"“{node.value}”"
+    value = str(node.value)
+    return f"“{names.value(other.path, value) if isinstance(other, Field) else value}”"
 
 
-def _not(node: Not, words: Mapping[str, str]) -> str:
+def _not(node: Not, words: Mapping[str, str], names: PlainNames) -> str:
     inner = node.operand
-    if isinstance(inner, Has):
-        return words["has-not"].format(field=in_words(inner.field, words))
-    if isinstance(inner, Compare) and inner.op in _TURNED:
-        return _compare(Compare(_TURNED[inner.op], inner.left, inner.right, inner.start, inner.end), words)
-    return words["not"].format(inner=in_words(inner, words))
+    match inner:
+        case Has():
+            return words["has-not"].format(field=_thing(inner.field, words, names))
+        case Field():
+            return words["no"].format(field=_thing(inner, words, names))
+        case Compare(op=op) if op in _TURNED:
+            return _compare(Compare(_TURNED[op], inner.left, inner.right, inner.start, inner.end), words, names)
+        case Compare(op="in"):
+            return _compare(inner, words, names, " not")
+    return words["not"].format(inner=in_words(inner, words, names))
 
 
-def _compare(node: Compare, words: Mapping[str, str]) -> str:
-    op = node.op
+def _compare(node: Compare, words: Mapping[str, str], names: PlainNames, turned: str = "") -> str:
+    op, left, right = node.op, node.left, node.right
     if op == "in":
-        op = "in" if isinstance(node.right, ListLiteral) else "holds"
-    elif any(isinstance(one, Literal) and one.kind in {Kind.DATE, Kind.TIMESTAMP} for one in (node.left, node.right)):
+        op = "in" if isinstance(right, ListLiteral) else "holds"
+    elif any(isinstance(one, Literal) and one.kind in _MOMENTS for one in (left, right)):
         op = f"{op} day" if f"{op} day" in words else op
-    return words[op].format(left=in_words(node.left, words), right=in_words(node.right, words))
+    return words[f"{op}{turned}"].format(
+        left=_thing(left, words, names, right), right=_thing(right, words, names, left)
+    )
 
 
-def _grouped(node: Node, words: Mapping[str, str]) -> str:
-    text = in_words(node, words)
+def _grouped(node: Node, words: Mapping[str, str], names: PlainNames) -> str:
+    text = in_words(node, words, names)
     return f"({text})" if isinstance(node, And | Or) else text

@@ -95,7 +95,9 @@ def test_try_with_no_record(tmp_path: Path) -> None:
 def test_show() -> None:
     """An agreement is shown in plain words with its view."""
     result = run("show", str(SEEDS / "person-to-tax.yaml"))
-    assert "Tax Department receives personal_id, full_name, birth_date (the year only)" in result.output
+    assert (
+        "Tax Department receives personal number, full name, year of birth and province of residence" in result.output
+    )
     assert "agency.tax_authority.PersonToTax" in result.output
     whole = json.loads(run("show", str(SEEDS / "person-to-tax.yaml"), "--json").stdout)
     assert whole["revision"] in result.output
