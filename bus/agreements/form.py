@@ -21,7 +21,7 @@ from bus.agreements.document import (
     TransformKind,
     Validity,
 )
-from bus.agreements.finding import Finding, nearest
+from bus.agreements.finding import Finding, Place, nearest
 from bus.agreements.text import Text, Where
 
 _PARTS: Mapping[tuple[str, ...], type[BaseModel]] = {
@@ -67,6 +67,7 @@ _CODES = {
     "too_short": "empty",
     "string_too_long": "too-long",
 }
+_BOUNDS = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +121,18 @@ def _finding(text: Text, error: Any) -> Finding:
     if kind in _KINDS:
         return Finding("wrong-kind", text.value(where), (("text", name), ("kind", _KINDS[kind])))
     if kind not in _CODES:
-        return Finding("bad-value", text.value(where), (("problem", error["msg"]),))
+        return Finding(*_of_value(error, text.value(where), shown))
     allowed = tuple(TransformKind) if kind == "unknown-transform" else _expected(error.get("ctx", {}))
     suggestion = nearest(shown, allowed)
     return Finding(_CODES[kind], text.value(where), (("text", shown),), allowed, suggestion)
+
+
+def _of_value(error: Any, place: Place, shown: str) -> tuple[str, Place, tuple[tuple[str, str], ...]]:
+    """Code, place and details of what a value's own rule refuses."""
+    if error["type"] not in _BOUNDS:
+        return "bad-value", place, (("problem", error["msg"]),)
+    name, relation = _BOUNDS[error["type"]]
+    return "out-of-range", place, (("text", shown), ("relation", relation), ("bound", str(error["ctx"][name])))
 
 
 def _as_written(where: Where) -> Where:

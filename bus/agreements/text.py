@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from bus.agreements.finding import Finding, Place
+from bus.agreements.unparsed import Trouble, trouble_of
 
 Step = str | int
 Where = tuple[Step, ...]
@@ -102,6 +102,11 @@ class Text:
         """Add a finding."""
         self.findings.append(Finding(code, place, tuple(details.items()), suggestion=suggestion))
 
+    def tell(self, trouble: Trouble) -> None:
+        """Add what keeps the text from being read at all."""
+        place = self._place(trouble.line, trouble.column, trouble.length)
+        self.report(trouble.code, place, **dict(trouble.details))
+
     def read(self, node: Node, where: Where) -> Any:
         """The plain value of a node, noting places and surprises on the way."""
         self._values[where] = node
@@ -112,6 +117,8 @@ class Text:
         self._met.add(id(node))
         if str(node.tag) not in _KNOWN_TAGS:
             self.report("yaml-tag", self._of(node), text=str(node.tag))
+            if isinstance(node, ScalarNode) and not node.value:  # it was meant as a value, as in `filter: !has(phone)`
+                node.value = self.source[node.start_mark.index : node.end_mark.index].strip()
         if isinstance(node, MappingNode):
             return dict(self._items(node, where))
         if isinstance(node, SequenceNode):
@@ -158,28 +165,32 @@ class Text:
 def read_text(source: Path | str, name: str | None = None) -> Text:
     """Read a file, or a text (then `name` stands for the file). What is not YAML comes as a finding, `data` None."""
     if isinstance(source, Path):
-        name = name or _short(source)
+        name, content = name or _short(source), source.read_bytes()
         try:
-            source = source.read_text(encoding="utf-8")
+            source = io.StringIO(content.decode(), newline=None).read()
         except UnicodeDecodeError:
-            text = Text(name, [], "")
-            text.report("yaml", Place(name, 1, 1, 1, ""), problem="not UTF-8")
-            return text
+            return _not_utf_8(name, content)
     text = Text(name or "<text>", source.splitlines(), source)
+    yaml = YAML()
+    yaml.composer.warn_double_anchors = False  # an anchor is a finding, however often it is given
     try:
-        node = YAML().compose(io.StringIO(source))
-    except (MarkedYAMLError, DuplicateKeyError) as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        text.report("yaml", text._place(line, column, 1), problem=str(error.problem))  # noqa: SLF001 - its own module
-        return text
-    except YAMLError as error:  # characters that YAML refuses have a position, no mark
-        text.report("yaml", text.value(()), problem=str(error).splitlines()[0])
+        node = yaml.compose(io.StringIO(source))
+    except YAMLError as error:
+        text.tell(trouble_of(error, source, text.lines))
         return text
     if not isinstance(node, MappingNode):
         text.report("yaml-not-a-mapping", text.value(()))
         return text
     text.data = text.read(node, ())
+    return text
+
+
+def _not_utf_8(name: str, content: bytes) -> Text:
+    """A file in another encoding, with the place of the first character that is not UTF-8."""
+    source = content.decode(errors="replace")
+    before = source.partition("\ufffd")[0]
+    text = Text(name, source.splitlines(), source)
+    text.tell(Trouble("yaml-encoding", before.count("\n"), len(before) - (before.rfind("\n") + 1)))
     return text
 
 

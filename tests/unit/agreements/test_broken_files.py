@@ -71,7 +71,13 @@ def test_languages_have_the_same_sentences() -> None:
     for language in LANGUAGES:
         words = dict(words_of(language))
         reasons = words.pop("reasons", None)  # the catalogue of reasons speaks English itself
-        for own in ("help", "usage", "errors", "steps"):  # so do commands and errors, see `test_speaking.py`
+        for own in (
+            "help",
+            "usage",
+            "errors",
+            "steps",
+            "model",
+        ):  # so do commands, errors and the model of an agreement
             words.pop(own, None)
         assert places(words) == reference
         assert language == "en" or set(reasons) == {one.value for one in Reason}
@@ -92,6 +98,7 @@ def test_every_code_is_tried() -> None:
     """Each finding of the catalogue that one file can have is met by a broken file or a refused filter."""
     met = {finding["code"] for case in EXPECTED.values() for finding in case["findings"]}
     met |= {case["code"] for case in data("wrong_filters.yaml")}
+    met |= {finding["code"] for case in data("unparsed.yaml") for finding in case["findings"]}
     elsewhere = {
         "filter-too-long",
         "filter-too-deep",
@@ -100,6 +107,7 @@ def test_every_code_is_tried() -> None:
         "expires-soon",
         "expired",
         "nobody-reached",
+        "yaml-encoding",
         "bad-value",  # the net under whatever else the form may find
     }
     assert set(words_of("en")["findings"]) - met == elsewhere
