@@ -80,7 +80,7 @@ def _purpose(value: object) -> object:
 
 
 class Purpose(_Part):
-    """What the data are for."""
+    """A code for what the data are for, and beside it the purpose in each language."""
 
     code: Name = _key(Mark.ENFORCED, "Short name of the purpose; travels with each record.")
     text: Words = _key(Mark.SHOWN, "The purpose in words, by language.")
@@ -176,18 +176,20 @@ class Validity(_Part):
 class Expectation(_Part):
     """What an example must come to: a view, or the reason for withholding."""
 
-    release: dict[str, Any] | None = None
-    withhold: Text | None = None
+    release: dict[str, Any] | None = Field(default=None, description="The fields of the view, as they are given.")
+    withhold: Text | None = Field(default=None, description="The reason, as the guide lists it: outside-filter.")
 
 
 class Example(_Part):
     """A record, as people write it, and what the agreement must make of it."""
 
-    given: dict[str, Any]
-    consent: Literal["given", "none", "withdrawn", "expired"] | None = None
-    at: Day | None = None
-    note: Text | None = None
-    expect: Expectation
+    given: dict[str, Any] = Field(description="The record: its fields, by their codes. What is left out is not known.")
+    consent: Literal["given", "none", "withdrawn", "expired"] | None = Field(
+        default=None, description="What the person has said to the agreement, where it needs consent; given if absent."
+    )
+    at: Day | None = Field(default=None, description="The day to judge on; the first of validity if absent.")
+    note: Text | None = Field(default=None, description="What the example shows, for people.")
+    expect: Expectation = Field(description="Either `release` with the view, or `withhold` with the reason.")
 
 
 class DataRange(_Part):

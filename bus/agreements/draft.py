@@ -4,25 +4,24 @@ from collections.abc import Sequence
 from datetime import date
 
 from bus.agreements.finding import words_of
-from bus.agreements.jsonschema import SCHEMA_FILE
+from bus.agreements.jsonschema import schema_file
 from bus.avro.datasets import Dataset
-
-SCHEMA_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 
 def first_draft(  # noqa: PLR0913 - each is a thing of its own that a person chose
     name: str, dataset: Dataset, recipient: str, *, languages: Sequence[str], language: str, day: date
 ) -> str:
     """YAML to be completed by a person. It has findings until that is done, so that it cannot be handed in as it is."""
-    words = words_of(language)["draft"]
+    words, categories = words_of(language)["draft"], words_of(language)["show"]["categories"]
     blank = ", ".join(f'{one}: ""' for one in languages)
     people = dataset.subject is not None
-    fields = [one for one in dataset.schema["fields"] if one["name"] != dataset.subject]
-    rows = [f"  # - {one['name']:24}  # {one['category']}: {one['doc']}" for one in fields]
+    fields = [one for one in dataset.fields if one.name != dataset.subject]
+    rows = [f"  # - {one.name:24}  # {categories[one.category]}: {one.said(language)}" for one in fields]
     chosen = [f"  - {dataset.subject}"] if people else []
     return "\n".join(
         [
-            f"{SCHEMA_LINE}# {words['head']}",
+            f"# yaml-language-server: $schema={schema_file(language)}",
+            f"# {words['head']}",
             f"id: {name}",
             f"title: {{{blank}}}",
             f"dataset: {dataset.name}",

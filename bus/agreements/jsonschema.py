@@ -1,63 +1,95 @@
 """The JSON Schema (2020-12) of agreements as people write them, made from the model: completion and hover text.
 
-It says the form; what needs datasets and agencies to judge is for `check`.
+It says the form; what needs datasets and agencies to judge is for `check`. Each language has one; they differ in their
+texts alone. The English texts stand in the model, the others under `model` in the words of their language.
 """
 
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bus.agreements.document import AgreementDocument, TransformKind
+from bus.agreements.finding import words_of
 
-SCHEMA_FILE = "agreement.schema.json"
-"""What it is called wherever it lies: beside a first text, in the published register, and at the API for consents."""
-
+_PLAIN = "en"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_WHOLE = AgreementDocument.__name__
 
 
-def json_schema() -> dict[str, Any]:
+def schema_file(language: str) -> str:
+    """What a schema is called wherever it lies: beside a text, in the published register, at the API for consents."""
+    return "agreement.schema.json" if language == _PLAIN else f"agreement.schema.{language}.json"
+
+
+def schema_text(language: str) -> str:
+    """The schema as a file."""
+    return json.dumps(json_schema(language), ensure_ascii=False, indent=2) + "\n"
+
+
+def json_schema(language: str = _PLAIN) -> dict[str, Any]:
     """The schema, with the short forms that the document allows: a bare field name, `as: year`, `as: {mask: 4}`."""
+    words = words_of(language)
     made = AgreementDocument.model_json_schema(by_alias=True, mode="validation")
-    parts = made["$defs"]
+    parts: dict[str, Any] = made["$defs"]
     parts["Purpose"] = _purpose(parts["Purpose"])
-    parts["Transform"] = _transform()
-    keys = made["properties"]
+    del parts["Transform"], parts["TransformKind"]  # people write one value, see below
     items = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/FieldRule"}]}
-    keys["fields"] |= {"type": "array", "items": items, "minItems": 1}
-    for key in keys.values():
-        _say_mark(key)
-    for part in parts.values():
-        for key in part.get("properties", {}).values():
-            _say_mark(key)
-    return {"$schema": _DIALECT, **made, "title": "Sharing agreement"}
+    made["properties"]["fields"] |= {"type": "array", "items": items, "minItems": 1}
+    texts: Mapping[str, Any] = words.get("model", {})
+    for name, part in (*parts.items(), (_WHOLE, made)):
+        part.pop("title", None)
+        _say(part, texts.get(name, {}), words["form"]["marks"])
+    parts["Transform"] = _transform(words["form"])
+    return {"$schema": _DIALECT, "title": words["form"]["title"], **made}
+
+
+def _say(part: dict[str, Any], texts: Mapping[str, str], marks: Mapping[str, str]) -> None:
+    """Hover texts in a language, and with each key what the bus makes of it."""
+    part["description"] = texts.get("itself", part["description"])
+    for name, key in _keys(part):
+        key.pop("title", None)
+        told = texts.get(name, key["description"])
+        mark = key.pop("mark", None)
+        key["description"] = told if mark is None else f"{told} [{marks[mark]}]"
+
+
+def _keys(part: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The keys of a part, by name; that of whatever language stands beside a purpose's code is called `text`."""
+    yield from part["properties"].items()
+    others = part.get("additionalProperties")
+    if isinstance(others, dict):
+        yield "text", others
 
 
 def _purpose(model: dict[str, Any]) -> dict[str, Any]:
     """A code, and beside it the text in each language."""
-    code = model["properties"]["code"]
-    text = {"type": "string", "minLength": 1, "description": model["properties"]["text"]["description"]}
-    properties = {"code": code}
-    return {"type": "object", "required": ["code"], "properties": properties, "additionalProperties": text}
+    text = {"type": "string", "minLength": 1}
+    text |= {key: model["properties"]["text"][key] for key in ("description", "mark")}
+    properties = {"code": model["properties"]["code"]}
+    return {
+        "type": "object",
+        "description": model["description"],
+        "required": ["code"],
+        "properties": properties,
+        "additionalProperties": text,
+    }
 
 
-def _transform() -> dict[str, Any]:
+def _transform(words: Mapping[str, Any]) -> dict[str, Any]:
+    told: Mapping[str, str] = words["transforms"]
+
     def with_argument(kind: TransformKind, argument: dict[str, Any], **more: Any) -> dict[str, Any]:
-        properties = {kind.value: argument, **more}
+        properties = {kind.value: {**argument, "description": told[kind]}, **more}
         return {"type": "object", "required": [kind.value], "properties": properties, "additionalProperties": False}
 
-    day = {"type": "string", "format": "date", "description": "The day on which the age is judged."}
-    bare = [kind.value for kind in TransformKind if kind.value not in {"mask", "bucket", "age_over"}]
+    day = {"type": "string", "format": "date", "description": words["day"]}
+    bare = [kind for kind in TransformKind if kind.value not in {"mask", "bucket", "age_over"}]
     numbers = {"type": "array", "items": {"type": "number"}, "minItems": 1}
     return {
         "anyOf": [
-            {"enum": bare},
+            *({"const": kind.value, "description": told[kind]} for kind in bare),
             with_argument(TransformKind.MASK, {"type": "integer", "minimum": 0, "maximum": 8}),
             with_argument(TransformKind.BUCKET, numbers),
             with_argument(TransformKind.AGE_OVER, {"type": "integer", "minimum": 1, "maximum": 150}, day=day),
         ]
     }
-
-
-def _say_mark(key: dict[str, Any]) -> None:
-    """What the bus makes of a key belongs into the hover text."""
-    mark = key.pop("mark", None)
-    if mark is not None:
-        key["description"] = f"{key.get('description', '')} [{mark}]".strip()

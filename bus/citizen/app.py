@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bus.agreements.jsonschema import SCHEMA_FILE, json_schema
+from bus.agreements.finding import LANGUAGES
+from bus.agreements.jsonschema import json_schema, schema_file
 from bus.citizen.desk import ConsentDesk, Taken
 from bus.citizen.request import Finding, read_acts, refused
 from bus.errors import ActsRefused, BusError, NotNow
@@ -39,7 +40,7 @@ def application(desk: ConsentDesk, *, token: str) -> Starlette:
             guarded("/v1/effective", api.effective, "GET"),
             guarded("/v1/subjects/{subject}/consents", api.standings, "GET"),
             Route("/health", api.health, methods=["GET"]),
-            Route(f"/{SCHEMA_FILE}", _agreement_schema, methods=["GET"]),
+            *(Route(f"/{schema_file(one)}", _agreement_schema(one), methods=["GET"]) for one in LANGUAGES),
         ],
         exception_handlers={HTTPException: _no_route},
     )
@@ -86,9 +87,13 @@ class _Api:
         return JSONResponse({"status": state, "lanes": self._desk.lanes}, status_code=200 if well else 503)
 
 
-async def _agreement_schema(_request: Request) -> Response:
+def _agreement_schema(language: str) -> Handler:
     """The form of agreements, for editors: a text names this address in its first line. It is no secret."""
-    return JSONResponse(json_schema(), media_type="application/schema+json")
+
+    async def handler(_request: Request) -> Response:
+        return JSONResponse(json_schema(language), media_type="application/schema+json")
+
+    return handler
 
 
 def _told(taken: Taken) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from bus.agreements.check import Checked
 from bus.agreements.document import revision
 from bus.agreements.examples import read_record
 from bus.agreements.finding import LANGUAGES, reason_words, words_of
-from bus.agreements.jsonschema import json_schema
+from bus.agreements.jsonschema import schema_text
 from bus.agreements.lint import lint as lint_all
 from bus.agreements.sentence import sentence, transform_words
 from bus.agreements.text import read_text
@@ -181,11 +181,11 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
 @agreement.command()
 @click.option("--lang", type=click.Choice(LANGUAGES), expose_value=False, help="Language (default: the locale's).")
 def schema() -> None:
-    """Print the JSON Schema of agreements, for editors: completion, and the meaning of each key.
+    """Print the JSON Schema of agreements, for editors: completion, and the meaning of each key in the language.
 
     Name it in the first line of a file: "# yaml-language-server: $schema=agreement.schema.json".
     """
-    click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+    click.echo(schema_text(language_of(click.get_current_context())), nl=False)
 
 
 @agreement.command(name="try")

@@ -1,6 +1,5 @@
 """`bus agreement new`: a first text, empty with the fields to choose from, or a copy of one that comes close."""
 
-import json
 from pathlib import Path
 
 import click
@@ -8,8 +7,8 @@ import click
 from bus.agreements.document import NAME
 from bus.agreements.draft import first_draft
 from bus.agreements.edit import with_value
-from bus.agreements.finding import nearest
-from bus.agreements.jsonschema import SCHEMA_FILE, json_schema
+from bus.agreements.finding import LANGUAGES, nearest
+from bus.agreements.jsonschema import schema_file, schema_text
 from bus.cli.ground import Ground, grounded, sound, today
 from bus.cli.speaking import SpokenCommand, misuse
 from bus.errors import NotFound
@@ -25,7 +24,8 @@ def new(ground: Ground, name: str, *, dataset: str | None, recipient: str | None
     """Write NAME.yaml here: a first text, with the dataset's fields to choose from.
 
     With --like it is a copy of another text, with its comments and layout; only the name, and the recipient if one is
-    given, are others. Beside it lies agreement.schema.json, with which an editor completes keys.
+    given, are others. Beside it lies agreement.schema.json (with --lang vi agreement.schema.vi.json), with which an
+    editor completes keys.
     """
     if NAME.match(name) is None:
         raise misuse(ground.language, "bad-name", name=name)
@@ -43,9 +43,10 @@ def new(ground: Ground, name: str, *, dataset: str | None, recipient: str | None
     else:
         raise misuse(ground.language, "new-what")
     file.write_bytes(text.encode())
-    beside = Path(SCHEMA_FILE)
+    named = next((one for one in LANGUAGES if f"$schema={schema_file(one)}\n" in text), ground.language)
+    beside = Path(schema_file(named))
     if not beside.exists():
-        beside.write_text(json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        beside.write_text(schema_text(named), encoding="utf-8")
     click.echo(f"{file}")
 
 

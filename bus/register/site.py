@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 
 from bus.agreements.agencies import Agencies, LegalBasis
 from bus.agreements.document import revision
-from bus.agreements.finding import words_of
-from bus.agreements.jsonschema import SCHEMA_FILE, json_schema
+from bus.agreements.finding import LANGUAGES, words_of
+from bus.agreements.jsonschema import schema_file, schema_text
 from bus.agreements.sentence import article_words, filter_words, length, sentence, transform_words
 from bus.clock import iso
 from bus.register.published import Published, Step, public_text
@@ -64,7 +64,7 @@ def site_files(site: Site) -> Iterator[tuple[str, str]]:
             yield f"{language}/{one.id}.html", page.agreement(one)
     yield "index.html", Page(site, site.languages[0]).index(f"{site.languages[0]}/")
     yield LINES, "".join(f"{json.dumps(line(one), ensure_ascii=False)}\n" for one in site.agreements)
-    yield SCHEMA_FILE, json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
+    yield from ((schema_file(language), schema_text(language)) for language in LANGUAGES)
     for one in site.agreements:
         for key, text in one.texts.items():
             yield f"texts/{one.id}-{key}.yaml", _yaml(public_text(text))

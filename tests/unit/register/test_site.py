@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 
 from bus.agreements.check import load_agreements
 from bus.agreements.document import AgreementDocument, revision
-from bus.agreements.jsonschema import SCHEMA_FILE, json_schema
+from bus.agreements.finding import LANGUAGES
+from bus.agreements.jsonschema import json_schema, schema_file
 from bus.model.fact import FactKind
 from bus.model.signature import Role
 from bus.register.life import Action
@@ -110,7 +111,7 @@ def test_a_page_is_whole_and_its_links_lead_somewhere(path: str) -> None:
 def test_nothing_personal_and_nothing_from_elsewhere(path: str) -> None:
     """No file names who holds a key, a contact or an example's person; none fetches anything; no plan is told early."""
     text = site()[path]
-    if path == SCHEMA_FILE:  # says of what dialect it is
+    if path in map(schema_file, LANGUAGES):  # says of what dialect it is
         text = text.replace(f'"$schema": "{json_schema()["$schema"]}"', "")
     hidden = [
         *PERSONS,
