@@ -1,4 +1,4 @@
-"""What no single agreement shows: what a recipient can join, what runs out, whom nobody can reach."""
+"""What people weigh: what a recipient can join, what runs out, whom nobody can reach, which articles no list has."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from bus.agreements.agencies import Agencies
+from bus.agreements.agencies import Agencies, LegalBasis
 from bus.agreements.check import Checked
 from bus.agreements.document import AgreementDocument, TransformKind
-from bus.agreements.finding import Finding, Severity
+from bus.agreements.finding import Finding, Severity, nearest
 from bus.agreements.text import Text, read_text
 from bus.avro.datasets import Dataset
 
@@ -28,14 +28,19 @@ class _Sound:
 
 
 def lint(
-    checked: Sequence[Checked], datasets: Mapping[str, Dataset], agencies: Agencies, today: date
+    checked: Sequence[Checked],
+    datasets: Mapping[str, Dataset],
+    agencies: Agencies,
+    bases: Mapping[str, LegalBasis] | None,
+    today: date,
 ) -> tuple[Finding, ...]:
-    """Warnings across the agreements that have no errors."""
+    """Warnings across the agreements that have no errors. Without `bases` no article is judged."""
     sound = [_Sound(one.document, read_text(Path(one.file))) for one in checked if one.document is not None]
     found = [
         *_together(sound, datasets),
         *(finding for one in sound for finding in _ending(one, today)),
         *(finding for one in sound for finding in _unreachable(one, agencies)),
+        *(finding for one in sound for finding in _unlisted(one, bases or {})),
     ]
     return tuple(sorted(found, key=lambda finding: (finding.place.file, finding.place.line, finding.code)))
 
@@ -103,3 +108,20 @@ def _unreachable(one: _Sound, agencies: Agencies) -> Iterator[Finding]:
     agency = agencies.agency(one.document.recipient)
     if one.document.contact is None and (agency is None or agency.contact is None):
         yield one.warning("nobody-reached", "recipient", text=one.document.recipient)
+
+
+def _unlisted(one: _Sound, bases: Mapping[str, LegalBasis]) -> Iterator[Finding]:
+    """Articles that the list of legal bases does not have under the agreement's basis, where it lists any."""
+    basis = one.document.basis
+    known = bases.get(basis.statutory or "")
+    if known is None or not known.articles:
+        return
+    at = 0
+    for part in (basis.article or "").split(";"):
+        article, start = part.strip(), at + len(part) - len(part.lstrip())
+        at += len(part) + 1
+        if article not in known.articles:
+            place = one.text.value(("basis", "article"), start, start + len(article))
+            details = (("text", article), ("basis", str(basis.statutory)))
+            suggestion = nearest(article, known.articles)
+            yield Finding("article-unlisted", place, details, suggestion=suggestion, severity=Severity.WARNING)

@@ -107,6 +107,7 @@ def test_every_code_is_tried() -> None:
         "expires-soon",
         "expired",
         "nobody-reached",
+        "article-unlisted",
         "yaml-encoding",
         "bad-value",  # the net under whatever else the form may find
     }

@@ -1,6 +1,7 @@
 """What no single agreement shows."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ CHECKED = check_folder(SEEDS, DATASETS, AGENCIES, BASES)
 
 
 def found(code: str, today: date = date(2026, 3, 1), agencies: Agencies = AGENCIES) -> list[Finding]:
-    return [finding for finding in lint(CHECKED, DATASETS, agencies, today) if finding.code == code]
+    return [finding for finding in lint(CHECKED, DATASETS, agencies, BASES, today) if finding.code == code]
 
 
 def test_what_a_recipient_can_join() -> None:
@@ -64,7 +65,7 @@ def of(name: str, *fields: str) -> Checked:
 def test_three_together(several: tuple[tuple[str, ...], ...], told: str | None) -> None:
     """What three agreements give together is told once, and only when no one of them gives as much by itself."""
     checked = [of(f"one-{number}", *fields) for number, fields in enumerate(several)]
-    findings = [one for one in lint(checked, DATASETS, AGENCIES, date(2026, 3, 1)) if one.code == "together"]
+    findings = [one for one in lint(checked, DATASETS, AGENCIES, BASES, date(2026, 3, 1)) if one.code == "together"]
     assert [dict(one.details)["fields"] for one in findings] == ([told] if told else [])
 
 
@@ -92,3 +93,22 @@ def test_whom_nobody_can_reach() -> None:
     silent = found("nobody-reached", agencies=AGENCIES.model_copy(update={"agencies": mute}))
     assert len(silent) == len(CHECKED)
     assert {finding.severity for finding in silent} == {Severity.WARNING}
+
+
+def test_articles_that_are_not_listed(tmp_path: Path) -> None:
+    """An article that the list does not have under the agreement's basis is shown at its place, with the nearest one.
+
+    Where the list tells no articles of a basis, none is judged.
+    """
+    assert found("article-unlisted") == []
+    text = (SEEDS / "person-to-tax.yaml").read_text(encoding="utf-8")
+    (tmp_path / "person-to-tax.yaml").write_text(text.replace("Circular 86/2024", "Circular 68/2024"), encoding="utf-8")
+    checked = check_folder(tmp_path, DATASETS, AGENCIES, BASES)
+    (finding,) = lint(checked, DATASETS, AGENCIES, BASES, date(2026, 3, 1))
+    place = finding.place
+    assert place.line_text[place.column - 1 :][: place.length] == "Circular 68/2024/TT-BTC"
+    assert (finding.code, finding.severity) == ("article-unlisted", Severity.WARNING)
+    assert finding.suggestion == "Circular 86/2024/TT-BTC"
+    bare = {code: basis.model_copy(update={"articles": {}}) for code, basis in BASES.items()}
+    for bases in (bare, None):
+        assert lint(checked, DATASETS, AGENCIES, bases, date(2026, 3, 1)) == ()

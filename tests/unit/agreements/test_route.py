@@ -138,9 +138,11 @@ def test_what_is_not_compiled(says: str, changes: dict[str, Any]) -> None:
 
 def test_provinces() -> None:
     """A place's province comes from the field, or from as many characters, as the schema says."""
-    parcel, taxpayer = DATASETS["land.parcel"], DATASETS["tax.taxpayer"]
+    parcel, taxpayer, person = (DATASETS[name] for name in ("land.parcel", "tax.taxpayer", "population.person"))
     for dataset, field, given, expected in (
         (parcel, "commune", {"commune": "00025", "province": "01"}, "01"),
+        (person, "residence_address", {"residence_address": "12 Hàng Bông", "residence_province": "01"}, "01"),
+        (person, "residence_address", {"residence_address": None, "residence_province": None}, None),
         (taxpayer, "tax_office", {"tax_office": "48-02"}, "48"),
     ):
         identifier = "none" if dataset.subject is None else "personal-id"
