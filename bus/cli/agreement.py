@@ -84,7 +84,7 @@ def check_command(ground: Ground, paths: tuple[Path, ...], *, as_json: bool) -> 
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of findings on stdout.")
 @grounded
 def lint_command(ground: Ground, folder: Path | None, *, at: datetime | None, as_json: bool) -> None:
-    """Look across all agreements: what a recipient can join, what runs out, whom nobody can reach, odd articles."""
+    """Look across all agreements: what recipients can join, what runs out, whom nobody can reach, unlisted articles."""
     results = ground.check(folder or ground.folder)
     errors = [finding for result in results for finding in result.findings]
     found = [*errors, *lint_all(results, ground.datasets, ground.agencies, ground.bases, _day(at))]

@@ -66,9 +66,19 @@ def lines_of(error: BusError, language: str) -> tuple[str, str]:
     told["kind"] = " ".join(filter(None, (words["kinds"].get(kind[0], kind[0]), kind[2])))
     told["action"] = words_of(language)["steps"].get(str(told.get("action")), told.get("action"))
     told["refusal"] = words_of(language)["refusals"].get(str(told.get("refusal")), told.get("refusal"))
+    if "reason" in told:
+        told["reason"] = _begun(str(told["reason"]), words["beginnings"])
     message = str(error) if own is None else own["message"].format(**told)
     remedy = error.how_to_mend if own is None else own["remedy"].format(**told)
     return f"{labels['error']}: {message}", f"{labels['remedy']}: {remedy}"
+
+
+def _begun(reason: str, beginnings: Mapping[str, str]) -> str:
+    """A reason whose beginning has words in the language; what others say, Kafka for one, stays as it is."""
+    for beginning, said in beginnings.items():
+        if reason.startswith(beginning):
+            return f"{said}{reason.removeprefix(beginning)}"
+    return reason
 
 
 class _Speaking(click.Command):

@@ -165,7 +165,7 @@ def test_every_error_of_these_commands_is_translated() -> None:
     told: dict[str, Any] = VI["errors"]
     raised = made_in(*RAISING) - INNER - {"WrongUse", "RecordUnreadable"}
     assert raised - set(told) == set()
-    for name in set(told) - {"labels", "kinds"}:
+    for name in set(told) - {"labels", "kinds", "beginnings"}:
         kind: type[BusError] = getattr(errors, name)
         assert holes(told[name]["message"]) == holes(kind.message), name
         assert holes(told[name]["remedy"]) <= holes(kind.message) | holes(kind.remedy), name
@@ -180,6 +180,14 @@ def test_an_error_in_vietnamese() -> None:
     assert message == "lỗi: không có thỏa thuận nào tên nothing"
     assert remedy.startswith("cách xử lý: Đã biết: coverage-to-portal, ")
     assert lines_of(answer.exception, "en")[0] == "error: there is no agreement named nothing"
+
+
+def test_why_nothing_answers_in_vietnamese(tmp_path: Path) -> None:
+    """Where no bus was started, that is told in the reader's language, the reason within the brackets included."""
+    home = str(tmp_path / "home")
+    answer = run("list", "--lang", "vi", env={"BUS_HOME": home, "BUS_KAFKA": ""})
+    assert answer.stderr.startswith("không có trục dữ liệu nào trả lời (không có máy chủ Kafka nào trả lời tại ")
+    assert f"(chưa khởi động máy chủ nào trong {home})" in answer.stderr
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
