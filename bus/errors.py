@@ -348,6 +348,15 @@ class AgreementUnfit(BusError):
     remedy = "Check it with `bus agreement check` against the newest schema, and activate the mended text."
 
 
+class ReadersCannotFollow(AgreementUnfit):
+    """Under a new text the recipient's programs could not read a field, or would take it for another thing."""
+
+    message = "the readers of {agreement} cannot follow ({told}): the flow needs a new major version, `major: {major}`"
+    remedy = (
+        "Give these fields as before; or write `major: {major}` into the text: its flow has a topic of its own then."
+    )
+
+
 class AgreementWrong(BusError):
     """An agreement was to be used that has findings."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from bus.agreements.document import AgreementDocument
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.compatibility import otherwise_meant
-from bus.errors import AgreementUnfit
+from bus.errors import ReadersCannotFollow
 
 
 async def require_followed(
@@ -16,7 +16,7 @@ async def require_followed(
 ) -> int | None:
     """The id of the view's schema, None where the flow has not had this view yet.
 
-    Raises AgreementUnfit, with the fields, where readers of an earlier view could not follow.
+    Raises ReadersCannotFollow, with the fields, where readers of an earlier view could not follow.
     """
     schema_id = await client.find(subject, view)
     if schema_id is not None:
@@ -26,7 +26,5 @@ async def require_followed(
         meant = otherwise_meant(view, earlier.schema)
         broken += [f"{finding} (version {earlier.version})" for finding in meant]
     if broken:
-        told, wanted = "; ".join(broken), f"`major: {document.major + 1}`"
-        reason = f"its readers cannot follow ({told}): the flow needs a new major version, {wanted}"
-        raise AgreementUnfit(agreement=document.id, dataset=document.dataset, reason=reason)
+        raise ReadersCannotFollow(agreement=document.id, told="; ".join(broken), major=document.major + 1)
     return None

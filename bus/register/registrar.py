@@ -315,7 +315,7 @@ class Registrar:
     async def _lay(self, documents: Sequence[AgreementDocument], datasets: Mapping[str, Dataset]) -> list[Ground]:
         """What texts stand on when they take effect: a topic each, and the id of the view's schema.
 
-        Raises AgreementUnfit, before anything is made, where readers of an earlier view could not follow.
+        Raises ReadersCannotFollow, before anything is made, where readers of an earlier view could not follow.
         """
         specs = [self._agency_spec(document) for document in documents]
         views = [view_schema(document, datasets[document.dataset]) for document in documents]
@@ -327,7 +327,7 @@ class Registrar:
         return [Ground(spec.name, schema_id) for spec, schema_id in zip(specs, ids, strict=True)]
 
     async def require_followed(self, document: AgreementDocument) -> None:
-        """Raises AgreementUnfit, with the fields, for a text whose view the readers of its flow could not follow."""
+        """Raises ReadersCannotFollow, with the fields, for a text whose view the flow's readers could not follow."""
         known = (await self.state()).datasets.get(document.dataset)
         if known is not None:
             dataset = dataset_of(dict(known.schema), place=document.dataset)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from bus import clock
 from bus.agreements.document import AgreementDocument, DataRange, FieldRule, revision
 from bus.cli import cli
-from bus.errors import AgreementUnfit
+from bus.errors import ReadersCannotFollow
 from bus.model.consent import ConsentAction
 from bus.route.foresight import Foresight
 from bus.wiring import environment, preview_agreement
@@ -163,7 +163,7 @@ async def test_a_view_that_readers_cannot_follow(small_bus: SmallBus) -> None:
     bus = small_bus
     await bus.activate(BANK)
     text = bus.documents[BANK]
-    with pytest.raises(AgreementUnfit, match="marital_status"):
+    with pytest.raises(ReadersCannotFollow, match="marital_status"):
         await foreseen(bus, text.model_copy(update={"fields": (*text.fields, FieldRule(name="marital_status"))}))
 
 
@@ -175,12 +175,12 @@ async def test_a_date_is_no_year(small_bus: SmallBus) -> None:
     assert text.fields[2].name == "birth_date"
     dated = text.model_copy(update={"fields": (*text.fields[:2], FieldRule(name="birth_date"), *text.fields[3:])})
     told = r"birth_date: int would be read as date \(version 1\)\): the flow needs a new major version, `major: 2`"
-    with pytest.raises(AgreementUnfit, match=told):
+    with pytest.raises(ReadersCannotFollow, match=told):
         await foreseen(bus, dated)
-    with pytest.raises(AgreementUnfit, match=told):
+    with pytest.raises(ReadersCannotFollow, match=told):
         await bus.registrar.require_followed(dated)
     bus.documents[TAX] = dated
-    with pytest.raises(AgreementUnfit, match=told):
+    with pytest.raises(ReadersCannotFollow, match=told):
         await bus.activate(TAX)
     before = (await bus.registrar.state()).agreements[TAX]
     assert before.revision == revision(text)

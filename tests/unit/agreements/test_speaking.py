@@ -16,7 +16,7 @@ from bus.cli import cli
 from bus.cli.agreement import SECTIONS, agreement
 from bus.cli.key import key
 from bus.cli.speaking import SpokenCommand, lines_of, translated
-from bus.errors import BusError, WrongUse
+from bus.errors import BusError, ReadersCannotFollow, WrongUse
 from bus.register.life import Action
 from tests.unit.agreements.ground import ROOT, SEEDS
 
@@ -180,6 +180,14 @@ def test_an_error_in_vietnamese() -> None:
     assert message == "lỗi: không có thỏa thuận nào tên nothing"
     assert remedy.startswith("cách xử lý: Đã biết: coverage-to-portal, ")
     assert lines_of(answer.exception, "en")[0] == "error: there is no agreement named nothing"
+
+
+def test_a_view_that_readers_cannot_follow_in_vietnamese() -> None:
+    """What programs could not follow, and what to write, is told in the reader's language, the field named."""
+    error = ReadersCannotFollow(agreement="x", told="birth_date: int would be read as date (version 1)", major=2)
+    message, remedy = lines_of(error, "vi")
+    assert message.startswith("lỗi: chương trình của bên nhận không theo được văn bản mới của x (birth_date: ")
+    assert all("`major: 2`" in line for line in (message, remedy))
 
 
 def test_why_nothing_answers_in_vietnamese(tmp_path: Path) -> None:
