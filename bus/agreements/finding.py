@@ -72,15 +72,15 @@ class Finding:
         caret = " " * (len(margin) - 2) + "| " + " " * (place.column - 1) + "^" * max(place.length, 1)
         return f"{head}\n{margin}{place.line_text}\n{caret}"
 
-    def as_json(self) -> dict[str, Any]:
-        """For machines."""
+    def as_json(self, language: str = "en") -> dict[str, Any]:
+        """For machines, which go by the code; the message is for whoever they show it to."""
         return {
             "file": self.place.file,
             "line": self.place.line,
             "column": self.place.column,
             "severity": self.severity.value,
             "code": self.code,
-            "message": self.sentence(),
+            "message": self.sentence(language),
             "allowed": list(self.allowed),
             "suggestion": self.suggestion,
         }

@@ -121,9 +121,12 @@ def _tag(seen: _Seen) -> Trouble:
 
 
 def _bracket(seen: _Seen) -> Trouble:
-    """In one line a comma is missing, or another bracket meant; over several, the first one is not closed."""
+    """In one line a comma is missing, or another bracket meant; over several, the first one is not closed.
+
+    A colon too many may be the next key's, which lacks its comma, or part of a value, which lacks its quotes.
+    """
     if seen.at[0] == seen.begun[0]:
-        return Trouble("yaml-comma", *seen.at)
+        return Trouble("yaml-comma-colon" if "but got ':'" in seen.problem else "yaml-comma", *seen.at)
     line, column = seen.at
     return Trouble("yaml-bracket", *seen.begun, details=(("line", str(line + 1)), ("column", str(column + 1))))
 

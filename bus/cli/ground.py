@@ -103,7 +103,7 @@ def sound(result: Checked, ground: Ground) -> AgreementDocument:
 def tell(findings: Sequence[Finding], ground: Ground, *, as_json: bool) -> None:
     """Findings on stdout, in the language or as JSON."""
     if as_json:
-        click.echo(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([finding.as_json(ground.language) for finding in findings], ensure_ascii=False, indent=2))
         return
     for finding in findings:
         click.echo(finding.render(ground.language))

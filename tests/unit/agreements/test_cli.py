@@ -59,6 +59,17 @@ def test_check_as_json() -> None:
     assert (finding["line"], finding["column"], finding["suggestion"]) == (14, 1, "retention")
 
 
+def test_json_speaks_the_language_too() -> None:
+    """For machines the code is the same in each language; the message is for people, in theirs."""
+    english, vietnamese = (
+        json.loads(run("check", str(HERE / "broken" / "unknown-key.yaml"), "--json", lang=one).stdout)[0]
+        for one in ("en", "vi")
+    )
+    assert english.pop("message").startswith("`retension`: no such key")
+    assert vietnamese.pop("message").startswith("`retension`: không có khóa này")
+    assert english == vietnamese
+
+
 def test_wrong_use() -> None:
     """A file that is not there, and an option that does not exist, are wrong use: exit code 2."""
     assert run("check", "nowhere.yaml").exit_code == 2
