@@ -13,7 +13,7 @@ import click
 from bus.agreements.check import Checked
 from bus.agreements.document import revision
 from bus.agreements.examples import read_record
-from bus.agreements.finding import LANGUAGES, reason_words, words_of
+from bus.agreements.finding import LANGUAGES, Finding, reason_words, words_of
 from bus.agreements.jsonschema import schema_text
 from bus.agreements.lint import lint as lint_all
 from bus.agreements.sentence import sentence, transform_words
@@ -212,15 +212,23 @@ def try_command(  # noqa: PLR0913 - one parameter an option
     dataset = ground.datasets[found.dataset]
     written = read_text(record_file)
     if written.findings or written.data is None:
-        tell(written.findings, ground, as_json=False)
+        tell([_quiet(one) for one in written.findings], ground, as_json=False)
         sys.exit(FINDINGS)
     record, unfit = read_record(written.data, dataset, written)
     if unfit is not None:
-        quiet = replace(unfit, place=replace(unfit.place, line_text=""))  # a record that may be somebody's
-        tell([quiet], ground, as_json=False)
+        tell([_quiet(unfit)], ground, as_json=False)
         sys.exit(FINDINGS)
     trial = try_out(found, dataset, record, consent=consent, at=_day(at))
     _tell_trial(trial, ground.language, as_json=as_json)
+
+
+def _quiet(finding: Finding) -> Finding:
+    """A finding in a record, which may be somebody's, told without what it says: its place is enough."""
+    place = replace(finding.place, line_text="")
+    if not finding.code.startswith("yaml"):
+        return replace(finding, place=place)
+    details = tuple((name, "…" if name == "text" else value) for name, value in finding.details)
+    return replace(finding, place=place, details=details, suggestion=None)
 
 
 def _tell_trial(trial: Trial, language: str, *, as_json: bool) -> None:

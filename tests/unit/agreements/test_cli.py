@@ -103,6 +103,25 @@ def test_try_with_no_record(tmp_path: Path) -> None:
     assert "secret" not in answer.output
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("full_name An Secret\nstatus: ALIVE\n", "record.yaml:1:1: error yaml-colon: "),
+        ("personal_id: 0199secret\nphone: 0199\nstatus: [\n", "record.yaml:3:9: error yaml-bracket: "),
+        ("phone: 0912345678\n", "record.yaml:1:8: error yaml-number: "),
+        ("full_name: !secret\n", "record.yaml:1:12: error yaml-tag: "),
+    ],
+)
+def test_try_with_what_is_no_yaml(text: str, told: str, tmp_path: Path) -> None:
+    """What keeps a record's file from being read is told with its place and the remedy, and nothing of the record."""
+    file = tmp_path / "record.yaml"
+    file.write_text(text, encoding="utf-8")
+    answer = run("try", str(SEEDS / "person-to-tax.yaml"), "--record", str(file))
+    assert answer.exit_code == 1
+    assert told in answer.output
+    assert not any(word in answer.output for word in ("ecret", "An ", "0912", "0199"))
+
+
 def test_show() -> None:
     """An agreement is shown in plain words with its view."""
     result = run("show", str(SEEDS / "person-to-tax.yaml"))
