@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from bus.agreements.finding import words_of
-from bus.agreements.jsonschema import schema_file
+from bus.agreements.jsonschema import schema_line
 from bus.avro.datasets import Dataset
 
 
@@ -20,7 +20,7 @@ def first_draft(  # noqa: PLR0913 - each is a thing of its own that a person cho
     chosen = [f"  - {dataset.subject}"] if people else []
     return "\n".join(
         [
-            f"# yaml-language-server: $schema={schema_file(language)}",
+            schema_line(language),
             f"# {words['head']}",
             f"id: {name}",
             f"title: {{{blank}}}",

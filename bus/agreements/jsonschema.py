@@ -5,20 +5,38 @@ texts alone. The English texts stand in the model, the others under `model` in t
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bus.agreements.document import AgreementDocument, TransformKind
-from bus.agreements.finding import words_of
+from bus.agreements.finding import LANGUAGES, words_of
 
 _PLAIN = "en"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _WHOLE = AgreementDocument.__name__
+_EDITORS = "yaml-language-server:"
 
 
 def schema_file(language: str) -> str:
     """What a schema is called wherever it lies: beside a text, in the published register, at the API for consents."""
     return "agreement.schema.json" if language == _PLAIN else f"agreement.schema.{language}.json"
+
+
+def schema_line(language: str) -> str:
+    """The first line of a text, by which an editor finds the schema that lies beside it."""
+    return f"# {_EDITORS} $schema={schema_file(language)}"
+
+
+def language_of_line(text: str) -> str | None:
+    """The language of the schema that a text names for editors; None where it names none, or another one."""
+    named = re.search(rf"{_EDITORS} \$schema=(\S+)", text)
+    return None if named is None else next((one for one in LANGUAGES if schema_file(one) == named[1]), None)
+
+
+def names_a_schema(text: str) -> bool:
+    """Whether a text has the line for editors."""
+    return f"{_EDITORS} $schema=" in text
 
 
 def schema_text(language: str) -> str:

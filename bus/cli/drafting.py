@@ -7,8 +7,8 @@ import click
 from bus.agreements.document import NAME
 from bus.agreements.draft import first_draft
 from bus.agreements.edit import with_value
-from bus.agreements.finding import LANGUAGES, nearest
-from bus.agreements.jsonschema import schema_file, schema_text
+from bus.agreements.finding import nearest
+from bus.agreements.jsonschema import language_of_line, names_a_schema, schema_file, schema_line, schema_text
 from bus.cli.ground import Ground, grounded, sound, today
 from bus.cli.speaking import SpokenCommand, misuse
 from bus.errors import NotFound
@@ -24,8 +24,8 @@ def new(ground: Ground, name: str, *, dataset: str | None, recipient: str | None
     """Write NAME.yaml here: a first text, with the dataset's fields to choose from.
 
     With --like it is a copy of another text, with its comments and layout; only the name, and the recipient if one is
-    given, are others. Beside it lies agreement.schema.json (with --lang vi agreement.schema.vi.json), with which an
-    editor completes keys.
+    given, are others, and the first line names a schema. That lies beside it: agreement.schema.json, or with --lang vi
+    agreement.schema.vi.json. With it an editor completes keys and tells what they mean.
     """
     if NAME.match(name) is None:
         raise misuse(ground.language, "bad-name", name=name)
@@ -43,22 +43,23 @@ def new(ground: Ground, name: str, *, dataset: str | None, recipient: str | None
     else:
         raise misuse(ground.language, "new-what")
     file.write_bytes(text.encode())
-    named = next((one for one in LANGUAGES if f"$schema={schema_file(one)}\n" in text), ground.language)
-    beside = Path(schema_file(named))
-    if not beside.exists():
-        beside.write_text(schema_text(named), encoding="utf-8")
+    named = language_of_line(text)
+    if named is not None and not Path(schema_file(named)).exists():
+        Path(schema_file(named)).write_text(schema_text(named), encoding="utf-8")
     click.echo(f"{file}")
 
 
 def _copied(ground: Ground, like: str, name: str, recipient: str | None) -> str:
-    """Another text under a new name, otherwise character by character as it was."""
+    """Another text under a new name, otherwise character by character as it was; a line for editors stands above it."""
     sound(ground.find(like), ground)
     text = ground.path(like).read_bytes().decode()
     try:
         text = with_value(text, "id", name)
-        return text if recipient is None else with_value(text, "recipient", recipient)
+        text = text if recipient is None else with_value(text, "recipient", recipient)
     except KeyError as error:
         raise misuse(ground.language, "not-plain", file=like, key=str(error.args[0])) from None
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    return text if names_a_schema(text) else f"{schema_line(ground.language)}{line_end}{text}"
 
 
 def _drafted(ground: Ground, name: str, dataset: str, recipient: str) -> str:

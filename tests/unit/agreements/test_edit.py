@@ -86,16 +86,21 @@ def test_a_value_that_would_be_misread_is_quoted(name: str) -> None:
 
 
 def test_new_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`new --like` copies a text as it is, but for its name and recipient; nothing that is there is written over."""
+    """`new --like` copies a text as it is, but for its name and recipient, below a line for editors.
+
+    Nothing that is there is written over.
+    """
     monkeypatch.chdir(tmp_path)
     model = TEXTS["person-to-tax"].replace("\n", "\r\n").replace("retention:", "# giữ bao lâu?\r\nretention:  ")
     Path("person-to-tax.yaml").write_bytes(model.encode())
     words = ["new", "my-copy", "--like", "person-to-tax.yaml", "--recipient", "land-office"]
-    answer = CliRunner().invoke(agreement, words)
+    answer = CliRunner().invoke(agreement, [*words, "--lang", "vi"])
     assert answer.exit_code == 0, answer.output
     expected = model.replace("id: person-to-tax", "id: my-copy").replace(
         "recipient: tax-authority", "recipient: land-office"
     )
+    expected = f"# yaml-language-server: $schema=agreement.schema.vi.json\r\n{expected}"
+    assert Path("agreement.schema.vi.json").is_file()
     assert Path("my-copy.yaml").read_bytes() == expected.encode()
     assert CliRunner().invoke(agreement, words).exception is not None
     assert Path("my-copy.yaml").read_bytes() == expected.encode()
