@@ -27,7 +27,9 @@ from bus.avro.registry.app import application
 from bus.avro.registry.kafka_log import KafkaLog
 from bus.avro.registry.store import SchemaStore
 from bus.clock import monotonic
-from bus.connect.manifest import Manifest
+from bus.connect.manifest import DatasetRule, Manifest
+from bus.connect.place import Place as ConnectorPlace
+from bus.connect.postgres.source import PostgresSource
 from bus.connect.recall import Reach, read_standing
 from bus.connect.runner import Runner
 from bus.connect.source import Source
@@ -203,6 +205,24 @@ def population(database: str) -> Iterator[Population]:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute((ROOT / "seeds" / "systems" / "population.sql").read_bytes())
         yield Population(database, connection)
+
+
+class Thing(PostgresSource):
+    """One table of many types, `thing`, which a test makes with its fixture `things`."""
+
+    manifest = Manifest(
+        name="things", registry="test", kind="postgres", datasets={"test.thing": DatasetRule(origin="thing", fields={})}
+    )
+
+
+@pytest.fixture
+async def source(database: str, things: Any) -> AsyncIterator[Thing]:
+    """The table of the test's `things` as a source; its slot is dropped after the test."""
+    del things  # made, and not asked for anything
+    made = Thing(ConnectorPlace("things", f"t{database[-8:]}.", {"dsn": database}))
+    yield made
+    await made.forget()
+    await made.close()
 
 
 @dataclass

