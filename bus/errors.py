@@ -58,7 +58,10 @@ class KafkaUnreachable(BusError):
     """No broker answered."""
 
     message = "no Kafka broker answers at {bootstrap} ({reason})"
-    remedy = "Is it running? `bus status` shows the local one; BUS_KAFKA names another."
+    remedy = (
+        "Is it running? `bus status` shows the local one; BUS_KAFKA names another, BUS_KAFKA_USERNAME and"
+        " BUS_KAFKA_PASSWORD who asks."
+    )
     retryable = True
 
 
@@ -203,6 +206,14 @@ class DatasetSchemaWrong(BusError):
 
 
 # --- platform ---------------------------------------------------------------------------------------------------------
+
+
+class SettingWrong(BusError):
+    """An environment variable holds what it can't; its value is not repeated, for it may be a secret."""
+
+    message = "{variable} is set to what it cannot be: {reason}"
+    remedy = "It means: {meaning}. Unset it to take the default, or see bus/platform/README.md."
+    exit_code = 2
 
 
 class HomeUnusable(BusError):
@@ -490,7 +501,7 @@ class ManifestWrong(BusError):
     """A connector's manifest cannot be used."""
 
     message = "the manifest {path} is wrong: {reason}"
-    remedy = "Mend it; connectors/README.md says what each key means."
+    remedy = "Mend it and call the same again; connectors/MANIFEST.md says what each key means."
     exit_code = 2
 
 
@@ -498,7 +509,15 @@ class ConnectorFolderWrong(BusError):
     """A folder was named as a connector, and cannot be loaded as one."""
 
     message = "{folder} is no connector: {reason}"
-    remedy = "`bus connector new` writes a folder that is one; its manifest.yaml and source.py show the form."
+    remedy = "{mend}"
+    exit_code = 2
+
+
+class ConnectorUnregistered(BusError):
+    """A connector has no Kafka user here: it may neither write nor read."""
+
+    message = "connector {connector} is not registered with this bus"
+    remedy = "`bus connector register {connector}` brings it and its datasets onto the bus."
     exit_code = 2
 
 
@@ -534,19 +553,43 @@ class OrderRefused(BusError):
     exit_code = 2
 
 
+class NoSuchConnector(BusError):
+    """A connector was named that is neither installed nor in a folder that this home remembers."""
+
+    message = "there is no connector named {name} here"
+    remedy = "Known are: {known}. A folder that holds one is named with a slash: ./{name}."
+    exit_code = 2
+
+
+class ConnectorSettingsUnreadable(BusError):
+    """The file with the settings of a connector's source is not there, or is no JSON object."""
+
+    message = "the settings of connector {connector} cannot be read: {file} {reason}"
+    remedy = "Write them there as one JSON object of texts; `bus connector spec {connector}` tells which there are."
+    exit_code = 2
+
+
+class FileUnusable(BusError):
+    """A file or folder that a command was given, or must write, can't be used."""
+
+    message = "{file} cannot be used ({reason})"
+    remedy = "Check that it is there and that you may read and write it, or name another place."
+    exit_code = 2
+
+
 class ConnectorSettingMissing(BusError):
     """The settings of a connector lack something its source needs."""
 
     message = "connector {connector} has no setting {setting}"
-    remedy = "Put it into connectors/{connector}.json in BUS_HOME: that file says where the source is reached."
+    remedy = "Put it into connectors/{connector}.json in BUS_HOME; `bus connector spec {connector}` tells its form."
     exit_code = 2
 
 
 class SourceUnreachable(BusError):
     """The registry's system did not answer."""
 
-    message = "the source of connector {connector} does not answer ({reason})"
-    remedy = "The connector tries again with growing pauses; is the registry's system running?"
+    message = "the source of connector {connector} does not answer: {reason}"
+    remedy = "See that it runs and that the connector's settings lead to it; a running connector tries again by itself."
     retryable = True
 
 

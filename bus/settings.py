@@ -4,12 +4,30 @@ A process reads its settings once, at its start. `0` never means "no limit".
 """
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bus.errors import SettingWrong
 
-class Settings(BaseSettings):
+
+class _Environment(BaseSettings):
+    """Settings whose wrong values are told by the variable's name. Raises SettingWrong."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            (first, *_) = error.errors(include_input=False)
+            name = str(first["loc"][0])
+            variable = f"{self.model_config['env_prefix']}{name}".upper()
+            field = type(self).model_fields.get(name)
+            reason = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+            raise SettingWrong(variable=variable, reason=reason, meaning=field and field.description) from None
+
+
+class Settings(_Environment):
     """Where the bus lives and which parts of it are the user's own."""
 
     model_config = SettingsConfigDict(env_prefix="BUS_", frozen=True, extra="ignore", env_ignore_empty=True)
@@ -59,7 +77,7 @@ class Settings(BaseSettings):
         return self.cache.expanduser().absolute()
 
 
-class KafkaSettings(BaseSettings):
+class KafkaSettings(_Environment):
     """How to reach your own Kafka (BUS_KAFKA_…); the local one needs none of these."""
 
     model_config = SettingsConfigDict(env_prefix="BUS_KAFKA_", frozen=True, extra="ignore", env_ignore_empty=True)
@@ -78,7 +96,7 @@ class KafkaSettings(BaseSettings):
     rights: bool = Field(default=True, description="make users and rights on a SASL broker; needs an administrator")
 
 
-class SchemaRegistrySettings(BaseSettings):
+class SchemaRegistrySettings(_Environment):
     """How the schema registry is served here, and how one is spoken to (BUS_SCHEMA_REGISTRY_…)."""
 
     model_config = SettingsConfigDict(
@@ -94,7 +112,7 @@ class SchemaRegistrySettings(BaseSettings):
     password: SecretStr | None = Field(default=None, description="its password")
 
 
-class CitizenSettings(BaseSettings):
+class CitizenSettings(_Environment):
     """How the consent API is served here, and how one is spoken to (BUS_CITIZEN_…)."""
 
     model_config = SettingsConfigDict(env_prefix="BUS_CITIZEN_", frozen=True, extra="ignore", env_ignore_empty=True)
@@ -106,7 +124,7 @@ class CitizenSettings(BaseSettings):
     )
 
 
-class RouteSettings(BaseSettings):
+class RouteSettings(_Environment):
     """How the router works (BUS_ROUTE_…)."""
 
     model_config = SettingsConfigDict(env_prefix="BUS_ROUTE_", frozen=True, extra="ignore", env_ignore_empty=True)

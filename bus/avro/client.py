@@ -165,8 +165,8 @@ class SchemaRegistryClient:
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, content=None if body is None else json.dumps(body))
-        except httpx.TransportError as error:
-            raise self._unreachable(type(error).__name__) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(_in_words(error)) from error
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise self._unreachable(f"HTTP {answer.status_code}")
         return answer
@@ -185,6 +185,17 @@ class SchemaRegistryClient:
 
     def _unreachable(self, reason: str) -> SchemaRegistryUnreachable:
         return SchemaRegistryUnreachable(url=httpx.URL(self.url).copy_with(userinfo=b""), reason=reason)
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case httpx.UnsupportedProtocol() | httpx.InvalidURL():
+            return "that is no address such as http://host:port"
+        case httpx.TimeoutException():
+            return "it takes too long"
+        case httpx.ConnectError():
+            return "no connection"
+    return "it broke off"
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:

@@ -84,14 +84,19 @@ def load_datasets(folder: Path) -> dict[str, Dataset]:
 
 def load_dataset(path: Path) -> Dataset:
     """One file, whose folder and name must be the registry and dataset it declares. Raises DatasetSchemaWrong."""
-    place = f"{path.parent.name}/{path.name}"
     try:
         schema = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise DatasetSchemaWrong(place=place, findings=f"it cannot be read ({error})") from error
-    dataset = dataset_of(schema, place=place)
+    except json.JSONDecodeError as error:
+        findings = f"it is no JSON from line {error.lineno}, column {error.colno} on"
+        raise DatasetSchemaWrong(place=path, findings=findings) from error
+    except UnicodeDecodeError as error:
+        raise DatasetSchemaWrong(place=path, findings="it is not written in UTF-8") from error
+    except OSError as error:
+        raise DatasetSchemaWrong(place=path, findings=f"it cannot be read ({error.strerror})") from error
+    dataset = dataset_of(schema, place=str(path))
     if dataset.name != f"{path.parent.name}.{path.stem}":
-        raise DatasetSchemaWrong(place=place, findings=f"it declares {dataset.name}, and lies elsewhere")
+        where = f"{dataset.name.replace('.', '/', 1)}.avsc"
+        raise DatasetSchemaWrong(place=path, findings=f"it declares {dataset.name}, and must then be {where}")
     return dataset
 
 

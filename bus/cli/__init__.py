@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from bus.errors import BusError
+from bus.errors import BusError, FileUnusable
 
 COMMANDS = {
     "up": ("bus.cli.up:up", "Start a bus on this machine: Kafka, PostgreSQL and every stage."),
@@ -63,9 +63,17 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The entry point: an error of the bus is told in two lines, never as a traceback."""
+    """The entry point: an error of the bus is told in two lines, never as a traceback; so is a file that fails."""
     try:
         cli()
     except BusError as error:
-        click.echo("\n".join(error.lines), err=True)
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _end(FileUnusable(file=error.filename, reason=error.strerror))
+
+
+def _end(error: BusError) -> None:
+    click.echo("\n".join(error.lines), err=True)
+    sys.exit(error.exit_code)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,19 @@ from bus.connect.folder import SCHEMAS, is_folder, load_folder, remember, rememb
 from bus.connect.manifest import Manifest
 from bus.connect.mapping import Mapper
 from bus.connect.place import Place
-from bus.connect.process import class_here, reach_of, source_settings
+from bus.connect.process import class_here, names, reach_of, settings_file, source_settings
 from bus.connect.propose import confirmed, guesses
 from bus.connect.recall import Reach
 from bus.connect.spec import spec
-from bus.errors import (
-    ConnectorSettingMissing,
-    GuessesOpen,
-    KafkaUnreachable,
-    NotFound,
-    SchemaRegistryUnreachable,
-    WrongUse,
-)
+from bus.connect.wording import shown
+from bus.errors import DatasetSchemaWrong, GuessesOpen, KafkaUnreachable, SchemaRegistryUnreachable, WrongUse
 from bus.kafka.rights import connector_user
 from bus.platform.home import Home
 from bus.register.impact import Impact
 from bus.register.registrar import ConnectorEntry, keep_settings
 from bus.settings import Settings
 
+_NAME, _REGISTRY = re.compile(r"[a-z][a-z0-9-]*"), re.compile(r"[a-z][a-z0-9]*")
 _STYLE = {Weight.GOOD: "green", Weight.WARNING: "yellow", Weight.ERROR: "red"}
 
 
@@ -71,12 +67,12 @@ def new(name: str, folder: Path | None, **words: Any) -> None:
     """
     from bus.connect.scaffold import write  # noqa: PLC0415 - keeps `bus --help` quick
 
+    settings, target = Settings(), folder or Path(name)
+    _require_free(name, target, settings)
     wish = _wish(name, **words)
     found = asyncio.run(draft(wish))
-    target = folder or Path(name)
     for path in write(found.plan, target):
         click.echo(f"wrote {path}")
-    settings = Settings()
     keep_settings(Home.from_settings(settings), ConnectorEntry(name, wish.registry, wish.settings))
     remember(settings.home_path, name, target)
     _tell(found)
@@ -163,19 +159,23 @@ ALL = (new, discover, spec_, check, register)
 
 
 def schemas_of(manifest: Manifest, folder: Path | None) -> dict[str, Dataset]:
-    """The manifest's datasets from a folder of schemas, or of the country where there is none. Raises NotFound."""
+    """The manifest's datasets from a folder of schemas, or of the country where there is none.
+
+    Raises DatasetSchemaWrong.
+    """
     if folder is None:
         from bus.wiring import country_plugin  # noqa: PLC0415 - it imports every stage: not for --help
 
         folder = country_plugin().schemas_dir
     known = load_datasets(folder)
     if missing := [name for name in manifest.datasets if name not in known]:
-        raise NotFound(kind="schema", name=missing[0], known=", ".join(known) or "none")
+        place = folder / f"{missing[0].replace('.', '/', 1)}.avsc"
+        raise DatasetSchemaWrong(place=shown(place), findings="it is not there, and the manifest names it")
     return {name: known[name] for name in manifest.datasets}
 
 
 def _datasets(manifest: Manifest, folder: Path | None, accept: bool) -> list[Dataset]:  # noqa: FBT001 - an option
-    """The manifest's datasets. Raises DatasetSchemaWrong, NotFound, GuessesOpen."""
+    """The manifest's datasets. Raises DatasetSchemaWrong, ManifestWrong, GuessesOpen."""
     known = schemas_of(manifest, folder)
     for name in manifest.datasets:
         if (found := guesses(known[name].schema)) and not accept:
@@ -187,7 +187,9 @@ def _datasets(manifest: Manifest, folder: Path | None, accept: bool) -> list[Dat
             known[name] = load_dataset(path)
     listed = [known[name] for name in manifest.datasets]
     for dataset in listed:
-        Mapper(dataset, manifest.datasets[dataset.name], manifest.name)  # refuses a manifest that does not fill it
+        Mapper(
+            dataset, manifest.datasets[dataset.name], manifest.written_in
+        )  # refuses a manifest that does not fill it
     return listed
 
 
@@ -236,14 +238,12 @@ def _reach(name: str, settings: Settings) -> Reach | None:
 
 
 def _known_settings(name: str, settings: Settings) -> dict[str, str]:
-    try:
-        return source_settings(name, settings)
-    except ConnectorSettingMissing:
-        return {}  # the check says which are missing
+    """Those of the home; none where there is no file, for the check says which are missing."""
+    return source_settings(name, settings) if settings_file(name, settings).exists() else {}
 
 
 def _wish(name: str, *, kind: str | None, registry: str | None, drops: str | None, **words: Any) -> Wish:
-    """What was said, and what is asked for where it wasn't."""
+    """What was said, and what is asked for where it wasn't. Raises WrongUse."""
     chosen = kind or click.prompt("How is the source read?", type=click.Choice(sorted(SETTINGS)))
     given = {"dsn": words.pop("dsn"), "url": words.pop("url"), "token": words.pop("token"), "folder": drops}
     settings = {
@@ -252,14 +252,25 @@ def _wish(name: str, *, kind: str | None, registry: str | None, drops: str | Non
     }
     if chosen == "feed" and not words["tables"]:
         words["tables"] = (click.prompt("One kind of entry and the path of its page, as person=/people"),)
-    return Wish(name, registry or _registry(name), chosen, settings, **words)
+    registry = registry or name.replace("-", "")
+    _require_name("registry", registry, _REGISTRY, "lower-case letters and digits")
+    return Wish(name, registry, chosen, settings, **words)
 
 
-def _registry(name: str) -> str:
-    plain = name.replace("-", "")
-    if not plain.isascii() or not plain.isalnum() or not plain[0].isalpha() or plain != plain.lower():
-        raise WrongUse(what=f"{name} is no name", instead="Use lower-case letters, digits and hyphens.")
-    return plain
+def _require_name(what: str, name: str, form: re.Pattern[str], instead: str) -> None:
+    """Raises WrongUse for a name that a manifest would not take."""
+    if not form.fullmatch(name):
+        raise WrongUse(what=f"“{name}” cannot be the name of a {what}", instead=f"Use {instead}, a letter first.")
+
+
+def _require_free(name: str, target: Path, settings: Settings) -> None:
+    """Raises WrongUse for what is no name, and for that of another connector, whose settings would be lost."""
+    _require_name("connector", name, _NAME, "lower-case letters, digits and hyphens")
+    lies = remembered(settings.home_path, name)
+    if name in names() or (lies is not None and lies.is_dir() and lies != target.absolute()):
+        place = "installed here" if lies is None else f"in {shown(lies)}"
+        instead = f"Take another name, or take that one down first with `bus connector remove {name}`."
+        raise WrongUse(what=f"there is a connector {name} already, {place}", instead=instead)
 
 
 def _tell(found: Draft) -> None:

@@ -55,7 +55,7 @@ def _items(session: pytest.Session, connector: str, rows: int) -> Iterator[pytes
     try:
         name, case = case_of(connector, rows)
     except BusError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(*error.lines) from None
     parent = AcceptanceTests.from_parent(session, name=name, nodeid=name)
     trial = Trial(case)
     for test in (*TESTS, nothing_personal_is_logged):

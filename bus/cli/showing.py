@@ -37,13 +37,12 @@ def tail(  # noqa: PLR0913 - one for each option
 
     These are the registry's own records, whole and personal. Ctrl-C ends it.
     """
-    from bus.connect.process import reach_of  # noqa: PLC0415 - keeps `bus --help` quick
+    from bus.connect.process import own_reach  # noqa: PLC0415 - keeps `bus --help` quick
     from bus.connect.tail import tail as published  # noqa: PLC0415
-    from bus.kafka.rights import connector_user  # noqa: PLC0415
 
     settings = Settings()
     name, found, _ = located(connector, settings)
-    reach = reach_of(connector_user(name), settings)
+    reach = own_reach(name, settings)
     chosen = datasets or tuple(found.manifest.datasets)
 
     async def show() -> None:

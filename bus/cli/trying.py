@@ -48,7 +48,7 @@ def test(connector: str, rows: int, page: Path | None) -> None:
 def case_of(connector: str, rows: int) -> "tuple[str, Case]":
     """A connector's name, and it under test with the settings of this home.
 
-    Raises NotFound, ConnectorFolderWrong, ConnectorSettingMissing.
+    Raises NoSuchConnector, ConnectorFolderWrong, ConnectorSettingsUnreadable, DatasetSchemaWrong.
     """
     from bus.connect.acceptance.case import Case  # noqa: PLC0415 - keeps `bus --help` quick
 

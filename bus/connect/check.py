@@ -11,7 +11,7 @@ import httpx
 from bus.avro.datasets import Dataset, load_datasets
 from bus.connect.files import newest_ms
 from bus.connect.findings import Finding, clock, error, file_clock, good, warning
-from bus.connect.folder import SCHEMAS
+from bus.connect.folder import SCHEMAS, code_of, failure
 from bus.connect.founding import check_bus
 from bus.connect.manifest import Manifest
 from bus.connect.mapping import Mapper
@@ -59,7 +59,7 @@ def _dataset(manifest: Manifest, name: str, datasets: Mapping[str, Dataset]) -> 
         remedy = f"Write {SCHEMAS}/{name.replace('.', '/', 1)}.avsc, or take the dataset out of the manifest."
         return [error(f"{name} has no schema", remedy)]
     try:
-        Mapper(datasets[name], manifest.datasets[name], manifest.name)
+        Mapper(datasets[name], manifest.datasets[name], manifest.written_in)
     except BusError as wrong:
         return [error(str(wrong), wrong.how_to_mend)]
     open_guesses = guesses(datasets[name].schema)
@@ -71,9 +71,10 @@ def _dataset(manifest: Manifest, name: str, datasets: Mapping[str, Dataset]) -> 
 
 def _settings(found: Any, place: Place) -> list[Finding]:
     required = spec(found.manifest, found).get("required", ())
-    if missing := [name for name in required if not place.settings.get(name)]:
-        remedy = f"Put it into connectors/{place.connector}.json in BUS_HOME; `bus connector spec` tells its form."
-        return [error(f"the setting {name} is missing", remedy) for name in missing]
+    if missing := [one for one in required if not place.settings.get(one)]:
+        name = place.connector
+        remedy = f"Put it into connectors/{name}.json in BUS_HOME; `bus connector spec {name}` tells its form."
+        return [error(f"the setting {one} is missing", remedy) for one in missing]
     return [good("every setting is there")]
 
 
@@ -83,15 +84,18 @@ async def _source(found: Any, manifest: Manifest, place: Place) -> list[Finding]
     try:
         source = found(place)
         try:
+            await source.open(None)  # it makes nothing in a source of these kinds
             await source.head()
         finally:
             await source.close()
     except BusError as wrong:
         return [error(str(wrong), wrong.how_to_mend)]
     except OSError as wrong:
-        return [error(f"the source cannot be reached ({wrong.strerror})", "Check the settings: is it there?")]
+        what = f"the source cannot be reached: {wrong.filename or 'its system'} ({wrong.strerror})"
+        return [error(what, "Check the settings: is it there, and may this user use it?")]
     except Exception as wrong:  # noqa: BLE001 - an integrator's own source may raise anything, and quote its settings
-        return [error(f"the source fails with {type(wrong).__name__}", "Check the settings, and the source's log.")]
+        what = f"the source fails with {failure(wrong, code_of(found))}"
+        return [error(what, "Mend that line of the source, or the settings that it was given.")]
     findings = [good("the source answers")]
     if manifest.kind == "feed":
         findings += await _feed_clock(place)

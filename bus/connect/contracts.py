@@ -21,6 +21,6 @@ async def contracts_of(client: SchemaRegistryClient, manifest: Manifest, source:
             raise DatasetUnregistered(dataset=name, subject=subject)
         dataset = dataset_of(found.schema, place=f"{subject} version {found.version}")
         derive = None if type(source).derive is as_it_came else partial(source.derive, name)
-        mapper = Mapper(dataset, rule, manifest.name, derive)
+        mapper = Mapper(dataset, rule, manifest.written_in, derive)
         contracts[name] = Contract.of(mapper, found.schema_id)
     return contracts

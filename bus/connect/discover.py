@@ -1,8 +1,10 @@
 """What a source holds, asked of the source itself, so that nobody has to type a schema."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
@@ -14,9 +16,12 @@ import httpx
 from bus.connect.manifest import FilesRule
 from bus.connect.postgres import discover as postgres
 from bus.connect.propose import Column, Kind, Table
+from bus.connect.source import Row
 from bus.connect.sql_discover import sql_tables
 from bus.connect.tables import ENDINGS, FileUnreadable, opened
-from bus.errors import SourceUnfit, SourceUnreachable, WrongUse
+from bus.connect.tables import Table as FileTable
+from bus.connect.trouble import address, of_http
+from bus.errors import NotFound, SourceUnfit, SourceUnreachable, WrongUse
 
 SETTINGS = {"postgres": ("dsn",), "feed": ("url", "token"), "files": ("folder",), "sql": ("url",)}
 """The settings that a source of each kind cannot do without."""
@@ -53,16 +58,22 @@ def file_tables(connector: str, folder: str, wanted: tuple[str, ...], key: tuple
     try:
         named = [(path, found) for path in _files(folder) if (found := _EXPORT.fullmatch(path.name))]
     except OSError as error:
-        raise SourceUnreachable(connector=connector, reason=f"its folder cannot be read ({error.strerror})") from error
+        reason = f"the folder {folder} cannot be read ({error.strerror})"
+        raise SourceUnreachable(connector=connector, reason=reason) from error
     newest: dict[str, tuple[int, Path]] = {}
     for path, found in named:
         if found["how"].lower() == "full":
             newest[found["origin"]] = max((int(found["rank"]), path), newest.get(found["origin"], (-1, path)))
-    listed = [one for one in sorted(newest) if not wanted or one in wanted]
-    if not listed:
-        mend = "Drop one full export `<name>-full-1.csv` into the folder."
-        raise SourceUnfit(connector=connector, reason="its folder holds no full export", mend=mend)
-    return [_file_table(origin, newest[origin][1], key) for origin in listed]
+    if not newest:
+        mend = "Drop one full export into it, named <what it holds>-full-1.csv, and call the same again."
+        raise SourceUnfit(connector=connector, reason=f"the folder {folder} holds no full export", mend=mend)
+    if missing := [one for one in wanted if one not in newest]:
+        raise NotFound(kind="full export", name=missing[0], known=", ".join(sorted(newest)))
+    try:
+        return [_file_table(origin, newest[origin][1], key) for origin in wanted or sorted(newest)]
+    except FileUnreadable as error:
+        mend = "Look at the file, and have it written anew."
+        raise SourceUnfit(connector=connector, reason=str(error), mend=mend) from None
 
 
 def operation_column(folder: Path) -> str:
@@ -70,7 +81,8 @@ def operation_column(folder: Path) -> str:
     headers: dict[str, dict[str, list[str]]] = {}
     for path in sorted(folder.iterdir()):
         if found := _EXPORT.fullmatch(path.name):
-            headers.setdefault(found["origin"], {})[found["how"].lower()] = _header(path)
+            with contextlib.suppress(FileUnreadable):
+                headers.setdefault(found["origin"], {})[found["how"].lower()] = _header(path)
     for both in headers.values():
         more = [name for name in both.get("delta", ()) if name not in both.get("full", ())]
         if len(more) == 1 and "full" in both:
@@ -83,15 +95,31 @@ def _files(folder: str) -> list[Path]:
 
 
 def _header(path: Path) -> list[str]:
-    """The columns of a file as the connector itself would find them; of objects, those of the first lines."""
+    """The columns of a file as the connector itself would find them; of objects, those of the first lines.
+
+    Raises FileUnreadable.
+    """
+    with _read(path) as table:
+        if table.header is not None:
+            return list(table.header)
+        return list(dict.fromkeys(name for row in _rows(table) for name in row))
+
+
+def _rows(table: FileTable) -> list[Row]:
+    """The first rows that can be read."""
+    return [line.row for line in islice(table.lines(), LOOKED_AT) if line is not None and line.row is not None]
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[FileTable]:
+    """An open file; whatever is wrong with it is told with its name. Raises FileUnreadable."""
     try:
         with opened(path, _AS_FOUND) as table:
-            if table.header is not None:
-                return list(table.header)
-            rows = [line.row for line in islice(table.lines(), LOOKED_AT) if line is not None and line.row is not None]
-    except (FileUnreadable, OSError):
-        return []
-    return list(dict.fromkeys(name for row in rows for name in row))
+            yield table
+    except FileUnreadable as error:
+        raise FileUnreadable(f"{path} is no table: {error}") from None
+    except OSError as error:
+        raise FileUnreadable(f"{path} ({error.strerror})") from None
 
 
 def _file_table(origin: str, path: Path, key: tuple[str, ...]) -> Table:
@@ -100,8 +128,8 @@ def _file_table(origin: str, path: Path, key: tuple[str, ...]) -> Table:
     chosen = tuple(name for name in key if name in header) or tuple(header[:1])
     if path.suffix.lower() == ".csv":
         return Table(origin, tuple(Column(name, Kind.TEXT, nullable=True) for name in header), chosen)
-    with opened(path, _AS_FOUND) as table:
-        rows = [line.row for line in islice(table.lines(), LOOKED_AT) if line is not None and line.row is not None]
+    with _read(path) as table:
+        rows = _rows(table)
     columns = tuple(_json_column(name, [row.get(name) for row in rows]) for name in header)
     return Table(origin, columns, chosen)
 
@@ -116,13 +144,20 @@ async def _page(connector: str, settings: Mapping[str, str], wanted: str, key: t
         async with httpx.AsyncClient(base_url=settings["url"], headers=headers, timeout=TIMEOUT_SECONDS) as client:
             answer = await client.get(path, params={"limit": "100"})
         records = answer.json()["records"] if answer.is_success else None
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        mend = "Write it as https://host:port, and the page's path behind the = of --table."
+        raise SourceUnfit(connector=connector, reason=of_http(error, settings["url"]), mend=mend) from None
     except httpx.HTTPError as error:
-        raise SourceUnreachable(connector=connector, reason=type(error).__name__) from error
+        raise SourceUnreachable(connector=connector, reason=of_http(error, settings["url"])) from error
     except (ValueError, KeyError, TypeError):
         records = None
+    if answer.is_server_error:
+        reason = f"{address(settings['url'])}{path} answers HTTP {answer.status_code}"
+        raise SourceUnreachable(connector=connector, reason=reason)
     if not isinstance(records, list) or not records or not all(isinstance(one, dict) for one in records):
-        reason = f"HTTP {answer.status_code} for {path}, or no records in it"
-        raise SourceUnfit(connector=connector, reason=reason, mend="Check url, token and the page's path.")
+        where, status = f"{address(settings['url'])}{path}", answer.status_code
+        reason = f"{where} answers with no records" if answer.is_success else f"{where} answers HTTP {status}"
+        raise SourceUnfit(connector=connector, reason=reason, mend=_MEND_PAGE.get(status, _NO_PAGE))
     names = dict.fromkeys(name for record in records for name in record)
     columns = tuple(_json_column(name, [record.get(name) for record in records]) for name in names)
     chosen = tuple(name for name in key if name in names) or tuple(list(names)[:1])
@@ -135,6 +170,8 @@ def _json_column(name: str, values: list[Any]) -> Column:
     return Column(name, kind, nullable=True)
 
 
+_NO_PAGE = 'It must answer {"records": [{…}, …], …} with at least one record; check the path behind the = of --table.'
+_MEND_PAGE = dict.fromkeys((401, 403), "Check --token, and that it may read the page.")
 _JSON: dict[type, Kind] = {
     str: Kind.TEXT,
     bool: Kind.BOOLEAN,

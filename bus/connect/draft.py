@@ -9,7 +9,7 @@ from bus.connect.discover import discover, operation_column
 from bus.connect.propose import Proposal, Table, propose
 from bus.connect.scaffold import Plan
 from bus.connect.sql_discover import version_column
-from bus.errors import WrongUse
+from bus.errors import NotFound, WrongUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,26 @@ class Draft:
 
 
 async def draft(wish: Wish) -> Draft:
-    """Ask the source and propose. Raises what `discover` raises, and WrongUse where nothing can be published."""
+    """Ask the source and propose. Raises as `discover`, NotFound for a column, WrongUse where nothing is left."""
     tables = await discover(wish.name, wish.kind, wish.settings, wish.tables, wish.key)
+    columns = list(dict.fromkeys(column.name for table in tables for column in table.columns))
+    if missing := [one for one in (*wish.key, *wish.subjects) if one not in columns]:
+        raise NotFound(kind="column", name=missing[0], known=", ".join(columns) or "none")
     proposals: list[Proposal] = []
     left_out = []
     for table in tables:
         proposal = propose(table, wish.registry, wish.subjects)
         if proposal is None:
-            left_out.append(f"{table.origin} has no primary key that can be the id of a record")
+            left_out.append(f"{table.origin} has no key that can be the id of a record")
         elif proposal.dataset in {one.dataset for one in proposals}:
             left_out.append(f"{table.origin} would be a second {proposal.dataset}; name one with --table")
         else:
             proposals.append(proposal)
     if not proposals:
         what = "; ".join(left_out) or "the source holds no table that its user may read"
-        raise WrongUse(what=what, instead="Name tables with --table, and give each a primary key.")
+        raise WrongUse(
+            what=what, instead="Give each table a primary key, or name columns that tell its rows apart with --key."
+        )
     return Draft(
         Plan(wish.name, wish.registry, wish.kind, proposals, _section(wish, proposals, tables)), tuple(left_out)
     )

@@ -28,12 +28,15 @@ from bus.connect.login import login
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.source import Chunk, Position, Restarted, Seen, SourceChange, SourceEvent, Unreadable, as_it_came
+from bus.connect.trouble import address, of_http
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
 
 POLL_SECONDS = 0.25
 TIMEOUT_SECONDS = 15.0
 LONGEST_RETRY_AFTER_SECONDS = 300.0
+_MEND = dict.fromkeys((401, 403), "Check the token, or the client's id and secret, in the connector's settings.")
+_MEND_PATH = "Check the setting url, and the paths in the manifest's `feed`."
 
 
 class FeedSource:
@@ -171,15 +174,17 @@ class FeedSource:
     async def _get(self, path: str, **words: object) -> dict[str, Any]:
         """The JSON object of an answer. Raises SourceUnreachable, SourceUnfit."""
         if self._http is None:
-            self._http = httpx.AsyncClient(base_url=self._url, auth=self._login, timeout=TIMEOUT_SECONDS)
+            self._http = self._client()
         question = (path, *words.items())
         known = self._newest if self._newest and self._newest.question == question else None
         headers = {"if-none-match": known.etag} if known else {}
         params = {name: str(value) for name, value in words.items()}
         try:
             answer = await self._http.get(path, params=params, headers=headers)
-        except httpx.TransportError as error:
-            raise SourceUnreachable(connector=self._connector, reason=type(error).__name__) from error
+        except httpx.UnsupportedProtocol as error:
+            raise self._no_address(error) from None
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise SourceUnreachable(connector=self._connector, reason=of_http(error, self._url)) from error
         if known and answer.status_code == httpx.codes.NOT_MODIFIED:
             return known.found
         found = await self._good(answer, path)
@@ -187,22 +192,36 @@ class FeedSource:
         self._newest = _Answer(question, etag, found) if etag else None
         return found
 
+    def _client(self) -> httpx.AsyncClient:
+        """Raises SourceUnfit."""
+        try:
+            return httpx.AsyncClient(base_url=self._url, auth=self._login, timeout=TIMEOUT_SECONDS)
+        except httpx.InvalidURL as error:
+            raise self._no_address(error) from None
+
+    def _no_address(self, error: httpx.UnsupportedProtocol | httpx.InvalidURL) -> SourceUnfit:
+        mend = "Write it as https://host:port in the setting url; the manifest's paths come behind it."
+        return SourceUnfit(connector=self._connector, reason=of_http(error, self._url), mend=mend)
+
     async def _good(self, answer: httpx.Response, path: str) -> dict[str, Any]:
         """What a good answer says; one that asks for patience is given it first."""
         if answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
             await asyncio.sleep(_retry_after(answer))
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise SourceUnreachable(connector=self._connector, reason=f"HTTP {answer.status_code}")
+            reason = f"{address(self._url)}{path} answers HTTP {answer.status_code}"
+            raise SourceUnreachable(connector=self._connector, reason=reason)
         if answer.status_code == httpx.codes.GONE:
             told = _object(answer)
             return {"head": told.get("head", 0), "history": told.get("history"), "gone": True, "told": told}
         if not answer.is_success:
-            mend = "Check url and login in the connector's settings."
-            raise SourceUnfit(connector=self._connector, reason=f"HTTP {answer.status_code} for {path}", mend=mend)
+            reason = f"{address(self._url)}{path} answers HTTP {answer.status_code}"
+            raise SourceUnfit(connector=self._connector, reason=reason, mend=_MEND.get(answer.status_code, _MEND_PATH))
         found = _object(answer)
         if not _is_answer(found):
-            mend = "The service must answer as bus/connect/README.md says."
-            raise SourceUnfit(connector=self._connector, reason=f"{path} is no feed", mend=mend)
+            listed = "entries" if path == self._feed.path else "records"
+            mend = f'It must answer {{"{listed}": […], "head": 7}}; check the paths in the manifest\'s `feed`.'
+            reason = f"{address(self._url)}{path} is no feed"
+            raise SourceUnfit(connector=self._connector, reason=reason, mend=mend)
         return found
 
 

@@ -74,7 +74,7 @@ class FilesSource:
     async def open(self, after: Position | None) -> Position:
         """The folder must be there. History begins with the first file."""
         if not self._folder.is_dir():
-            raise SourceUnreachable(connector=self._connector, reason="its folder does not exist")
+            raise SourceUnreachable(connector=self._connector, reason=f"the folder {self._folder} does not exist")
         return after or _whole(0)
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
@@ -118,9 +118,17 @@ class FilesSource:
         found: list[Drop] = []
         for dataset, rule in self.manifest.datasets.items():
             pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.({'|'.join(ENDINGS)})", re.IGNORECASE)
-            named = ((path, pattern.fullmatch(path.name)) for path in self._folder.iterdir())
+            named = ((path, pattern.fullmatch(path.name)) for path in self._listed())
             found += [Drop(path, dataset, int(name[2]), name[1].lower() == "full") for path, name in named if name]
         return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
+
+    def _listed(self) -> list[Path]:
+        """What lies in the folder. Raises SourceUnreachable."""
+        try:
+            return list(self._folder.iterdir())
+        except OSError as error:
+            reason = f"the folder {self._folder} cannot be read ({error.strerror})"
+            raise SourceUnreachable(connector=self._connector, reason=reason) from error
 
     def _next_drop(self, position: Position) -> Drop | None:
         """The file of the lowest rank that is not read; None while there is none, or it is still being written."""
@@ -212,7 +220,7 @@ class _Reading:
         if line is None:
             return Seen(position)
         if line.row is None:
-            reason = f"record {self.lines} {line.reason}"
+            reason = f"record {self.lines} of {self._drop.path.name} {line.reason}"
             return Unreadable(self._drop.dataset, line.original, reason, change_id, position)
         if self._drop.full:
             return SourceChange(self._drop.dataset, Operation.READ, None, line.row, change_id, position)

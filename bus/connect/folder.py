@@ -8,6 +8,7 @@ connector is named like an installed one from then on.
 import importlib.util
 import sys
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from bus.connect.manifest import load_manifest
@@ -18,6 +19,8 @@ MANIFEST = "manifest.yaml"
 SOURCE = "source.py"
 SCHEMAS = "schemas"
 _SUFFIX = ".folder"
+_FORM = f"`bus connector new` writes a folder that is one; its {MANIFEST} and {SOURCE} show the form."
+_NAME_IT = "Name the folder where it lies now, with a slash as in ./library, or let `bus connector new` write one."
 
 
 def is_folder(text: str) -> bool:
@@ -28,12 +31,13 @@ def is_folder(text: str) -> bool:
 def load_folder(folder: Path) -> Any:
     """The source class of a folder. Raises ConnectorFolderWrong, ManifestWrong."""
     if not (folder / MANIFEST).is_file():
-        raise ConnectorFolderWrong(folder=folder, reason=f"it has no {MANIFEST}")
+        reason = f"it has no {MANIFEST}" if folder.is_dir() else "there is no such folder"
+        raise ConnectorFolderWrong(folder=folder, reason=reason, mend=_NAME_IT)
     manifest = load_manifest(folder / MANIFEST)
     name = f"bus_connector_{manifest.name.replace('-', '_')}"
     spec = importlib.util.spec_from_file_location(name, folder / SOURCE)
     if spec is None or spec.loader is None or not (folder / SOURCE).is_file():
-        raise ConnectorFolderWrong(folder=folder, reason=f"it has no {SOURCE}")
+        raise ConnectorFolderWrong(folder=folder, reason=f"it has no {SOURCE}", mend=_FORM)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up by its name
     try:
@@ -41,12 +45,29 @@ def load_folder(folder: Path) -> Any:
     except BusError:
         raise
     except Exception as error:
-        reason = f"{SOURCE} fails with {type(error).__name__}: {error}"
-        raise ConnectorFolderWrong(folder=folder, reason=reason) from error
+        mend = f"Mend that line; `python {folder / SOURCE}` shows all of it."
+        raise ConnectorFolderWrong(folder=folder, reason=failure(error, folder), mend=mend) from error
     found = getattr(module, "Source", None)
     if found is None or not hasattr(found, "manifest"):
-        raise ConnectorFolderWrong(folder=folder, reason=f"{SOURCE} has no class Source with a manifest")
+        raise ConnectorFolderWrong(folder=folder, reason=f"{SOURCE} has no class Source with a manifest", mend=_FORM)
     return found
+
+
+def failure(error: BaseException, folder: Path | None) -> str:
+    """What an integrator's own code fails with, and in which of its lines; never a text that may quote a value."""
+    if isinstance(error, SyntaxError):
+        return f"{Path(error.filename or SOURCE).name}, line {error.lineno}: {error.msg}"
+    steps = extract_tb(error.__traceback__)
+    own = [one for one in steps if folder and Path(one.filename).absolute().is_relative_to(folder.absolute())]
+    place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}: " if own else ""
+    told = f": {error}" if isinstance(error, ImportError | NameError) else ""
+    return f"{place}{type(error).__name__}{told}"
+
+
+def code_of(found: Any) -> Path | None:
+    """The folder that a source class was written in."""
+    file = getattr(sys.modules.get(found.__module__), "__file__", None)
+    return Path(file).parent if file else None
 
 
 def remember(home: Path, name: str, folder: Path) -> None:

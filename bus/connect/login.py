@@ -7,6 +7,7 @@ import httpx
 
 from bus.clock import monotonic
 from bus.connect.place import Place
+from bus.connect.trouble import address, of_http
 from bus.errors import SourceUnfit, SourceUnreachable
 
 SPARE_SECONDS = 30.0
@@ -73,13 +74,18 @@ class ClientCredentials(httpx.Auth):
         try:
             async with httpx.AsyncClient(auth=self._basic) as client:
                 answer = await client.post(self._url, data=words)
-        except httpx.TransportError as error:
-            raise SourceUnreachable(connector=self._connector, reason=f"login: {type(error).__name__}") from error
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            mend = "Write it as https://host:port/path in the setting token_url."
+            raise SourceUnfit(connector=self._connector, reason=of_http(error, self._url), mend=mend) from None
+        except httpx.HTTPError as error:
+            raise SourceUnreachable(connector=self._connector, reason=of_http(error, self._url)) from error
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise SourceUnreachable(connector=self._connector, reason=f"login: HTTP {answer.status_code}")
+            reason = f"{address(self._url)} answers HTTP {answer.status_code} to a request for a token"
+            raise SourceUnreachable(connector=self._connector, reason=reason)
         try:
             found = answer.json()
             return str(found["access_token"]), float(found.get("expires_in", UNTOLD_SECONDS))
         except (ValueError, KeyError, TypeError, AttributeError):
-            reason, mend = f"login: HTTP {answer.status_code}", "Check token_url, client_id, client_secret and scope."
+            reason = f"{address(self._url)} gives no token (HTTP {answer.status_code})"
+            mend = "Check token_url, client_id, client_secret and scope in the connector's settings."
             raise SourceUnfit(connector=self._connector, reason=reason, mend=mend) from None

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from bus.errors import ManifestWrong
+from bus.connect.wording import checked, shown
 
 Code = str | int | bool
 
@@ -40,7 +38,7 @@ class FieldRule(_Strict):
     def _one_origin(self) -> "FieldRule":
         given = [name for name in ("column", "constant", "fields") if name in self.model_fields_set]
         if len(given) != 1:
-            raise ValueError("give exactly one of column, constant and fields")
+            raise ValueError("needs exactly one of column, constant and fields")
         if self.time_zone is not None:
             _known_zone(self.time_zone)
         return self
@@ -161,15 +159,25 @@ class Manifest(_Strict):
     feed: FeedRule | None = None
     files: FilesRule | None = None
     sql: SqlRule | None = None
+    _file: str = PrivateAttr("")
+
+    @property
+    def written_in(self) -> str:
+        """The file that it was read from, for texts; its name where it was made otherwise."""
+        return self._file or self.name
 
     @model_validator(mode="after")
     def _own_datasets(self) -> "Manifest":
         for dataset in self.datasets:
             if not dataset.startswith(f"{self.registry}."):
-                raise ValueError(f"dataset {dataset} does not belong to the registry {self.registry}")
+                raise ValueError(
+                    f"the dataset {dataset} is not of the registry {self.registry}: call it {self.registry}.…"
+                )
         for kind, section in (("feed", self.feed), ("files", self.files), ("sql", self.sql)):
-            if (self.kind == kind) != (section is not None):
-                raise ValueError(f"the section `{kind}` belongs to the kind {kind}, and to no other")
+            if self.kind == kind and section is None:
+                raise ValueError(f"the kind {kind} needs a section `{kind}`")
+            if self.kind != kind and section is not None:
+                raise ValueError(f"the section `{kind}` belongs to the kind {kind}, and this is the kind {self.kind}")
         if self.feed and (lacking := sorted(self.datasets.keys() - self.feed.pages.keys())):
             raise ValueError(f"feed.pages lacks {', '.join(lacking)}")
         if self.sql and (lacking := sorted(self.datasets.keys() - self.sql.tables.keys())):
@@ -181,7 +189,7 @@ def _known_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"there is no time zone {name}") from None
+        raise ValueError(f"there is no time zone {name}; names are like `UTC` and `Europe/Paris`") from None
 
 
 def full_rule(rule: Rule) -> FieldRule:
@@ -190,15 +198,14 @@ def full_rule(rule: Rule) -> FieldRule:
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read and check a manifest. Raises ManifestWrong, which says what is wrong where."""
-    try:
-        return Manifest.model_validate(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
-    except (YAMLError, OSError) as error:
-        raise ManifestWrong(path=path.name, reason=str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ManifestWrong(path=path.name, reason=f"{place}: {first['msg']}") from error
+    """Read and check a manifest. Raises ManifestWrong, which says what is wrong in which line."""
+    manifest = checked(path, Manifest, _KEYS)
+    manifest._file = shown(path)  # noqa: SLF001 - its own module
+    return manifest
+
+
+_MODELS = (Manifest, DatasetRule, FieldRule, SecretRule, DriftRule, FeedRule, FilesRule, SqlRule, SqlTable)
+_KEYS = frozenset(name for model in _MODELS for name in model.model_fields)
 
 
 def _plain(value: Any) -> str:

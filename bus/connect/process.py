@@ -3,18 +3,24 @@
 import asyncio
 import json
 import signal
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from bus.clock import monotonic
-from bus.connect.folder import load_folder, remembered, remembered_names
+from bus.connect.folder import failure, load_folder, remembered, remembered_names
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.recall import Reach
 from bus.connect.runner import Runner
 from bus.connect.source import Source
-from bus.errors import ConnectorSettingMissing, NotFound
+from bus.errors import (
+    BusError,
+    ConnectorFolderWrong,
+    ConnectorSettingsUnreadable,
+    ConnectorUnregistered,
+    NoSuchConnector,
+)
 from bus.kafka.rights import connector_user
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
@@ -41,11 +47,21 @@ def names() -> list[str]:
 
 
 def source_class(name: str) -> Any:
-    """The source class of a connector. Raises NotFound."""
+    """The source class of an installed connector. Raises NoSuchConnector, ConnectorFolderWrong, ManifestWrong."""
     for point in entry_points(group=GROUP):
         if point.name == name:
-            return point.load()
-    raise NotFound(kind="connector", name=name, known=", ".join(names()) or "none")
+            return _loaded(point)
+    raise NoSuchConnector(name=name, known=", ".join(names()) or "none")
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except BusError:
+        raise
+    except Exception as error:
+        mend = f"Install its package anew, or take the entry point {point.name} out of it."
+        raise ConnectorFolderWrong(folder=point.value, reason=failure(error, None), mend=mend) from error
 
 
 def names_here(settings: Settings) -> list[str]:
@@ -56,20 +72,20 @@ def names_here(settings: Settings) -> list[str]:
 def class_here(name: str, settings: Settings) -> Any:
     """The source class of a connector of this home: of its folder, where one is remembered, else the installed one.
 
-    Raises NotFound, ConnectorFolderWrong.
+    Raises NoSuchConnector, ConnectorFolderWrong, ManifestWrong.
     """
     folder = remembered(settings.home_path, name)
     if folder is not None:
         return load_folder(folder)
     if name not in names():
-        raise NotFound(kind="connector", name=name, known=", ".join(names_here(settings)) or "none")
+        raise NoSuchConnector(name=name, known=", ".join(names_here(settings)) or "none")
     return source_class(name)
 
 
 def make_source(name: str, settings: Settings) -> tuple[Source, Manifest]:
     """A connector's source with its settings, and its manifest.
 
-    Raises NotFound, ConnectorFolderWrong, ConnectorSettingMissing.
+    Raises NoSuchConnector, ConnectorFolderWrong, ConnectorSettingsUnreadable, ConnectorSettingMissing.
     """
     found = class_here(name, settings)
     source: Source = found(Place(name, settings.prefix, source_settings(name, settings)))
@@ -88,11 +104,22 @@ def proposals_folder(name: str, settings: Settings) -> Path:
 
 
 def source_settings(name: str, settings: Settings) -> dict[str, str]:
-    """Those settings. Raises ConnectorSettingMissing where there are none."""
+    """Those settings. Raises ConnectorSettingsUnreadable."""
+    file = settings_file(name, settings)
     try:
-        found = json.loads(settings_file(name, settings).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConnectorSettingMissing(connector=name, setting="file that can be read") from error
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConnectorSettingsUnreadable(connector=name, file=file, reason="is not there") from None
+    except OSError as error:
+        raise ConnectorSettingsUnreadable(connector=name, file=file, reason=f"({error.strerror})") from None
+    except json.JSONDecodeError as error:  # no cause is kept: it holds the whole text
+        raise ConnectorSettingsUnreadable(
+            connector=name, file=file, reason=f"is no JSON from line {error.lineno} on"
+        ) from None
+    except ValueError:
+        raise ConnectorSettingsUnreadable(connector=name, file=file, reason="is not written in UTF-8") from None
+    if not isinstance(found, dict):
+        raise ConnectorSettingsUnreadable(connector=name, file=file, reason="is no JSON object")
     return {str(key): str(value) for key, value in found.items()}
 
 
@@ -106,10 +133,18 @@ def reach_of(user: str, settings: Settings) -> Reach:
     )
 
 
+def own_reach(name: str, settings: Settings) -> Reach:
+    """How a connector reaches the bus, as its own user. Raises ConnectorUnregistered where the local bus has none."""
+    user = connector_user(name)
+    if not settings.kafka and not Home.from_settings(settings).has_secret(f"users/{user}"):
+        raise ConnectorUnregistered(connector=name)
+    return reach_of(user, settings)
+
+
 async def _serve(name: str, settings: Settings) -> None:
     user = connector_user(name)
     source, manifest = make_source(name, settings)
-    runner = Runner(source, manifest, reach_of(user, settings), proposals_folder(name, settings))
+    runner = Runner(source, manifest, own_reach(name, settings), proposals_folder(name, settings))
     stopping = asyncio.Event()
 
     def ask_to_stop() -> None:

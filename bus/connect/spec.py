@@ -1,5 +1,6 @@
 """Which settings a source takes, as a JSON Schema (2020-12); what is secret is marked `writeOnly`."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ _SQL = {
 }
 _FILES = {"folder": {"type": "string", "description": "folder into which the registry drops its files"}}
 
+_ADDRESS = re.compile(r"https?://[\w.\-\[\]]+(:\d+)?/?")
 _PROPERTIES: Mapping[str, Mapping[str, Any]] = {"postgres": _POSTGRES, "feed": _FEED, "files": _FILES, "sql": _SQL}
 _REQUIRED = {"postgres": ("dsn",), "feed": ("url",), "files": ("folder",), "sql": ("url",)}
 
@@ -53,8 +55,12 @@ def spec(manifest: Manifest, source: type | None = None) -> dict[str, Any]:
 
 
 def secrets(settings: Mapping[str, str]) -> frozenset[str]:
-    """What of the settings must never be printed: whole values, and the passwords inside of addresses."""
+    """What of the settings must never be printed: whole values, and the passwords inside of addresses.
+
+    The address of a host, with nothing before or behind it, may be: without it nobody knows what did not answer.
+    """
     found = {value for name, value in settings.items() if name != "folder" and len(value) > 2}
+    found = {value for value in found if not _ADDRESS.fullmatch(value)}
     for value in settings.values():
         before, at, _ = value.partition("://")[2].rpartition("@")
         if at and ":" in before:

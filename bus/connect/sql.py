@@ -28,6 +28,8 @@ from bus.connect.source import (
     SourceEvent,
     as_it_came,
 )
+from bus.connect.sql_discover import engine
+from bus.connect.trouble import of_sql
 from bus.connect.version import as_json, as_value, earlier, reached
 from bus.errors import SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
@@ -206,7 +208,7 @@ class SqlSource:
             with self._connected().connect() as connection:
                 found = [dict(row) for row in connection.execute(question).mappings()]
         except SQLAlchemyError as error:  # its text may quote values
-            raise SourceUnreachable(connector=self._connector, reason=type(error).__name__) from None
+            raise SourceUnreachable(connector=self._connector, reason=of_sql(error, self._url)) from None
         return iter(found)
 
     def _check(self) -> None:
@@ -219,27 +221,19 @@ class SqlSource:
             try:
                 columns = {one["name"] for one in inspect(self._connected()).get_columns(name, schema or None)}
             except NoSuchTableError:
-                raise self._unfit(
-                    f"there is no table {query.origin}", "Check `origin` and the user's rights."
-                ) from None
+                mend = f"Mend `origin` of {query.dataset} in the manifest, or grant the user the right to read it."
+                raise self._unfit(f"there is no table {query.origin} that its user sees", mend) from None
             except SQLAlchemyError as error:
-                raise SourceUnreachable(connector=self._connector, reason=type(error).__name__) from None
+                raise SourceUnreachable(connector=self._connector, reason=of_sql(error, self._url)) from None
             asked = {*query.table.key} | ({query.table.version} if query.table.version else set())
             if lacking := ", ".join(sorted(asked - columns)):
-                raise self._unfit(f"{query.origin} has no column {lacking}", "Check `key` and `version`.")
+                mend = f"Mend `key` and `version` of sql.tables.{query.dataset} in the manifest."
+                raise self._unfit(f"{query.origin} has no column {lacking}", mend)
 
     def _connected(self) -> "Engine":
         """The engine; SQLAlchemy is loaded by those alone whose source needs it."""
         if self._engine is None:
-            try:
-                import sqlalchemy  # noqa: PLC0415 - as said
-
-                self._engine = sqlalchemy.create_engine(self._url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
-            except ImportError as error:
-                mend = "Install sqlalchemy, and the driver that the url names."
-                raise self._unfit(f"a package is missing: {error.name}", mend) from error
-            except sqlalchemy.exc.ArgumentError:
-                raise self._unfit("the url is none of SQLAlchemy", "Write it as dialect+driver://…") from None
+            self._engine = engine(self._connector, self._url, pool_pre_ping=True)
         return self._engine
 
     def _unfit(self, reason: str, mend: str) -> SourceUnfit:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bus.connect.propose import Column, Kind, Table
+from bus.connect.trouble import of_sql
 from bus.errors import NotFound, SourceUnfit, SourceUnreachable
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def sql_tables(connector: str, url: str, wanted: tuple[str, ...], key: tuple[str
     from sqlalchemy import inspect  # noqa: PLC0415 - those alone load it whose source needs it
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    engine = _engine(connector, url)
+    made = engine(connector, url)
     try:
-        seen = inspect(engine)
+        seen = inspect(made)
         known: dict[str, tuple[str, str | None]] = {name: (name, None) for name in sorted(seen.get_table_names())}
         for one in wanted:
             schema, _, name = one.rpartition(".")
@@ -36,9 +37,9 @@ def sql_tables(connector: str, url: str, wanted: tuple[str, ...], key: tuple[str
             raise NotFound(kind="table", name=missing[0], known=", ".join(known) or "none")
         return [_table(seen, origin, *known[origin], key) for origin in wanted or known]
     except SQLAlchemyError as error:  # its text may quote the address
-        raise SourceUnreachable(connector=connector, reason=type(error).__name__) from None
+        raise SourceUnreachable(connector=connector, reason=of_sql(error, url)) from None
     finally:
-        engine.dispose()
+        made.dispose()
 
 
 def version_column(table: Table) -> str | None:
@@ -53,16 +54,16 @@ def server_clock(url: str) -> float | None:
     from sqlalchemy import func, select  # noqa: PLC0415 - as above
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    engine = _engine("", url)
+    made = engine("", url)
     try:
-        if engine.dialect.name in _NO_CLOCK:
+        if made.dialect.name in _NO_CLOCK:
             return None
-        with engine.connect() as connection:
+        with made.connect() as connection:
             found = connection.execute(select(func.current_timestamp())).scalar_one()
     except SQLAlchemyError:
         return None
     finally:
-        engine.dispose()
+        made.dispose()
     if not isinstance(found, datetime) or found.tzinfo is None:
         return None  # a time without its zone says nothing of the difference
     return found.astimezone(UTC).timestamp() * 1000
@@ -102,14 +103,22 @@ def _kind(found: Any) -> Kind:
     return next((kind for family, kind in families if isinstance(found, family)), Kind.TEXT)
 
 
-def _engine(connector: str, url: str) -> "Engine":
+def engine(connector: str, url: str, **words: Any) -> "Engine":
+    """An engine whose statements are transactions of their own. Raises SourceUnfit, which quotes nothing of the url."""
     try:
         import sqlalchemy  # noqa: PLC0415 - as above
-
-        return sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    except ImportError:
+        reason, mend = "the package sqlalchemy is missing", "Install it: pip install sqlalchemy."
+        raise SourceUnfit(connector=connector, reason=reason, mend=mend) from None
+    try:
+        return sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **words)
+    except sqlalchemy.exc.NoSuchModuleError:
+        reason = f"SQLAlchemy knows no dialect {url.partition('://')[0]}"
+        mend = "Begin the url with one that it knows, as postgresql+psycopg:// or sqlite:///; some are packages."
+        raise SourceUnfit(connector=connector, reason=reason, mend=mend) from None
     except ImportError as error:
-        mend = "Install sqlalchemy, and the driver that the url names."
-        raise SourceUnfit(connector=connector, reason=f"a package is missing: {error.name}", mend=mend) from error
-    except sqlalchemy.exc.ArgumentError:
-        reason, mend = "the url is none of SQLAlchemy", "Write it as dialect+driver://…"
+        reason, mend = f"the driver {error.name} is missing", "Install the package of the driver that the url names."
+        raise SourceUnfit(connector=connector, reason=reason, mend=mend) from None
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        reason, mend = "the url is none of SQLAlchemy", "Write it as dialect+driver://user:password@host:port/database."
         raise SourceUnfit(connector=connector, reason=reason, mend=mend) from None

@@ -12,7 +12,7 @@ from bus.connect.process import make_source, names_here, reach_of, settings_file
 from bus.connect.recall import read_standings
 from bus.connect.source import Position, Source
 from bus.connect.standing import OrderState, Outcome, Standing
-from bus.errors import BusError, NeverRan, NotCaughtUp, OrderRefused
+from bus.errors import BusError, NeverRan, NoSuchConnector, NotCaughtUp, OrderRefused
 from bus.kafka.rights import OPERATOR
 from bus.settings import Settings
 
@@ -80,13 +80,16 @@ def _reached(standing: Standing, source: Source, head: Position) -> bool:
 async def order(settings: Settings, name: str, given: Order, *, timeout_seconds: float) -> Outcome | None:
     """Give an order and wait until the connector has taken it; None where it does not in that time: it will.
 
-    Raises NeverRan, and OrderRefused with the connector's reason.
+    Raises NoSuchConnector, NeverRan, and OrderRefused with the connector's reason.
     """
     reach = reach_of(OPERATOR, settings)
     async with SchemaRegistryClient(reach.registry_url) as client:
         own = OwnMessages(client)
         await own.prepare()
-        if name not in await read_standings(reach, own):
+        ran = await read_standings(reach, own)
+        if name not in ran and name not in (here := names_here(settings)):
+            raise NoSuchConnector(name=name, known=", ".join(sorted({*here, *ran})) or "none")
+        if name not in ran:
             raise NeverRan(connector=name)
         await give(reach.access, reach.topics, own, name, given)
         deadline = monotonic() + timeout_seconds

@@ -176,8 +176,8 @@ class _Json:
             return
         try:
             found = json.loads(self._text.read(), parse_float=Decimal)
-        except ValueError as error:
-            raise FileUnreadable(f"it is no JSON ({type(error).__name__})") from None
+        except json.JSONDecodeError as error:
+            raise FileUnreadable(f"it is no JSON from line {error.lineno} on") from None
         if not isinstance(found, list):
             raise FileUnreadable("it is no array of objects")
         for one in found:
@@ -216,8 +216,8 @@ class _Excel:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             self._rows = book.worksheets[0].iter_rows(values_only=True)
             first = next(self._rows, ())
-        except Exception as error:  # noqa: BLE001 - a broken workbook raises nearly anything
-            raise FileUnreadable(f"it is no workbook that can be read ({type(error).__name__})") from None
+        except Exception:  # noqa: BLE001 - a broken workbook raises nearly anything
+            raise FileUnreadable("it is no workbook of Excel, or it is broken") from None
         names = ["" if cell is None else str(cell).strip() for cell in first]
         while names and not names[-1]:
             names.pop()
@@ -230,8 +230,8 @@ class _Excel:
                 row = next(self._rows)
             except StopIteration:
                 return
-            except Exception as error:  # noqa: BLE001 - as above
-                raise FileUnreadable(f"its sheet breaks off ({type(error).__name__})") from None
+            except Exception:  # noqa: BLE001 - as above
+                raise FileUnreadable("its first sheet breaks off") from None
             yield None if all(cell is None or cell == "" for cell in row) else self._line(row)
 
     def _line(self, row: tuple[Any, ...]) -> Line:

@@ -36,10 +36,13 @@ class Subscription:
     place (topic, partition, offset) in the transaction of what it keeps.
     """
 
-    def __init__(self, reader: GroupReader, agreements: dict[str, str], client: SchemaRegistryClient) -> None:
+    def __init__(
+        self, reader: GroupReader, agreements: dict[str, str], client: SchemaRegistryClient, user: str | None = None
+    ) -> None:
         self._reader = reader
         self._agreements = agreements
         self._client = client
+        self._user = user
 
     async def __aiter__(self) -> AsyncIterator[Arrival]:
         async for batch in self.batches():
@@ -55,7 +58,7 @@ class Subscription:
             try:
                 records = await self._reader.poll(POLL_MS, RECORDS_AT_ONCE)
             except TopicAuthorizationFailedError as error:
-                raise TopicForbidden(user="this user", topics=", ".join(self._agreements)) from error
+                raise TopicForbidden(user=self._user, topics=", ".join(self._agreements)) from error
             if records:
                 yield tuple([await self._arrival(record) for record in records])
             await self._reader.done()
@@ -90,7 +93,7 @@ async def subscription(  # noqa: PLR0913 - each says one thing of its own
     reader = GroupReader(access, f"{topics.agency_prefix(agency)}{group}", chosen, begin)
     try:
         await reader.start()
-        yield Subscription(reader, chosen, client)
+        yield Subscription(reader, chosen, client, access.username)
     finally:
         await reader.stop()
 

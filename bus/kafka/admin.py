@@ -32,6 +32,13 @@ ANSWER_SECONDS = 20
 SCRAM_ITERATIONS = 4096
 COORDINATOR_SECONDS = 5.0
 
+NO_ANSWER = "no connection, or it refuses the user or the password"
+_NO_CONNECTION = {
+    KafkaError._TRANSPORT,  # noqa: SLF001 - the client's names of them
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError._RESOLVE,  # noqa: SLF001
+}
 _NO_COORDINATOR = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -59,7 +66,9 @@ class Admin:
         try:
             metadata = await asyncio.to_thread(self._client.list_topics, timeout=ANSWER_SECONDS)
         except KafkaException as error:
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error.args[0].str()) from error
+            told = error.args[0]
+            reason = NO_ANSWER if told.code() in _NO_CONNECTION else told.str()
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=reason) from error
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
     async def ensure_topics(self, specs: Iterable[TopicSpec], *, replication: int = -1) -> list[str]:

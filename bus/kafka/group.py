@@ -17,6 +17,7 @@ from bus.clock import monotonic, now_ms
 from bus.errors import AwayTooLong, KafkaUnreachable
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import FETCH_WAIT_MS, Place, incoming
+from bus.kafka.words import said
 from bus.model.record import Incoming
 from bus.topics import DAY_MS, LONGEST_ABSENCE_MS
 
@@ -56,7 +57,8 @@ class GroupReader:
         try:
             await self._consumer.start()
         except KafkaConnectionError as error:
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+            await self._consumer.stop()
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
         self._consumer.subscribe(self._topics, listener=_Listener(self))
 
     async def stop(self) -> None:

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorization
 
 from bus.errors import KafkaUnreachable
 from bus.kafka.access import KafkaAccess
+from bus.kafka.words import said
 from bus.model.record import Incoming, Outgoing
 
 FETCH_WAIT_MS = 100
@@ -70,7 +71,8 @@ class Reader:
         try:
             await self._consumer.start()
         except KafkaConnectionError as error:
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+            await self._consumer.stop()
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
         await asyncio.sleep(0)  # the client's own tasks must have begun, or a stop right after fails
         if positions:
             self.assign(positions)
@@ -190,7 +192,8 @@ class LogWriter:
         try:
             await self._producer.start()
         except KafkaConnectionError as error:
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+            await self._producer.stop()
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
 
     async def stop(self) -> None:
         """Send what waits and close."""
@@ -215,7 +218,7 @@ class LogWriter:
         try:
             return [done.offset for done in await asyncio.gather(*futures)]
         except KafkaConnectionError as error:
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
 
 
 def incoming(record: Any) -> Incoming:

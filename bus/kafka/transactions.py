@@ -25,6 +25,7 @@ from bus.errors import CommitUncertain, Dismissed, Fenced, KafkaUnreachable, Rec
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import BATCH_BYTES, batches
 from bus.kafka.log import Place
+from bus.kafka.words import said
 from bus.model.record import Outgoing
 
 sender.BACKOFF_OVERRIDE = 0.002
@@ -67,7 +68,7 @@ class TransactionalWriter:
             await self.stop()
             raise Dismissed(what=self.transactional_id) from error
         except KafkaConnectionError as error:
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=error) from error
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
 
     async def stop(self) -> None:
         """Close; never raises, for it also serves after a failure."""
@@ -95,7 +96,7 @@ class TransactionalWriter:
         except DISMISSED as error:
             raise Dismissed(what=self.transactional_id) from error
         except KafkaError as error:
-            raise CommitUncertain(transactional_id=self.transactional_id, reason=repr(error)) from error
+            raise CommitUncertain(transactional_id=self.transactional_id, reason=said(error)) from error
         if sent is not None:
             sent()
         try:
@@ -105,7 +106,7 @@ class TransactionalWriter:
         except DISMISSED as error:
             raise Dismissed(what=self.transactional_id) from error
         except (KafkaError, TimeoutError) as error:
-            raise CommitUncertain(transactional_id=self.transactional_id, reason=repr(error)) from error
+            raise CommitUncertain(transactional_id=self.transactional_id, reason=said(error)) from error
         return written
 
     async def _send(self, records: Sequence[Outgoing]) -> dict[Place, int]:

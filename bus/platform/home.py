@@ -77,6 +77,10 @@ class Home:
             self._create_once(file, make())
         return file.read_text().strip()
 
+    def forget_secret(self, name: str) -> None:
+        """Have that secret no more."""
+        (self.secrets / _checked(name)).unlink(missing_ok=True)
+
     def root_key(self) -> bytes:
         """The 32 bytes from which every key of this bus is derived."""
         return bytes.fromhex(self.secret("root.key", lambda: secrets.token_hex(32)))

@@ -201,7 +201,9 @@ class Registrar:
 
     async def remove_connector(self, name: str, reason: str) -> None:
         """A connector leaves: its Kafka user, rights and settings go; what it published stays under its agreements."""
-        await self._grounds.dismiss(rights.connector_user(name))
+        user = rights.connector_user(name)
+        await self._grounds.dismiss(user)
+        self.home.forget_secret(f"users/{user}")
         settings_file(self.home, name).unlink(missing_ok=True)
         if name in (await self.state()).connectors:
             await self.sign([of_operator(FactKind.CONNECTOR, name, "removed", await self.operator(), reason)])

@@ -61,7 +61,7 @@ class Case:
     def contract(self, source: Source, dataset: str) -> Contract:
         """How a dataset would be published."""
         rule = self.found.manifest.datasets[dataset]
-        mapper = Mapper(self.datasets[dataset], rule, self.found.manifest.name, partial(source.derive, dataset))
+        mapper = Mapper(self.datasets[dataset], rule, self.found.manifest.written_in, partial(source.derive, dataset))
         return Contract.of(mapper, 1)
 
     async def read(self, source: Source, dataset: str) -> list[Row]:

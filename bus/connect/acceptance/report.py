@@ -12,6 +12,7 @@ from bus.avro.datasets import Category, Dataset
 from bus.clock import iso, now_ms
 from bus.connect.acceptance.case import Case, Result, Test, Verdict, failed, passed
 from bus.connect.acceptance.tests import TESTS
+from bus.connect.folder import code_of, failure
 from bus.connect.spec import secrets, without_secrets
 from bus.errors import BusError, SourceUnreachable
 
@@ -49,9 +50,9 @@ class Trial:
         """Whether anything personal was logged since the beginning."""
         with capture_logs() as logged:
             values = await _personal(self.case)
-            await _leave(self.case)
+            left = await _leave(self.case)
         found = nothing_personal_is_logged(self.case, [*self._logged, *logged], values)
-        return _line(nothing_personal_is_logged, found)
+        return _line(nothing_personal_is_logged, failed(left)) if left else _line(nothing_personal_is_logged, found)
 
 
 async def run(case: Case, tests: Sequence[Test] = TESTS) -> list[Line]:
@@ -147,9 +148,19 @@ async def _tried(case: Case, test: Test) -> Result:
     try:
         return await test(case)
     except BusError as error:
-        return failed(without_secrets(str(error), case.place.settings))
+        return failed(_told(case, error))
     except Exception as error:  # noqa: BLE001 - an integrator's source may raise anything, and quote values
-        return failed(f"it fails with {type(error).__name__}")
+        return failed(f"it fails with {_told(case, error)}")
+
+
+def _told(case: Case, error: Exception) -> str:
+    """A failure without secrets, and without a value; an error of the bus with its remedy."""
+    if isinstance(error, BusError):
+        text = f"{error}. Remedy: {error.how_to_mend}"
+    else:
+        text = failure(error, code_of(case.found))
+    named = text.replace(case.trial.connector, case.place.connector)
+    return without_secrets(named, case.place.settings)
 
 
 async def _personal(case: Case) -> frozenset[str]:
@@ -163,19 +174,22 @@ async def _personal(case: Case) -> frozenset[str]:
                 columns = {rules[one.name].column for one in dataset.fields if one.identifies and one.name in rules}
                 for row in await case.read(source, name):
                     found |= {unicodedata.normalize("NFC", str(row.get(column))) for column in columns if column}
-    except BusError:
+    except Exception:  # noqa: BLE001 - as above; the tests have told it
         return frozenset()
     return frozenset(one for one in found if len(one) >= SHORTEST_PERSONAL)
 
 
-async def _leave(case: Case) -> None:
-    """Take away what the trial made at the source."""
+async def _leave(case: Case) -> str:
+    """Take away what the trial made at the source; returns why that failed, empty where it did not."""
     try:
         async with case.source() as source:
             if hasattr(source, "forget"):
                 await source.forget()
     except SourceUnreachable:
-        return  # nothing was made there then
+        return ""  # nothing was made there then
+    except Exception as error:  # noqa: BLE001 - as above
+        return f"what the trial made at the source is still there: {_told(case, error)}"
+    return ""
 
 
 def _line(test: Any, result: Result) -> Line:

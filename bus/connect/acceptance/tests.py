@@ -180,7 +180,7 @@ async def a_future_position_is_refused(case: Case) -> Result:
         try:
             await source.open(ahead)
         except BusError as error:
-            return passed(type(error).__name__)
+            return passed(f"refused, for {error.details.get('reason', error)}")
     return failed("it was taken")
 
 

@@ -11,6 +11,7 @@ from bus.connect.place import Place
 from bus.connect.postgres.catalog import HIDING, telling
 from bus.connect.postgres.replication import SESSION
 from bus.connect.postgres.source import slot_name
+from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
 
 CONNECT_SECONDS = 10
 LARGE_LAG_BYTES = 1 << 30
@@ -43,13 +44,16 @@ from pg_class c where c.oid = to_regclass(%s)
 
 async def check_postgres(manifest: Manifest, place: Place) -> list[Finding]:
     """Reach, rights, log settings, slot, clocks, and each table of the manifest."""
+    if is_malformed(place.setting("dsn")):
+        return [error(MALFORMED, WRITE_SO)]
     try:
         connection = await psycopg.AsyncConnection.connect(
             place.setting("dsn"), autocommit=True, options=SESSION, connect_timeout=CONNECT_SECONDS
         )
     except psycopg.Error as wrong:
         remedy = "Check host, port, user, password and database in the setting dsn; does the server let this host in?"
-        return [error(f"the database cannot be reached: {_first_line(wrong)}", remedy)]
+        said = of_postgres(wrong)
+        return [error(f"the database cannot be reached: {said}", WRITE_SO if said == MALFORMED else remedy)]
     async with connection:
         try:
             found = [good("the database answers")]
@@ -58,7 +62,7 @@ async def check_postgres(manifest: Manifest, place: Place) -> list[Finding]:
                 columns = {one.column for one in rule.rules().values() if one.column}
                 found += [finding async for finding in _table(connection, dataset, rule.origin, columns)]
         except psycopg.Error as wrong:
-            found.append(error(f"the database breaks off: {_first_line(wrong)}", "See the server's log."))
+            found.append(error(f"the database breaks off: {of_postgres(wrong)}", "See the server's log."))
         return found
 
 
@@ -141,10 +145,3 @@ async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) 
         found.append(warning(f"{dataset}: {origin} has no column {', '.join(missing)}", remedy))
     for finding in found or [good(f"{dataset}: {origin} can be followed")]:
         yield finding
-
-
-def _first_line(wrong: psycopg.Error) -> str:
-    """What the server or the network said; a malformed address is told by its class alone, for it would be quoted."""
-    if isinstance(wrong, psycopg.ProgrammingError) and wrong.sqlstate is None:
-        return "the dsn is malformed"
-    return wrong.diag.message_primary or str(wrong).strip().partition("\n")[0] or type(wrong).__name__

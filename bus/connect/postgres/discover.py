@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import psycopg
 
 from bus.connect.postgres.replication import SESSION
+from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
 from bus.connect.propose import Column, Kind, Table
-from bus.errors import NotFound, SourceUnreachable
+from bus.errors import NotFound, SourceUnfit, SourceUnreachable
 
 _KINDS = {
     "int2": Kind.INT,
@@ -52,8 +53,10 @@ where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 async def tables(dsn: str, connector: str, wanted: tuple[str, ...] = ()) -> list[Table]:
     """The tables that the user may read; of those, only the `wanted` (`table` or `schema.table`), where any are named.
 
-    Raises SourceUnreachable, and NotFound for a wanted table that is not there.
+    Raises SourceUnreachable, SourceUnfit for a malformed address, and NotFound for a wanted table that is not there.
     """
+    if is_malformed(dsn):
+        raise SourceUnfit(connector=connector, reason=MALFORMED, mend=WRITE_SO)
     try:
         options = SESSION.replace("-c timezone=UTC ", "")  # the zone is asked for: it is the server's that counts
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, options=options) as connection:
@@ -67,8 +70,9 @@ async def tables(dsn: str, connector: str, wanted: tuple[str, ...] = ()) -> list
                 )
                 found.append(Table(origin, listed, tuple(key), text, _zone(zone)))
     except psycopg.Error as error:
-        reason = error.diag.message_primary or type(error).__name__
-        raise SourceUnreachable(connector=connector, reason=reason) from error
+        if (said := of_postgres(error)) == MALFORMED:
+            raise SourceUnfit(connector=connector, reason=MALFORMED, mend=WRITE_SO) from None
+        raise SourceUnreachable(connector=connector, reason=said) from error
     known = {table.origin: table for table in found} | {f"public.{table.origin}": table for table in found}
     if missing := [name for name in wanted if name not in known]:
         raise NotFound(kind="table", name=missing[0], known=", ".join(table.origin for table in found) or "none")

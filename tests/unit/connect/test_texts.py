@@ -1,0 +1,374 @@
+"""What an integrator reads where something is wrong: place, reason and what to do next; no secret, no traceback."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import sqlalchemy
+from click.testing import CliRunner, Result
+
+from bus import cli
+from bus.connect.manifest import load_manifest
+from bus.connect.postgres.trouble import MALFORMED, is_malformed, of_postgres
+from bus.connect.spec import secrets
+from bus.connect.trouble import address, of_http, of_sql
+from bus.errors import BusError, ManifestWrong
+
+MANIFEST = """\
+name: lib
+registry: lib
+kind: files
+files:
+  operation_column: op
+  deleted: [D]
+datasets:
+  lib.right:
+    origin: right
+    fields:
+      id: ma
+"""
+SOURCE = """\
+from pathlib import Path
+from bus.connect import FilesSource, load_manifest
+
+class Source(FilesSource):
+    manifest = load_manifest(Path(__file__).with_name("manifest.yaml"))
+"""
+SCHEMA = {
+    "type": "record", "name": "Right", "namespace": "lib", "doc": "A right.", "registry": "lib", "dataset": "right",
+    "subject": None, "record_id": ["id"],
+    "fields": [{"name": "id", "type": "string", "doc": "Its id.", "category": "public"}],
+}  # fmt: skip
+
+MANIFESTS = {
+    "kind: files": ("kind: file", "line 3, kind: must be postgres, feed, files or sql"),
+    "operation_column": (
+        "operation_colum",
+        "files.operation_colum: there is no such key; is `operation_column`",
+    ),
+    "name: lib": ("name: Lib X", "line 1, name: must be lower-case letters, digits and hyphens, a letter first"),
+    "kind: files\n": ("", "line 1, kind: is missing"),
+    "registry: lib\n": ("registry: [lib\n", "line 3: expected"),
+    "files:\n": ("name: again\nfiles:\n", 'line 4: found duplicate key "name"'),
+    "id: ma": ("id: [ma]", "line 11, datasets.lib.right.fields.id: must be a mapping or text"),
+    ": ma": (": {column: ma, codes: 3}", "line 11, datasets.lib.right.fields.id.codes: must be a mapping"),
+    "ma\n": ("{column: ma, constant: 3}\n", "id: needs exactly one of column, constant and fields"),
+    "origin: right": ("origin: right\n    page_rows: 3", "line 10, datasets.lib.right.page_rows: this key does not"),
+    "lib.right": ("other.right", "the dataset other.right is not of the registry lib"),
+    "deleted: [D]": ("deleted: []\n  may_lose_percent: 200", "files.may_lose_percent: must be at most 100"),
+    MANIFEST: ("only words", "it is no mapping of keys"),
+}
+"""A text of the manifest → another in its place, and what must be told of it."""
+
+
+@pytest.mark.parametrize("found", MANIFESTS)
+def test_a_wrong_manifest_is_told_with_line_and_key(found: str, tmp_path: Path) -> None:
+    """Whatever is wrong in a manifest is told with the file, the line, the key and the reason, in words of people."""
+    put, told = MANIFESTS[found]
+    (tmp_path / "manifest.yaml").write_text(MANIFEST.replace(found, put, 1))
+    with pytest.raises(ManifestWrong) as raised:
+        load_manifest(tmp_path / "manifest.yaml")
+    text = str(raised.value)
+    assert str(tmp_path / "manifest.yaml") in text
+    assert told in text
+    assert not any(word in text for word in ("Input should", "function-after", "Extra inputs", "https://"))
+
+
+def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """A manifest that is not there, or is in another encoding, is told as that."""
+    with pytest.raises(ManifestWrong, match="No such file"):
+        load_manifest(tmp_path / "manifest.yaml")
+    (tmp_path / "manifest.yaml").write_bytes(b"name: l\xff\n")
+    with pytest.raises(ManifestWrong, match="not written in UTF-8"):
+        load_manifest(tmp_path / "manifest.yaml")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a connector that is right, `lib`, in the folder where one works."""
+    monkeypatch.setenv("BUS_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "lib"
+    (made / "schemas" / "lib").mkdir(parents=True)
+    (made / "manifest.yaml").write_text(MANIFEST)
+    (made / "source.py").write_text(SOURCE)
+    (made / "schemas" / "lib" / "right.avsc").write_text(json.dumps(SCHEMA))
+    (tmp_path / "drops").mkdir()
+    (tmp_path / "drops" / "right-full-1.csv").write_text("ma,gia\n1,2\n")
+    settings(tmp_path, json.dumps({"folder": str(tmp_path / "drops")}))
+    return made
+
+
+def settings(tmp_path: Path, text: str) -> None:
+    (tmp_path / "home" / "connectors").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "home" / "connectors" / "lib.json").write_text(text)
+
+
+def bus(*words: str) -> Result:
+    """Run a command of `bus connector`."""
+    return CliRunner().invoke(cli.cli, ["connector", *words])
+
+
+def told(*words: str) -> tuple[str, str]:
+    """The two lines of a command that is refused."""
+    error = bus(*words).exception
+    assert isinstance(error, BusError), error
+    return error.lines
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{broken", "is no JSON from line 1 on"),
+        ('["secret"]', "is no JSON object"),
+        ('{"token": "secret",\n', "is no JSON from line 2 on"),
+    ],
+)
+def test_broken_settings_are_told_with_their_file(folder: Path, tmp_path: Path, text: str, reason: str) -> None:
+    """A file of settings that is no JSON object is told with its whole path, and nothing of it is repeated."""
+    settings(tmp_path, text)
+    for command in ("check", "test", "run"):
+        error, remedy = told(command, "lib/")
+        assert f"{tmp_path}/home/connectors/lib.json {reason}" in error
+        assert "secret" not in error
+        assert "bus connector spec lib" in remedy
+
+
+def test_settings_that_are_not_there_are_told(folder: Path, tmp_path: Path) -> None:
+    """Without a file of settings, `check` names each that is missing, and `test` the file."""
+    (tmp_path / "home" / "connectors" / "lib.json").unlink()
+    assert "the setting folder is missing" in bus("check", "lib/").output
+    assert "connectors/lib.json is not there" in told("test", "lib/")[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("def (", "source.py, line 6: invalid syntax"),
+        ("import nothing_here", "source.py, line 6: ModuleNotFoundError: No module named 'nothing_here'"),
+        ("int('secret')", "source.py, line 6: ValueError"),
+    ],
+)
+def test_code_that_fails_is_told_with_its_line(folder: Path, line: str, reason: str) -> None:
+    """A source that cannot be loaded is told with file and line, without a text that may quote a value."""
+    (folder / "source.py").write_text(SOURCE + line)
+    error, _ = told("spec", "lib/")
+    assert error == f"error: lib is no connector: {reason}"
+
+
+def test_a_source_that_fails_is_told_with_its_line(folder: Path) -> None:
+    """Where the integrator's own code raises while it is checked or tested, its line is told, and no value."""
+    own = '\n    async def head(self):\n        return int("secret")\n'
+    (folder / "source.py").write_text(SOURCE + own)
+    for command in ("check", "test"):
+        answer = bus(command, "lib/")
+        assert answer.exit_code != 0
+        assert "source.py, line 8: ValueError" in answer.output
+        assert "secret" not in answer.output
+
+
+def test_a_folder_that_went_is_told(folder: Path) -> None:
+    """A folder that is not there, and a name that nobody knows, are told with what to write instead."""
+    assert "there is no such folder" in told("check", "./elsewhere")[0]
+    error, remedy = told("check", "elsewhere")
+    assert error == "error: there is no connector named elsewhere here"
+    assert "./elsewhere" in remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "it is not there, and the manifest names it"),
+        ("{", "is no JSON from line 1, column 2 on"),
+        (json.dumps(SCHEMA | {"dataset": "other"}), "it declares lib.other, and must then be lib/other.avsc"),
+    ],
+)
+def test_a_wrong_schema_is_told_with_its_file(folder: Path, text: str | None, reason: str) -> None:
+    """A schema that is missing, broken or elsewhere is told with its path and the reason."""
+    file = folder / "schemas" / "lib" / "right.avsc"
+    file.unlink()
+    if text is not None:
+        file.write_text(text)
+    error, _ = told("test", "lib/")
+    assert "lib/schemas/lib/right.avsc" in error
+    assert reason in error
+
+
+NEW = {
+    ("Foo Bar",): "“Foo Bar” cannot be the name of a connector",
+    ("foo", "--registry", "Lib-x"): "“Lib-x” cannot be the name of a registry",
+    ("foo", "--drops", "nowhere"): "the folder nowhere cannot be read (No such file or directory)",
+    ("foo", "--drops", "lib"): "the folder lib holds no full export",
+    ("foo", "--drops", "broken"): "broken/a-full-1.json is no table: it is no JSON from line 2 on",
+    ("foo", "--table", "other"): "there is no full export named other",
+    ("foo", "--key", "mma"): "there is no column named mma",
+    ("foo", "--subject", "mma"): "there is no column named mma",
+    ("foo", "--folder", "lib"): "lib is not empty",
+    ("tax",): "there is a connector tax already, installed here",
+    ("lib", "--folder", "other"): "there is a connector lib already, in lib",
+}
+
+
+@pytest.mark.parametrize("words", NEW, ids=" ".join)
+def test_new_says_what_is_wrong(folder: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """What `new` cannot do is told with the name, file or column that it is about; nothing is written, nothing lost."""
+    assert bus("spec", "lib/").exit_code == 0  # from now on this home remembers it
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a-full-1.json").write_text('[{"a":\n')
+    kept = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    given = () if "--drops" in words else ("--drops", "drops")
+    error, remedy = told("new", *words, "--kind", "files", *given)
+    assert NEW[words] in error
+    assert remedy.removeprefix("remedy: ")
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == kept
+
+
+def test_a_database_file_that_is_not_there_fails_the_check(folder: Path, tmp_path: Path) -> None:
+    """A source asked by queries is connected to, and its tables and columns looked for, before it is called good."""
+    base = tmp_path / "x.db"
+    engine = sqlalchemy.create_engine(f"sqlite:///{base}")
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("create table a (id int primary key)"))
+    engine.dispose()
+    assert bus("new", "sqly", "--kind", "sql", "--url", f"sqlite:///{base}").exit_code == 0
+    text = (tmp_path / "sqly" / "manifest.yaml").read_text()
+    (tmp_path / "sqly" / "manifest.yaml").write_text(text.replace("key: [id]", "key: [idx]"))
+    answer = bus("check", "sqly")
+    assert answer.exit_code == 2
+    assert "a has no column idx" in answer.output
+    (tmp_path / "home" / "connectors" / "sqly.json").write_text('{"url": "sqlite:////nowhere/x.db"}')
+    answer = bus("check", "sqly")
+    assert answer.exit_code == 2
+    assert "unable to open database file" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("nonsense",), "the url is none of SQLAlchemy"),
+        (("nosuch://u:hidden@h/x",), "SQLAlchemy knows no dialect nosuch"),
+        (("mysql+nodriver://u:hidden@h/x",), "SQLAlchemy knows no dialect mysql+nodriver"),
+        (("sqlite:////nowhere/x.db",), "sqlite:////nowhere/x.db: unable to open database file"),
+        (
+            ("postgresql+psycopg://u:hidden@127.0.0.1:1/x",),
+            "postgresql+psycopg://u:***@127.0.0.1:1/x: connection",
+        ),
+    ],
+)
+def test_a_database_that_cannot_be_asked_is_told(folder: Path, words: tuple[str, ...], reason: str) -> None:
+    """An address of SQLAlchemy that leads nowhere is told with its reason, and its password never."""
+    error, remedy = told("new", "foo", "--kind", "sql", "--url", *words)
+    assert reason in error
+    assert "hidden" not in error + remedy
+
+
+async def failing(url: str) -> str:
+    """What is told of a request that fails."""
+    try:
+        async with httpx.AsyncClient(base_url=url) as client:
+            await client.get("/feed")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return of_http(error, url)
+    raise AssertionError("it did not fail")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached: Connection refused"),
+        ("http://user:hidden@127.0.0.1:1", "http://127.0.0.1:1 cannot be reached: Connection refused"),
+        ("nonsense", "the given url is no address such as https://host:port"),
+        ("http://[::1", "the given url is no address such as https://host:port"),
+    ],
+)
+async def test_a_service_that_does_not_answer_is_told_with_its_address(url: str, words: str) -> None:
+    """Why a service cannot be reached is told in the system's words, with its address and without who asked."""
+    assert await failing(url) == words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (httpx.ConnectTimeout(""), "http://h cannot be reached in time"),
+        (httpx.ReadTimeout(""), "http://h takes too long to answer"),
+        (httpx.RemoteProtocolError("x"), "http://h does not answer as an HTTP server does"),
+        (httpx.ReadError("x"), "http://h broke off its answer"),
+        (
+            httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed (_ssl.c:1006)"),
+            "http://h cannot be reached: certificate verify failed: self-signed",
+        ),
+    ],
+)
+def test_trouble_on_the_way_has_words(error: httpx.HTTPError, words: str) -> None:
+    """Each way in which a request can fail has words of its own."""
+    assert of_http(error, "http://h") == words
+
+
+def test_an_address_is_told_without_what_is_secret_in_it() -> None:
+    """Of an address, the host is told; user, password, path and query are not, and a bare host is no secret at all."""
+    assert address("https://u:hidden@[::1]:8443/p?token=x") == "https://[::1]:8443"
+    plain, telling = "https://feed.example:8443", "https://feed.example/hidden?token=x"
+    assert secrets({"url": plain, "token": "hidden"}) == {"hidden"}
+    assert telling in secrets({"url": telling})
+
+
+@pytest.mark.parametrize(
+    ("dsn", "malformed"),
+    [
+        ("postgresql://u:plain@h:5432/x", False),
+        ("postgresql://u:a%40b@h/x?options=-c%20a", False),
+        ("host=h password=a@b", False),
+        ("postgresql:///x", False),
+        ("postgresql://u:a@b@h/x", True),
+        ("postgresql://u:a/b@h/x", True),
+        ("postgresql://u:a?b@h/x", True),
+        ("postgres://u:a#b@h/x", True),
+    ],
+)
+def test_a_password_that_breaks_its_address_is_noticed(dsn: str, malformed: bool) -> None:  # noqa: FBT001 - a case
+    """A password with letters that split an address elsewhere is noticed before a part of it is quoted by anybody."""
+    assert is_malformed(dsn) is malformed
+
+
+async def test_what_postgresql_says_is_one_line_without_a_password() -> None:
+    """A server that is not there is told by its address, a malformed address by that alone."""
+    with pytest.raises(psycopg.Error) as refused:
+        await psycopg.AsyncConnection.connect("postgresql://u:hidden@127.0.0.1:1/x")
+    assert "Connection refused" in of_postgres(refused.value)
+    assert "hidden" not in of_postgres(refused.value)
+    with pytest.raises(psycopg.Error) as malformed:
+        await psycopg.AsyncConnection.connect("nonsense hidden")
+    assert of_postgres(malformed.value) == MALFORMED
+
+
+def test_values_that_a_database_quotes_are_not_told() -> None:
+    """Of an error that may quote a row only its kind is told; of names and rights what the driver says."""
+
+    def made(kind: Callable[..., Any], text: str) -> str:
+        return of_sql(kind("select", {}, Exception(text)), "sqlite:///x.db")
+
+    assert made(sqlalchemy.exc.DataError, 'invalid input: "0901"') == "sqlite:///x.db refuses a query (DataError)"
+    assert made(sqlalchemy.exc.OperationalError, "no such table: a\nmore") == "sqlite:///x.db: no such table: a"
+
+
+@pytest.mark.parametrize("command", ["run", "tail"])
+def test_a_connector_that_nobody_registered_is_told(folder: Path, command: str) -> None:
+    """Without a Kafka user a connector neither runs nor is shown, and the command that mends it is named."""
+    error, remedy = told(command, "lib/")
+    assert error == "error: connector lib is not registered with this bus"
+    assert "`bus connector register lib`" in remedy
+
+
+def test_a_file_that_cannot_be_written_is_no_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A report or a folder that cannot be written is told with its path."""
+    words = ["bus", "connector", "test", "lib/", "--html", "/nowhere/report.html"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 2
+    assert "error: /nowhere/report.html cannot be used (No such file or directory)" in capsys.readouterr().err
