@@ -65,6 +65,14 @@ class KafkaUnreachable(BusError):
     retryable = True
 
 
+class KafkaRefused(BusError):
+    """A broker answers, and does not do what a command asks of it."""
+
+    message = "Kafka did not do what was asked of it: {reason}"
+    remedy = "May this user do it? BUS_KAFKA_USERNAME says who asks, and `bus status` whether the local broker runs."
+    retryable = True
+
+
 class KafkaTooOld(BusError):
     """The broker is below 4.0."""
 
@@ -167,7 +175,7 @@ class SchemaRefused(BusError):
     """The registry refused a schema."""
 
     message = "the schema registry refused {subject}: {reason}"
-    remedy = "Mend the schema, or register it under a new subject."
+    remedy = "Keep what older records need (a new field with a default is taken), or register under another name."
 
 
 class RecordUnreadable(BusError):
@@ -549,7 +557,7 @@ class OrderRefused(BusError):
     """A connector refused an order."""
 
     message = "connector {connector} refused to {order}: {reason}"
-    remedy = "Give an order that it can take; `bus connector status` shows what it publishes."
+    remedy = "Give an order that it can take; `bus connector list` shows what it publishes."
     exit_code = 2
 
 
@@ -598,6 +606,13 @@ class SourceUnfit(BusError):
 
     message = "the source of connector {connector} cannot be read: {reason}"
     remedy = "{mend}"
+
+
+class SourceFailed(BusError):
+    """The code of a connector's source raised what none may; its text is not kept, for it may quote a value."""
+
+    message = "the source of connector {connector} fails with {reason}"
+    remedy = "Mend that line and start it again: nothing is lost; `bus connector test {connector}` tries it."
 
 
 class PositionLost(BusError):

@@ -292,7 +292,8 @@ async def joining(settings: Settings, datasets: Iterable[Dataset]) -> AsyncItera
         for dataset in datasets:
             one = impact(dataset, state.datasets.get(dataset.name), state.agreements.values())
             refused = await client.compatible(value_subject(f"changes.{dataset.name}"), dataset.schema)
-            found.append(replace(one, incompatible=tuple(dict.fromkeys((*one.incompatible, *refused)))))
+            further = [text for text in refused if not text.startswith(one.incompatible)]  # the same, with the version
+            found.append(replace(one, incompatible=(*one.incompatible, *further)))
         yield registrar, found
 
 

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from bus.errors import BusError, FileUnusable
+from bus.errors import BusError, FileUnusable, KafkaRefused
 
 COMMANDS = {
     "up": ("bus.cli.up:up", "Start a bus on this machine: Kafka, PostgreSQL and every stage."),
@@ -63,7 +63,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The entry point: an error of the bus is told in two lines, never as a traceback; so is a file that fails."""
+    """The entry point: an error of the bus, of a file or of Kafka is told in two lines, never as a traceback."""
     try:
         cli()
     except BusError as error:
@@ -72,6 +72,12 @@ def main() -> None:
         if error.filename is None:
             raise
         _end(FileUnusable(file=error.filename, reason=error.strerror))
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "aiokafka":
+            raise
+        from bus.kafka.words import said  # noqa: PLC0415 - keeps `bus --help` quick
+
+        _end(KafkaRefused(reason=said(error)))
 
 
 def _end(error: BusError) -> None:

@@ -56,13 +56,15 @@ def status(*, as_json: bool) -> None:
         for one in found:
             at = one.standing
             if at is None:
-                table.add_row(one.name, "-", "-", "-", "-", one.trouble or "not started")
+                table.add_row(one.name, "-", "-", "-", "-", "not asked" if one.trouble else "not started")
                 continue
             snapshot = "-" if at.snapshot is None else ", ".join(at.snapshot.waiting or at.snapshot.sweeping)
             counts = (f"{at.published:,}", f"{at.dead:,}", f"{at.refused:,}")
-            table.add_row(one.name, *counts, snapshot, one.trouble or _caught_up(one))
+            table.add_row(one.name, *counts, snapshot, "not asked" if one.trouble else _caught_up(one))
         Console().print(table)
         for one in found:
+            if one.trouble:
+                click.echo(f"{one.name}: {one.trouble}\n  remedy: {one.remedy}")
             for strange in one.standing.drift.found if one.standing else ():
                 click.echo(f"{one.name}: {strange}, {strange.mode}, in {strange.rows:,} rows")
             if one.standing and one.standing.drift.frozen:

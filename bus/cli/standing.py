@@ -1,7 +1,6 @@
 """Where an agreement stands on a bus that runs, beside its text in a file."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -86,7 +85,6 @@ def place_of(state: RegisterState, document: AgreementDocument) -> Place:
 def asked(language: str) -> RegisterState | None:
     """What the bus knows, None where none answers: that is told in one line on stderr, and the files go without."""
     settings = Settings()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say of a broker is said below
     try:
         return asyncio.run(register_state(settings, PREVIEWER, PATIENCE_SECONDS))
     except (BusError, TimeoutError) as error:

@@ -33,6 +33,8 @@ def test(connector: str, rows: int, page: Path | None) -> None:
     from bus.connect.acceptance.report import as_page, exit_code, run  # noqa: PLC0415 - keeps `bus --help` quick
 
     name, case = case_of(connector, rows)
+    if page is not None:
+        page.touch()  # a place that cannot be written is told now, and not when everything has been tried
     lines = asyncio.run(run(case))
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:

@@ -57,11 +57,16 @@ def failure(error: BaseException, folder: Path | None) -> str:
     """What an integrator's own code fails with, and in which of its lines; never a text that may quote a value."""
     if isinstance(error, SyntaxError):
         return f"{Path(error.filename or SOURCE).name}, line {error.lineno}: {error.msg}"
-    steps = extract_tb(error.__traceback__)
-    own = [one for one in steps if folder and Path(one.filename).absolute().is_relative_to(folder.absolute())]
-    place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}: " if own else ""
+    own = lines_of(error, folder) if folder else []
+    place = f"{own[-1]}: " if own else ""
     told = f": {error}" if isinstance(error, ImportError | NameError) else ""
     return f"{place}{type(error).__name__}{told}"
+
+
+def lines_of(error: BaseException, folder: Path) -> list[str]:
+    """The lines of the folder's code that an error came through, the innermost last."""
+    steps = [(Path(one.filename).absolute(), one.lineno) for one in extract_tb(error.__traceback__)]
+    return [f"{file.name}, line {line}" for file, line in steps if file.is_relative_to(folder.absolute())]
 
 
 def code_of(found: Any) -> Path | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bus.clock import monotonic
-from bus.connect.folder import failure, load_folder, remembered, remembered_names
+from bus.connect.folder import failure, lines_of, load_folder, remembered, remembered_names
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.recall import Reach
@@ -20,6 +20,7 @@ from bus.errors import (
     ConnectorSettingsUnreadable,
     ConnectorUnregistered,
     NoSuchConnector,
+    SourceFailed,
 )
 from bus.kafka.rights import connector_user
 from bus.platform.home import Home
@@ -36,9 +37,20 @@ PATIENCE_SECONDS = 0.9
 
 
 def run(name: str, settings: Settings) -> None:
-    """Serve one connector until SIGTERM or SIGINT. Raises what trying again cannot mend."""
+    """Serve one connector until SIGTERM or SIGINT. Raises what trying again cannot mend.
+
+    What an integrator's own code raises comes as SourceFailed.
+    """
     configure(connector_user(name))
-    asyncio.run(_serve(name, settings))
+    folder = remembered(settings.home_path, name)
+    try:
+        asyncio.run(_serve(name, settings))
+    except BusError:
+        raise
+    except Exception as error:
+        if folder is None or not lines_of(error, folder):
+            raise
+        raise SourceFailed(connector=name, reason=failure(error, folder)) from None
 
 
 def names() -> list[str]:

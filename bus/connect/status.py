@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic
+from bus.connect.folder import failure, remembered
 from bus.connect.orders import Order, give
 from bus.connect.process import make_source, names_here, reach_of, settings_file
 from bus.connect.recall import read_standings
 from bus.connect.source import Position, Source
 from bus.connect.standing import OrderState, Outcome, Standing
-from bus.errors import BusError, NeverRan, NoSuchConnector, NotCaughtUp, OrderRefused
+from bus.errors import BusError, NeverRan, NoSuchConnector, NotCaughtUp, OrderRefused, SourceFailed
 from bus.kafka.rights import OPERATOR
 from bus.settings import Settings
 
@@ -27,7 +28,7 @@ class ConnectorStatus:
     """One connector. `standing` None: it has published nothing yet. `at_ms`: when it last wrote where it stands.
 
     `caught_up`: whether everything that the source had when asked is published; None where it could not be asked, and
-    then `trouble` says why.
+    then `trouble` says why, and `remedy` what to do about it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ConnectorStatus:
     at_ms: int | None
     caught_up: bool | None
     trouble: str | None
+    remedy: str | None = None
 
 
 async def statuses(settings: Settings) -> list[ConnectorStatus]:
@@ -110,7 +112,7 @@ async def _standings(settings: Settings) -> dict[str, tuple[Standing, int]]:
         return await read_standings(reach, OwnMessages(client))
 
 
-async def _head(name: str, settings: Settings) -> tuple[Source, Position] | str:
+async def _head(name: str, settings: Settings) -> tuple[Source, Position] | BusError:
     try:
         source, _ = make_source(name, settings)
         try:
@@ -118,12 +120,14 @@ async def _head(name: str, settings: Settings) -> tuple[Source, Position] | str:
         finally:
             await source.close()
     except BusError as error:
-        return str(error)
+        return error
+    except Exception as error:  # noqa: BLE001 - an integrator's own source may raise anything, and quote values
+        return SourceFailed(connector=name, reason=failure(error, remembered(settings.home_path, name)))
 
 
-def _status(name: str, found: tuple[Standing, int] | None, head: tuple[Source, Position] | str) -> ConnectorStatus:
+def _status(name: str, found: tuple[Standing, int] | None, head: tuple[Source, Position] | BusError) -> ConnectorStatus:
     standing, at_ms = found or (None, None)
-    if isinstance(head, str):
-        return ConnectorStatus(name, standing, at_ms, None, head)
+    if isinstance(head, BusError):
+        return ConnectorStatus(name, standing, at_ms, None, str(head), head.how_to_mend)
     caught_up = standing is not None and _reached(standing, *head)
     return ConnectorStatus(name, standing, at_ms, caught_up, None)

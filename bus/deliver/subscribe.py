@@ -105,10 +105,12 @@ async def subscribe(
     """`subscription`, with what the environment says.
 
     That is BUS_KAFKA, the agency's own BUS_KAFKA_USERNAME and BUS_KAFKA_PASSWORD, BUS_SCHEMA_REGISTRY and BUS_PREFIX;
-    what is not named there is looked for in BUS_HOME.
+    what is not named there is looked for in BUS_HOME. Raises what `subscription` raises.
     """
     settings = Settings()
     home = Home.from_settings(settings)
+    if not settings.kafka and not home.has_secret(f"users/{agency_user(agency)}"):
+        raise NoSuchFlow(agency=agency, agreements="any agreement")
     access = kafka_access(settings, KafkaSettings(), home, agency_user(agency))
     topics = Topics(settings.prefix, settings.lanes)
     async with (

@@ -5,7 +5,7 @@ import os
 import re
 from collections import deque
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 _HEARD: deque[str] = deque(maxlen=1)
 _FAILED = re.compile(r'Unable connect to "[^"]*": (.*)', re.DOTALL)
@@ -32,8 +32,8 @@ def said(error: BaseException) -> str:
     text = str(error).removeprefix(f"{type(error).__name__}: ")
     if "bootstrap" in text:
         return _HEARD.pop() if _HEARD else NO_CONNECTION
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
+    if isinstance(error, TimeoutError | KafkaTimeoutError):
+        return "no answer in time, as of a topic that is not there or that this user may not read"
     return text if isinstance(error, KafkaError) and text else "the client gives no reason"
 
 

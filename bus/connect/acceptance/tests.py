@@ -55,7 +55,7 @@ async def the_source_is_ready(case: Case) -> Result:
     """The source answers, and everything that the connector needs of it is there."""
     findings = await check(case.found, case.place)
     errors = [f"{one.what}. Remedy: {one.remedy}" for one in findings if one.weight is Weight.ERROR]
-    return failed("; ".join(errors)) if errors else passed(f"{len(findings)} things were looked at")
+    return failed(" ".join(errors)) if errors else passed(f"{len(findings)} things were looked at")
 
 
 async def rows_fit_their_schema(case: Case) -> Result:

@@ -61,7 +61,8 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
         origin,
     )
     if found is None:
-        raise SourceUnfit(connector=connector, reason=f"there is no table {origin}", mend="Mend the manifest's origin.")
+        mend = f"Mend datasets.{dataset}.origin in the manifest; `bus connector check {connector}` looks again."
+        raise SourceUnfit(connector=connector, reason=f"there is no table {origin}", mend=mend)
     oid, schema, name, parted, hiding = found
     if hiding:
         reason = f"table {hiding[0]} does not tell the row before a change (its replica identity is not FULL)"
@@ -78,7 +79,7 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
         raise SourceUnfit(
             connector=connector,
             reason=f"table {origin} has no primary key, which a snapshot in chunks needs",
-            mend=f"Give {origin} a primary key.",
+            mend=f"Run: alter table {origin} add primary key (…);",
         )
     return Table(dataset, schema, name, key, parted)
 
@@ -99,9 +100,10 @@ async def check_server(connection: Connection, connector: str) -> None:
             mend="Set wal_level = logical in postgresql.conf and restart the server.",
         )
     if found[1] < 140000:
-        raise SourceUnfit(connector=connector, reason="the server is older than PostgreSQL 14", mend="Upgrade it.")
+        raise SourceUnfit(connector=connector, reason="the server is older than PostgreSQL 14", mend=_UPGRADE)
 
 
+_UPGRADE = "Upgrade it to 14 or newer, or choose the kind sql: see connectors/SOURCES.md."
 _ROOT = sql.SQL("publish_via_partition_root = true")
 
 

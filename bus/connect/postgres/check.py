@@ -37,7 +37,8 @@ select c.relkind::text, {HIDING}, has_table_privilege(c.oid, 'select'),
   pg_has_role(c.relowner, 'usage'), exists (select from pg_index where indrelid = c.oid and indisprimary),
   array(select attname::text from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
   array(select attname::text from pg_attribute where attrelid = c.oid and not attisdropped
-    and (attgenerated = 'v' or attgenerated = 's' and current_setting('server_version_num')::int < 180000))
+    and (attgenerated = 'v' or attgenerated = 's' and current_setting('server_version_num')::int < 180000)),
+  quote_ident(current_user)
 from pg_class c where c.oid = to_regclass(%s)
 """  # noqa: S608 - a constant
 
@@ -119,15 +120,24 @@ async def _slot(connection: Any, place: Place, *, free: int) -> AsyncIterator[Fi
 async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) -> AsyncIterator[Finding]:
     row = await (await connection.execute(_TABLE, (origin,))).fetchone()
     if row is None:
-        yield error(f"{dataset}: there is no table {origin}", "Mend `origin` in the manifest.")
+        remedy = f"Mend datasets.{dataset}.origin in the manifest; `bus connector discover` names the tables."
+        yield error(f"{dataset}: there is no table {origin}", remedy)
         return
-    kind, hiding, reads, owns, has_key, present, unsent = row
+    kind, hiding, reads, owns, has_key, present, unsent, user = row
     generated = sorted(columns & set(unsent))
     troubles = [
         (kind not in {"r", "p"}, f"{origin} is no table", "Name a table, not a view."),
-        (not reads, f"its user may not read {origin}", f"grant select on {origin} to the connector's user;"),
-        (not owns, f"its user does not own {origin}, which a publication needs", f"alter table {origin} owner to …;"),
-        (not has_key, f"{origin} has no primary key, which a snapshot in chunks needs", "Give it a primary key."),
+        (not reads, f"its user may not read {origin}", f"As its owner: grant select on {origin} to {user};"),
+        (
+            not owns,
+            f"its user does not own {origin}, which a publication needs",
+            f"As an administrator: alter table {origin} owner to {user};",
+        ),
+        (
+            not has_key and kind in {"r", "p"},
+            f"{origin} has no primary key, which a snapshot in chunks needs",
+            f"Run: alter table {origin} add primary key (…);",
+        ),
         (
             hiding and kind in {"r", "p"},
             f"{', '.join(hiding)} does not tell the row before a change (its replica identity is not FULL)",

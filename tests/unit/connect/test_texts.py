@@ -16,7 +16,8 @@ from bus.connect.manifest import load_manifest
 from bus.connect.postgres.trouble import MALFORMED, is_malformed, of_postgres
 from bus.connect.spec import secrets
 from bus.connect.trouble import address, of_http, of_sql
-from bus.errors import BusError, ManifestWrong
+from bus.errors import BusError, ManifestWrong, NoSuchFlow
+from bus.subscribe import subscribe
 
 MANIFEST = """\
 name: lib
@@ -372,3 +373,20 @@ def test_a_file_that_cannot_be_written_is_no_traceback(folder: Path, capsys: pyt
             cli.main()
     assert ended.value.code == 2
     assert "error: /nowhere/report.html cannot be used (No such file or directory)" in capsys.readouterr().err
+
+
+def test_code_that_fails_while_it_runs_is_told_with_its_line(folder: Path) -> None:
+    """Where the integrator's own code ends a connector that runs, its line is told, and no value."""
+    own = "\n    def __init__(self, place):\n        int('secret')\n"
+    (folder / "source.py").write_text(SOURCE + own)
+    assert bus("spec", "lib/").exit_code == 0
+    error, remedy = told("run", "lib")
+    assert error == "error: the source of connector lib fails with source.py, line 8: ValueError"
+    assert "bus connector test lib" in remedy
+
+
+async def test_a_recipient_that_is_none_is_told_at_once(folder: Path) -> None:
+    """A program that subscribes for an agency that this home does not know is told so before a broker is asked."""
+    with pytest.raises(NoSuchFlow, match="nobody may read no topic of any agreement"):
+        async with subscribe("nobody", group="copy"):
+            pass
