@@ -63,9 +63,14 @@ class Subscription:
                 yield tuple([await self._arrival(record) for record in records])
             await self._reader.done()
 
-    @stamina.retry(on=SchemaRegistryUnreachable, attempts=None, timeout=REGISTRY_PATIENCE_SECONDS)
     async def _arrival(self, record: Incoming) -> Arrival:
-        return await arrival_of(record, self._agreements[record.topic], self._client)
+        """The decoder is tried again in a block, not as a function: of a function the arguments would be logged."""
+        async for attempt in stamina.retry_context(
+            on=SchemaRegistryUnreachable, attempts=None, timeout=REGISTRY_PATIENCE_SECONDS
+        ):
+            with attempt:
+                return await arrival_of(record, self._agreements[record.topic], self._client)
+        raise AssertionError("the last attempt raises")
 
 
 @asynccontextmanager
