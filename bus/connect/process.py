@@ -23,6 +23,7 @@ from bus.errors import (
     SourceFailed,
 )
 from bus.kafka.rights import connector_user
+from bus.kafka.transactions import told_already
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, schema_registry_url
 from bus.settings import KafkaSettings, Settings
@@ -165,6 +166,7 @@ async def _serve(name: str, settings: Settings) -> None:
         stopping.set()
 
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(told_already)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_to_stop)
     running = asyncio.create_task(runner.run())

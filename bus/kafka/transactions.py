@@ -37,6 +37,15 @@ DISMISSED = (TransactionalIdAuthorizationFailed, TopicAuthorizationFailedError)
 """No record is to blame for these, so none must be buried for them."""
 
 
+def told_already(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A loop's handler of exceptions, for a process that ends when it is fenced or dismissed.
+
+    Its client leaves futures behind that nobody asks; what they hold has been told as Fenced or Dismissed.
+    """
+    if not isinstance(context.get("exception"), (*FENCED, *DISMISSED)):
+        loop.default_exception_handler(context)
+
+
 class TransactionalWriter:
     """The only writer under one transactional id: starting it fences every earlier one.
 

@@ -136,6 +136,7 @@ async def test_orders_and_the_end_of_a_connector(
     assert isinstance(running.exception(), Fenced | Dismissed)  # whichever it meets first
     assert "shop" not in (await small_bus.registrar.state()).connectors
     assert not (settings.home_path / "connectors" / "shop.json").exists()
+    assert not small_bus.registrar.home.has_secret("users/connector-shop")
     with psycopg.connect(database, autocommit=True) as connection:
         left = "select slot_name from pg_replication_slots where database = current_database()"
         assert connection.execute(left).fetchall() == []

@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from bus.errors import BusError, CommitUncertain, Dismissed, Fenced, RecordRefused
 from bus.kafka import transactions
 from bus.kafka.access import KafkaAccess
-from bus.kafka.transactions import TransactionalWriter
+from bus.kafka.transactions import TransactionalWriter, told_already
 from bus.model.record import Outgoing
 
 
@@ -66,3 +66,13 @@ async def test_what_a_failure_means(
     with pytest.raises(taken_for):
         await writer.commit([Outgoing("topic", 0, b"key", b"value")])
     assert failing.aborted == (taken_for is RecordRefused)
+
+
+async def test_what_the_client_leaves_behind_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The futures of a producer that was dismissed or fenced are no news; any other exception still is."""
+    loop, told = asyncio.get_running_loop(), list[Any]()
+    monkeypatch.setattr(loop, "default_exception_handler", told.append)
+    for error in (TransactionalIdAuthorizationFailed("x"), ProducerFenced(), ValueError()):
+        told_already(loop, {"exception": error})
+    told_already(loop, {"message": "something else"})
+    assert [type(one.get("exception")) for one in told] == [ValueError, type(None)]
