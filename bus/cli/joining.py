@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from bus.avro.datasets import Dataset, load_dataset, load_datasets
-from bus.connect.discover import SETTINGS
+from bus.connect.discover import OAUTH, SETTINGS
 from bus.connect.draft import Draft, Wish, draft
 from bus.connect.findings import Finding, Weight, exit_code
 from bus.connect.folder import SCHEMAS, is_folder, load_folder, remember, remembered
@@ -31,6 +31,7 @@ from bus.register.registrar import ConnectorEntry, keep_settings
 from bus.settings import Settings
 
 _NAME, _REGISTRY = re.compile(r"[a-z][a-z0-9-]*"), re.compile(r"[a-z][a-z0-9]*")
+_HIDDEN = {"dsn", "token", "client_secret"}
 _STYLE = {Weight.GOOD: "green", Weight.WARNING: "yellow", Weight.ERROR: "red"}
 
 
@@ -41,7 +42,10 @@ def source_options(command: Any) -> Any:
         click.option("--registry", help="The registry whose datasets it publishes; by default the connector's name."),
         click.option("--dsn", help="postgres: postgresql://user:password@host:port/database."),
         click.option("--url", help="feed: address of the service; sql: of the database, as SQLAlchemy writes it."),
-        click.option("--token", help="feed: its bearer token."),
+        click.option("--token", help="feed: its bearer token; or the next three."),
+        click.option("--token-url", help="feed: where OAuth 2 client credentials get a token."),
+        click.option("--client-id", help="feed: with --token-url."),
+        click.option("--client-secret", help="feed: with --token-url; asked for where it is not given."),
         click.option("--drops", metavar="FOLDER", help="files: the folder into which the registry drops its files."),
         click.option("--feed-path", default="/feed", show_default=True, help="feed: where its entries are asked for."),
         click.option(
@@ -245,11 +249,9 @@ def _known_settings(name: str, settings: Settings) -> dict[str, str]:
 def _wish(name: str, *, kind: str | None, registry: str | None, drops: str | None, **words: Any) -> Wish:
     """What was said, and what is asked for where it wasn't. Raises WrongUse."""
     chosen = kind or click.prompt("How is the source read?", type=click.Choice(sorted(SETTINGS)))
-    given = {"dsn": words.pop("dsn"), "url": words.pop("url"), "token": words.pop("token"), "folder": drops}
-    settings = {
-        one: given[one] or click.prompt(one, hide_input=one in {"dsn", "token"} or chosen == "sql")
-        for one in SETTINGS[chosen]
-    }
+    given = {one: words.pop(one) for one in ("dsn", "url", "token", *OAUTH)} | {"folder": drops}
+    needed = ("url", *OAUTH) if chosen == "feed" and given["token_url"] else SETTINGS[chosen]
+    settings = {one: given[one] or click.prompt(one, hide_input=one in _HIDDEN or chosen == "sql") for one in needed}
     if chosen == "feed" and not words["tables"]:
         words["tables"] = (click.prompt("One kind of entry and the path of its page, as person=/people"),)
     registry = registry or name.replace("-", "")

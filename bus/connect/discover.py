@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 
+from bus.connect.login import login
 from bus.connect.manifest import FilesRule
+from bus.connect.place import Place
 from bus.connect.postgres import discover as postgres
 from bus.connect.propose import Column, Kind, Table
 from bus.connect.source import Row
@@ -25,6 +27,9 @@ from bus.errors import NotFound, SourceUnfit, SourceUnreachable, WrongUse
 
 SETTINGS = {"postgres": ("dsn",), "feed": ("url", "token"), "files": ("folder",), "sql": ("url",)}
 """The settings that a source of each kind cannot do without."""
+
+OAUTH = ("token_url", "client_id", "client_secret")
+"""What a feed may have in the place of a token."""
 
 _EXPORT = re.compile(r"(?P<origin>.+)-(?P<how>full|delta)-(?P<rank>\d+)\.(" + "|".join(ENDINGS) + ")", re.IGNORECASE)
 _DEFAULT_OPERATION = "operation"
@@ -139,9 +144,9 @@ async def _page(connector: str, settings: Mapping[str, str], wanted: str, key: t
     origin, _, path = wanted.partition("=")
     if not path:
         raise WrongUse(what=f"{wanted} names no page", instead="Say --table KIND=/path/of/its/page.")
-    headers = {"authorization": f"Bearer {settings['token']}"}
+    who = login(Place(connector, "", settings))
     try:
-        async with httpx.AsyncClient(base_url=settings["url"], headers=headers, timeout=TIMEOUT_SECONDS) as client:
+        async with httpx.AsyncClient(base_url=settings["url"], auth=who, timeout=TIMEOUT_SECONDS) as client:
             answer = await client.get(path, params={"limit": "100"})
         records = answer.json()["records"] if answer.is_success else None
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -171,7 +176,7 @@ def _json_column(name: str, values: list[Any]) -> Column:
 
 
 _NO_PAGE = 'It must answer {"records": [{…}, …], …} with at least one record; check the path behind the = of --table.'
-_MEND_PAGE = dict.fromkeys((401, 403), "Check --token, and that it may read the page.")
+_MEND_PAGE = dict.fromkeys((401, 403), "Check the token, or the client's id and secret, and that it may read the page.")
 _JSON: dict[type, Kind] = {
     str: Kind.TEXT,
     bool: Kind.BOOLEAN,

@@ -1,21 +1,16 @@
 """What an integrator reads where something is wrong: place, reason and what to do next; no secret, no traceback."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 import sqlalchemy
 from click.testing import CliRunner, Result
 
 from bus import cli
 from bus.connect.manifest import load_manifest
-from bus.connect.postgres.trouble import MALFORMED, is_malformed, of_postgres
-from bus.connect.spec import secrets
-from bus.connect.trouble import address, of_http, of_sql
 from bus.errors import BusError, ManifestWrong, NoSuchFlow
 from bus.subscribe import subscribe
 
@@ -267,93 +262,33 @@ def test_a_database_that_cannot_be_asked_is_told(folder: Path, words: tuple[str,
     assert "hidden" not in error + remedy
 
 
-async def failing(url: str) -> str:
-    """What is told of a request that fails."""
-    try:
-        async with httpx.AsyncClient(base_url=url) as client:
-            await client.get("/feed")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return of_http(error, url)
-    raise AssertionError("it did not fail")
+def test_a_feed_with_client_credentials_is_asked_with_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`new` of a feed takes what OAuth 2 needs in the place of a token, asks for the secret, and shows it nowhere."""
+    seen: list[httpx.Request] = []
 
+    async def answer(_: Any, request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if request.url.path == "/token":
+            return httpx.Response(200, json={"access_token": "t-1"})
+        if request.headers.get("authorization") != "Bearer t-1":
+            return httpx.Response(403)
+        return httpx.Response(200, json={"records": [{"id": "1"}], "next_key": None, "head": 1})
 
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("http://127.0.0.1:1", "http://127.0.0.1:1 cannot be reached: Connection refused"),
-        ("http://user:hidden@127.0.0.1:1", "http://127.0.0.1:1 cannot be reached: Connection refused"),
-        ("nonsense", "the given url is no address such as https://host:port"),
-        ("http://[::1", "the given url is no address such as https://host:port"),
-    ],
-)
-async def test_a_service_that_does_not_answer_is_told_with_its_address(url: str, words: str) -> None:
-    """Why a service cannot be reached is told in the system's words, with its address and without who asked."""
-    assert await failing(url) == words
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (httpx.ConnectTimeout(""), "http://h cannot be reached in time"),
-        (httpx.ReadTimeout(""), "http://h takes too long to answer"),
-        (httpx.RemoteProtocolError("x"), "http://h does not answer as an HTTP server does"),
-        (httpx.ReadError("x"), "http://h broke off its answer"),
-        (
-            httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed (_ssl.c:1006)"),
-            "http://h cannot be reached: certificate verify failed: self-signed",
-        ),
-    ],
-)
-def test_trouble_on_the_way_has_words(error: httpx.HTTPError, words: str) -> None:
-    """Each way in which a request can fail has words of its own."""
-    assert of_http(error, "http://h") == words
-
-
-def test_an_address_is_told_without_what_is_secret_in_it() -> None:
-    """Of an address, the host is told; user, password, path and query are not, and a bare host is no secret at all."""
-    assert address("https://u:hidden@[::1]:8443/p?token=x") == "https://[::1]:8443"
-    plain, telling = "https://feed.example:8443", "https://feed.example/hidden?token=x"
-    assert secrets({"url": plain, "token": "hidden"}) == {"hidden"}
-    assert telling in secrets({"url": telling})
-
-
-@pytest.mark.parametrize(
-    ("dsn", "malformed"),
-    [
-        ("postgresql://u:plain@h:5432/x", False),
-        ("postgresql://u:a%40b@h/x?options=-c%20a", False),
-        ("host=h password=a@b", False),
-        ("postgresql:///x", False),
-        ("postgresql://u:a@b@h/x", True),
-        ("postgresql://u:a/b@h/x", True),
-        ("postgresql://u:a?b@h/x", True),
-        ("postgres://u:a#b@h/x", True),
-    ],
-)
-def test_a_password_that_breaks_its_address_is_noticed(dsn: str, malformed: bool) -> None:  # noqa: FBT001 - a case
-    """A password with letters that split an address elsewhere is noticed before a part of it is quoted by anybody."""
-    assert is_malformed(dsn) is malformed
-
-
-async def test_what_postgresql_says_is_one_line_without_a_password() -> None:
-    """A server that is not there is told by its address, a malformed address by that alone."""
-    with pytest.raises(psycopg.Error) as refused:
-        await psycopg.AsyncConnection.connect("postgresql://u:hidden@127.0.0.1:1/x")
-    assert "Connection refused" in of_postgres(refused.value)
-    assert "hidden" not in of_postgres(refused.value)
-    with pytest.raises(psycopg.Error) as malformed:
-        await psycopg.AsyncConnection.connect("nonsense hidden")
-    assert of_postgres(malformed.value) == MALFORMED
-
-
-def test_values_that_a_database_quotes_are_not_told() -> None:
-    """Of an error that may quote a row only its kind is told; of names and rights what the driver says."""
-
-    def made(kind: Callable[..., Any], text: str) -> str:
-        return of_sql(kind("select", {}, Exception(text)), "sqlite:///x.db")
-
-    assert made(sqlalchemy.exc.DataError, 'invalid input: "0901"') == "sqlite:///x.db refuses a query (DataError)"
-    assert made(sqlalchemy.exc.OperationalError, "no such table: a\nmore") == "sqlite:///x.db: no such table: a"
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", answer)
+    words = ["new", "web", "--kind", "feed", "--url", "http://feed.test", "--table", "a=/a", "--client-id", "c"]
+    asked = [*words, "--token-url", "http://login.test/token"]
+    made = CliRunner().invoke(cli.cli, ["connector", *asked], input="hidden\n")
+    assert made.exit_code == 0, made.output
+    assert [one.url.path for one in seen] == ["/token", "/a"]
+    kept = json.loads((tmp_path / "home" / "connectors" / "web.json").read_text())
+    assert kept["client_secret"] == "hidden"
+    assert "token" not in kept
+    assert "hidden" not in made.output
+    error, remedy = told("new", "other", *words[2:], "--token", "wrong")
+    assert "http://feed.test/a answers HTTP 403" in error
+    assert "Check the token" in remedy
 
 
 @pytest.mark.parametrize("command", ["run", "tail"])
