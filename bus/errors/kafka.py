@@ -1,0 +1,102 @@
+"""Kafka: reaching it, writing to it, and finding the bus that it holds."""
+
+from bus.errors.base import BusError
+
+
+class KafkaUnreachable(BusError):
+    """No broker answered."""
+
+    message = "no Kafka broker answers at {bootstrap} ({reason})"
+    remedy = (
+        "Is it running? `bus status` shows the local one; BUS_KAFKA names another, BUS_KAFKA_USERNAME and"
+        " BUS_KAFKA_PASSWORD who asks."
+    )
+    retryable = True
+
+
+class KafkaRefused(BusError):
+    """A broker answers, and does not do what a command asks of it."""
+
+    message = "Kafka did not do what was asked of it: {reason}"
+    remedy = "May this user do it? BUS_KAFKA_USERNAME says who asks, and `bus status` whether the local broker runs."
+    retryable = True
+
+
+class KafkaTooOld(BusError):
+    """The broker is below 4.0."""
+
+    message = "the Kafka broker at {bootstrap} is older than 4.0 ({found})"
+    remedy = "Point BUS_KAFKA to Kafka 4.0 or newer; transactions of older brokers lack the defence the bus relies on."
+
+
+class TopicDrifted(BusError):
+    """A topic's settings are not what the bus needs."""
+
+    message = "topic {topic} has {setting}={found}, and the bus needs {needed}"
+    remedy = "Set it back with kafka-configs or the admin client; erasure and exactly-once depend on it."
+
+
+class Dismissed(BusError):
+    """The Kafka user has lost the rights of its process: what it works for was removed."""
+
+    message = "this process may no longer use {what}"
+    remedy = "Its connector was removed, or its user lost its rights: register it again, or let the process be."
+
+
+class Fenced(BusError):
+    """Another producer with the same transactional id has started."""
+
+    message = "this process was fenced: another one now writes as {transactional_id}"
+    remedy = "Nothing is lost. End this process if the other one is meant to run."
+
+
+class RecordRefused(BusError):
+    """The broker refused one record of a transaction; the transaction was aborted."""
+
+    message = "the broker refused a record for {topic} partition {partition}: {reason}"
+    remedy = "The transaction was aborted whole. The record's size or the topic's settings are the usual cause."
+
+
+class CommitUncertain(BusError):
+    """The outcome of a commit is not known; the producer must be thrown away and state read back."""
+
+    message = "it is not known whether the transaction of {transactional_id} was committed ({reason})"
+    remedy = "The writer starts anew and reads its committed position back; nothing to do by hand."
+    retryable = True
+
+
+class TwoOfOneName(BusError):
+    """A router was fenced again and again: another process works under its name, and neither would get anywhere."""
+
+    message = "lane {lane} was taken from this router {times} times within {seconds} s: a second one bears its name"
+    remedy = "End one of the two, or start it with another --instance. Nothing is lost: fences kept them apart."
+    exit_code = 4
+
+
+class LaneKeepsFailing(BusError):
+    """A lane failed as often as it may without getting anywhere in between."""
+
+    message = "lane {lane} failed {times} times in a row and got nowhere; the last time: {last}"
+    remedy = "Mend what it names. Nothing is lost: whoever starts next goes on from what was committed."
+    exit_code = 5
+
+
+class TopicTooNarrow(BusError):
+    """A topic would refuse what must always find room in it."""
+
+    message = "topic {topic} takes records up to {found} bytes, and {needed} are needed: {reason}"
+    remedy = "Raise its max.message.bytes; a record that finds no room there would hold its lane up for ever."
+
+
+class BusNotFounded(BusError):
+    """The register holds no founding fact."""
+
+    message = "there is no bus at {bootstrap} under the prefix {prefix!r}: its register has no founding fact"
+    remedy = "Found it with `bus up`; with BUS_KAFKA set that founds it on your own Kafka."
+
+
+class BusMismatch(BusError):
+    """This process was configured for another bus than the one it found."""
+
+    message = "the bus was founded with {setting}={founded}, and this process was started with {given}"
+    remedy = "Start it with the founded value; it cannot be changed in place."
