@@ -49,7 +49,6 @@ class Replication:
             raise
         started = cls(connection)
         started._confirmed = after_lsn
-        asyncio.get_running_loop().add_reader(connection.pgconn.socket, started._readable.set)
         return started
 
     async def frames(self, limit: int, timeout_seconds: float) -> list[tuple[int, bytes]]:
@@ -57,19 +56,31 @@ class Replication:
         found = self._read(limit)
         if found:
             return found
-        self._readable.clear()
         self._libpq.consume_input()
         found = self._read(limit)
         if found:
             return found
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._readable.wait()
-        except TimeoutError:
+        if not await self._something(timeout_seconds):
             self._tell(reply=0)
             return []
         self._libpq.consume_input()
         return self._read(limit)
+
+    async def _something(self, timeout_seconds: float) -> bool:
+        """Whether something has arrived within the timeout.
+
+        The loop looks at the connection only meanwhile: while nobody takes what has arrived, it would do nothing else.
+        """
+        loop, socket = asyncio.get_running_loop(), self._libpq.socket
+        self._readable.clear()
+        loop.add_reader(socket, self._readable.set)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._readable.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(socket)
 
     def confirm(self, lsn: int) -> None:
         """Everything before `lsn` is safe: the server may drop it from its log."""
@@ -103,8 +114,6 @@ class Replication:
 
     async def close(self) -> None:
         """End the replication; the slot stays."""
-        if self._libpq.status == psycopg.pq.ConnStatus.OK:
-            asyncio.get_running_loop().remove_reader(self._libpq.socket)
         await self._connection.close()
 
     async def __aenter__(self) -> Self:
