@@ -113,8 +113,10 @@ class Judge:
         what = "released" if held is None else "changed"
         self._count(what, seen, key)
         if held is not None:
-            fields = self._change.of(seen.record)
-            self._found.fields_changed.update(fields)
+            change = self._change
+            fields = change.of(seen.record) if change.sometimes else change.always
+            for name in fields:
+                self._found.fields_changed[name] += 1
             self._found.resent += not fields
         if self._shown[what] < self._found.most_examples:
             self._shown[what] += 1
@@ -134,7 +136,10 @@ class Judge:
         found = self._found
         setattr(found, what, getattr(found, what) + 1)
         if found.by is not None:
-            found.places.setdefault(self._place(seen, found.by), Counter())[what] += 1
+            place = self._place(seen, found.by)
+            if place not in found.places:
+                found.places[place] = Counter()
+            found.places[place][what] += 1
         if found.keys is not None:
             found.keys.setdefault(what, set()).add(key)
 
