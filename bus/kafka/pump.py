@@ -14,8 +14,8 @@ POLL_MS = 1000
 class Pump:
     """Fetches in the background; `wake` is set whenever something has come.
 
-    At most about `limit` records wait; then fetching pauses until some are taken. A failure of fetching is raised by
-    the next `take` or `until`.
+    At most `limit` records wait, and those that were put back; then fetching pauses until some are taken. A failure of
+    fetching is raised by the next `take` or `until`.
     """
 
     def __init__(self, access: KafkaAccess, wake: asyncio.Event, *, committed: bool, limit: int = 5000) -> None:
@@ -92,7 +92,8 @@ class Pump:
                     self._moved.clear()
                     await self._moved.wait()
                     continue
-                self._take_in(await self._reader.poll_places(POLL_MS))
+                room = self._limit - len(self._waiting)
+                self._take_in(await self._reader.poll_places(POLL_MS, max_records=room))
                 await self._pass_markers()
         finally:
             self._moved.set()

@@ -1,7 +1,7 @@
-"""The two messages that each delivery causes, put together by hand: fastavro's bytes at a fraction of its time.
+"""The messages that each delivery and each consent cause, put together by hand: fastavro's bytes in a part of its time.
 
-The fields stand in the order of `schemas/bus/lane_holdings.avsc` and `disclosure_block.avsc`; a test compares the bytes
-with fastavro's.
+The fields stand in the order of `schemas/bus/lane_holdings.avsc`, `lane_consent.avsc` and `disclosure_block.avsc`; a
+test compares the bytes with fastavro's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from bus.avro.wire import items, known_text, maybe_data, maybe_number, maybe_text, number, text
+from bus.model.consent import Consent, ConsentAction, GivenBy
 from bus.route.rules import Rule
 from bus.route.state import Holding, Holdings
 
@@ -37,6 +38,34 @@ def holdings_body(holdings: Holdings, record_key: bytes) -> bytes:
     parts[0] = maybe_number(first_due_ms)
     if holdings:
         parts.append(b"\0")
+    return b"".join(parts)
+
+
+_ACTIONS = {one: number(rank) for rank, one in enumerate((ConsentAction.GIVE, ConsentAction.WITHDRAW))}
+_GIVERS = {one: number(rank) for rank, one in enumerate((GivenBy.SELF, GivenBy.GUARDIAN, GivenBy.COUNTER))}
+"""The enums `Action` and `GivenBy`."""
+
+
+def consent_body(consent: Consent) -> bytes:
+    """How a person stands to an agreement, as `lane-state` keeps it."""
+    given = consent.given
+    parts: list[bytes] = [b"\0"]
+    if given is not None:
+        parts = [
+            b"\2",
+            text(given.event_id),
+            text(given.subject),
+            known_text(given.agreement),
+            known_text(given.revision),
+            _ACTIONS[given.action],
+            _GIVERS[given.given_by],
+            text(given.proof),
+            number(given.valid_from_ms),
+            maybe_number(given.valid_until_ms),
+            number(given.at_ms),
+        ]
+    parts += maybe_number(consent.withdrawn_at_ms), b"\1" if consent.unreadable else b"\0"
+    parts.append(items([text(one) for one in sorted(consent.seen)]))
     return b"".join(parts)
 
 

@@ -125,7 +125,7 @@ class Lane:
 
     async def run(self) -> None:
         """Fence, read back, serve until stopped. Raises what ended it; then start a new Lane."""
-        consents = Pump(self._parts.access, self._wake, committed=False)
+        consents = Pump(self._parts.access, self._wake, committed=False, limit=2 * CONSENTS_AT_ONCE)
         changes = Pump(self._parts.access, self._wake, committed=True)
         good = True
         try:

@@ -12,10 +12,10 @@ from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.own import Message, own_schema
 from bus.avro.wire import known_text
 from bus.consent.covers import cover_of
-from bus.consent.messages import standing, standing_message
+from bus.consent.messages import standing
 from bus.model.consent import Consent, Cover
 from bus.model.reasons import Reason
-from bus.route.entries import holdings_body
+from bus.route.entries import consent_body, holdings_body
 from bus.route.state import Cursor, DeadVersion, Draft, Entry, Holding, Holdings, Position
 
 Kept = TypeVar("Kept")
@@ -52,7 +52,7 @@ def entries_of(draft: Draft) -> list[Entry]:
 
 def _entries(draft: Draft) -> Iterator[Entry]:
     for (subject, agreement), consent in draft.consents.items():
-        yield f"consent/{subject}/{agreement}".encode(), _body("lane_consent", standing_message(consent))
+        yield f"consent/{subject}/{agreement}".encode(), consent_body(consent)
     for (dataset, key), holdings in draft.holdings.items():
         body = holdings_body(holdings, key) if holdings else None
         yield b"holding/" + dataset.encode() + b"/" + key, body

@@ -12,7 +12,7 @@ from bus.consent.covers import cover_of
 from bus.consent.messages import standing_message
 from bus.model.consent import Consent, ConsentEvent
 from bus.model.reasons import Reason
-from bus.route.entries import ERASE, RELEASE, block_body, entry_body, entry_head, holdings_body
+from bus.route.entries import ERASE, RELEASE, block_body, consent_body, entry_body, entry_head, holdings_body
 from bus.route.state import Holding
 from bus.route.store.bodies import consent_of, cover_in, covers_body, covers_of, holding_of, holdings_of
 from tests.unit.route.lanes import rule
@@ -80,11 +80,13 @@ def message(agreement: str, holding: Holding, record_key: bytes) -> dict[str, An
         | st.builds(ConsentEvent, **dict.fromkeys(("valid_from_ms", "at_ms"), LONGS), valid_until_ms=st.none() | LONGS),
         withdrawn_at_ms=st.none() | LONGS,
         seen=st.frozensets(TEXTS, max_size=3),
+        unreadable=st.booleans(),
     )
 )
 def test_covers(consent: Consent) -> None:
-    """What decides of any consent is read from its bytes as from itself, and kept whole in a person's row."""
-    body = encode(parse(own_schema("lane_consent")), standing_message(consent))
+    """Any consent is written as its schema says, and what decides of it is read from the bytes as from itself."""
+    body = consent_body(consent)
+    assert body == encode(parse(own_schema("lane_consent")), standing_message(consent))
     assert cover_in(body) == cover_of(consent_of(body)) == cover_of(consent)
     covers = {"a": cover_of(consent), "b": cover_of(Consent())}
     assert covers_of(covers_body(covers)) == covers
