@@ -11,7 +11,7 @@ from typing import Self
 
 from bus.connect.cells import WireRow
 from bus.connect.drift import Strange, Watch
-from bus.connect.known import Export, Known
+from bus.connect.known import Export, Known, as_known
 from bus.connect.mapping import RowUnfit
 from bus.connect.publish import Contract, Envelope, Stamp, original_bytes
 from bus.connect.source import (
@@ -338,7 +338,7 @@ class Flow:
         if self._known is not None:
             if self._known.same(contract.mapper.dataset.name, key, value):
                 return
-            operation = _as_known(operation, before)
+            operation = as_known(operation, before)
         self._publish(stamp, key, operation, value)
 
     def _key_before(self, change: SourceChange) -> RecordKey | None:
@@ -395,10 +395,3 @@ def _read(change: SourceChange) -> SourceChange:
     """The change with its new row's values, which are all going to be asked for; of the old row, few are."""
     new = change.new
     return change._replace(new=new.read()) if isinstance(new, WireRow) else change
-
-
-def _as_known(operation: Operation, before: RecordKey | None) -> Operation:
-    """A source that only says "this is how it is now" leaves it to us whether the record is new."""
-    if operation not in {Operation.CREATED, Operation.UPDATED}:
-        return operation
-    return Operation.CREATED if before is None else Operation.UPDATED

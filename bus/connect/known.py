@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bus.connect.mapping import Mapper, RowUnfit
 from bus.connect.source import ExportEnded, Row
+from bus.model.change import Operation
 from bus.model.key import RecordKey
 
 FEW = 10
@@ -76,3 +77,10 @@ class Export:
 def digest(value: bytes) -> bytes:
     """8 bytes that stand for a value; equal values are told from changed ones, nothing else rests on it."""
     return hashlib.blake2b(value, digest_size=8).digest()
+
+
+def as_known(operation: Operation, before: RecordKey | None) -> Operation:
+    """A source that only says "this is how it is now" leaves it to us whether the record is new."""
+    if operation not in {Operation.CREATED, Operation.UPDATED}:
+        return operation
+    return Operation.CREATED if before is None else Operation.UPDATED

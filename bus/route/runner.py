@@ -86,7 +86,7 @@ class Lane:
         self._changes: Pump | None = None
         self._resting = False
         self._aborted = 0
-        self._work_seconds = 0.0
+        self._seconds_each = 0.0
         self._ahead: asyncio.Task[Taken] | None = None
         self._orders = Orders(parts.access, parts.topics, parts.messages)
 
@@ -200,15 +200,16 @@ class Lane:
         await asyncio.sleep(0)  # a large draft is followed by as large a writing: others have their turn in between
         writing = clock.worked()
         records = self._records(outcome) if outcome.worth_writing(self._state.position) else []
-        self._work_seconds = drafted - began + clock.worked() - writing
-        self._pace.judged(len(inputs.changes) + outcome.caught_up, self._work_seconds)
+        worked, judged = drafted - began + clock.worked() - writing, len(inputs.changes) + outcome.caught_up
+        self._seconds_each = worked / max(1, judged)
+        self._pace.judged(judged, worked)
         return outcome, records
 
     def _end_turn(self, outcome: Outcome) -> None:
         """What was judged anew beside live changes is committed, or has failed: give others their turn."""
         share = self._parts.share
         if share.granted(self._lane):
-            share.done(self._lane, records=outcome.caught_up, seconds=self._work_seconds)
+            share.done(self._lane, records=outcome.caught_up, seconds=outcome.caught_up * self._seconds_each)
         if outcome.lagging:
             share.ask(self._lane, self._wake.set)
 

@@ -51,7 +51,7 @@ class CatchUp:
     """The turns of one process's lanes."""
 
     def __init__(self, *, most: int) -> None:
-        # Live changes beside them count as their work: a wary pace would believe one crowd of those, and stay slow.
+        # What a transaction costs as such is in it too: a wary pace would believe the costliest one, and stay slow.
         self._pace = Pace(most, SLICE_SECONDS, first=FIRST, wary=False)
         self._holding: set[int] = set()
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
