@@ -25,7 +25,8 @@ class RowUnfit(ValueError):
 class Origin(NamedTuple):
     """What one field is made of: a column by `convert`; where that is None, nothing but a constant.
 
-    `kind` is the name of the field's Avro type, `as_text` whether a text is taken as it is.
+    `kind` is the name of the field's Avro type; `as_text` and `as_number` say that a text and a number are taken as
+    they are.
     """
 
     column: str | None
@@ -33,6 +34,7 @@ class Origin(NamedTuple):
     kind: str
     keep_empty: bool = False
     as_text: bool = False
+    as_number: bool = False
     coded: bool = False
     constant: Any = None
 
@@ -157,7 +159,9 @@ def _origin(rule: FieldRule | None, kind: Any) -> Origin | None:
             else Origin(None, None, word, constant=rule and rule.constant)
         )
     convert = _converter(rule, kind)
-    return Origin(rule.column, convert, word, rule.keep_empty, convert is _text, rule.codes is not None)
+    return Origin(
+        rule.column, convert, word, rule.keep_empty, convert is _text, convert is _integer, rule.codes is not None
+    )
 
 
 def _maker(rule: FieldRule, kind: Any) -> Make:

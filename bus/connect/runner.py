@@ -35,7 +35,7 @@ from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.telemetry import Event, emit
 
-CHANGES_AT_ONCE = 1000
+CHANGES_AT_ONCE = 2000
 """In one transaction; larger source transactions are cut, for a position may point inside them."""
 
 CHUNK_ROWS = 1000
@@ -279,8 +279,9 @@ class _Session:
         assert flow.standing.stream is not None
         async with read_ahead(self._source.changes(flow.standing.stream)) as queue:
             while not self._stop.is_set() and not self._orders.arrived.is_set():
-                for event in await self._next(queue):
-                    flow.take(event, now_ms())
+                events, at_ms = await self._next(queue), now_ms()
+                for event in events:
+                    flow.take(event, at_ms)
                     while flow.sweeping:
                         await self._commit()
                         flow.sweep_some(CHANGES_AT_ONCE, now_ms())

@@ -71,7 +71,7 @@ class _Author:
         self._mapper = mapper
         self._encoders = encoders
         self._layout = layout
-        self._names: dict[str, Any] = {"cell": CELL, "join": b"".join}
+        self._names: dict[str, Any] = {"cell": CELL, "join": b"".join, "varint": varint}
         self._text: dict[int, list[str]] = {}
         self._null: dict[int, list[str]] = {}
 
@@ -133,6 +133,13 @@ class _Author:
             self._names[name] = _sizes(_sure(encode("")), encode("" if origin.keep_empty else None))
             lines = [f"{name}_ = data[at:end]", f"if not {name}_.isascii(): {name}_.decode()"]
             lines += [f"{name}_ = {name}[size] + {name}_"]
+        elif origin.as_number and read is int:
+            self._names[name] = _sure(encode(0))[:-1]
+            lines = [
+                f"{name}_ = int(data[at:end])",
+                f"if not {-_WHOLE[origin.kind]} <= {name}_ < {_WHOLE[origin.kind]}: raise ValueError",
+            ]
+            lines += [f"{name}_ = {name} + varint({name}_)"]
         else:
             make = _maker(origin, read, encode)
             varied = origin.kind in _VARIED
@@ -163,6 +170,9 @@ class _Author:
             raise _NoShortWay
         return place, read
 
+
+_WHOLE = {"int": 1 << 31, "long": 1 << 63}
+"""How far each type of whole numbers reaches."""
 
 _VARIED = frozenset({"long", "float", "double"})
 """Types whose values are mostly new ones: times and amounts. It does not pay to remember them."""

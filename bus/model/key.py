@@ -1,6 +1,8 @@
 """The key of a change: whose record it is and which one. And the lane that follows from it."""
 
 import struct
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 UNKNOWN_SUBJECT = "-"
@@ -62,12 +64,17 @@ def lane_of_bytes(text: bytes, lanes: int) -> int:
     return (murmur2(text) & 0x7FFFFFFF) % lanes
 
 
+@lru_cache(256)
+def _words(count: int) -> Callable[[bytes], tuple[int, ...]]:
+    return struct.Struct(f"<{count}I").unpack_from
+
+
 def murmur2(data: bytes) -> int:
     """MurmurHash2, 32 bits, seed 0x9747b28c, as Kafka's `Utils.murmur2`; unsigned."""
     mask, mix = 0xFFFFFFFF, 0x5BD1E995
     value = (0x9747B28C ^ len(data)) & mask
     whole = len(data) & ~3
-    for four in struct.unpack_from(f"<{whole >> 2}I", data):
+    for four in _words(whole >> 2)(data):
         word = four * mix & mask
         value = (value * mix ^ (word ^ word >> 24) * mix) & mask
     rest = len(data) & 3
