@@ -128,7 +128,7 @@ class Envelope:
     connector: str
     registry: str
     epoch: int
-    _kinds: dict[tuple[str | None, Operation], tuple[str, bytes]] = field(
+    _kinds: dict[tuple[str | None, Operation], tuple[str, bytes, bytes]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -141,10 +141,12 @@ class Envelope:
         dataset, change_id, at_ms = stamp
         kind = (dataset, operation)
         if (found := self._kinds.get(kind)) is None:
-            topic = self.topics.changes(dataset or self.registry)
-            found = self._kinds[kind] = topic, _change_headers(self.registry, dataset or self.registry, operation)
-        topic, begin = found
-        event_id = f"{self.connector}.{self.epoch}.{change_id}".encode()
+            named = dataset or self.registry
+            headers = _change_headers(self.registry, named, operation)
+            found = self.topics.changes(named), headers, f"{self.connector}.{self.epoch}.".encode()
+            self._kinds[kind] = found
+        topic, begin, id_begin = found
+        event_id = id_begin + change_id.encode()
         headers = b"".join((begin, _encoded_time(at_ms), ID, varint(len(event_id)), event_id))
         lane = lane_of_bytes(whose, self.topics.lanes)
         return Outgoing(topic, lane, key, value, (), None, headers)

@@ -190,13 +190,17 @@ def _sizes(empty: bytes, none: bytes | None) -> list[bytes | None]:
 
 
 def _maker(origin: Origin, read: Read, encode: QuickEncoder) -> Callable[[bytes], bytes]:
-    convert = origin.convert
+    convert, keep_empty = origin.convert, origin.keep_empty
     assert convert is not None
+    reach = _WHOLE.get(origin.kind, 0)
+    before = _sure(encode(0))[:-1] if reach else b""
 
     def make(cell: bytes) -> bytes:
         value = read(cell.decode())
-        absent = value == "" and not origin.keep_empty
-        return _sure(encode(None if absent else convert(value)))
+        made = None if value == "" and not keep_empty else convert(value)
+        if type(made) is int and -reach <= made < reach:
+            return before + varint(made)
+        return _sure(encode(made))
 
     return make
 

@@ -53,18 +53,23 @@ class Replication:
 
     async def frames(self, limit: int, timeout_seconds: float) -> list[tuple[int, bytes]]:
         """What has arrived, up to `limit`; waits for the first up to the timeout. Raises psycopg.Error at its end."""
-        found = self._read(limit)
-        if found:
-            return found
-        self._libpq.consume_input()
-        found = self._read(limit)
-        if found:
+        if found := self._at_hand(limit):
             return found
         if not await self._something(timeout_seconds):
             self._tell(reply=0)
             return []
-        self._libpq.consume_input()
-        return self._read(limit)
+        return self._at_hand(limit)
+
+    def _at_hand(self, limit: int) -> list[tuple[int, bytes]]:
+        """What has arrived. The client takes some kilobytes from the connection at a time, which may be few rows."""
+        found = self._read(limit)
+        while len(found) < limit:
+            self._libpq.consume_input()
+            more = self._read(limit - len(found))
+            if not more:
+                break
+            found += more
+        return found
 
     async def _something(self, timeout_seconds: float) -> bool:
         """Whether something has arrived within the timeout.
