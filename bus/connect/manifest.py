@@ -16,13 +16,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Trim = bool | Literal["inner"]
+
+
 class FieldRule(_Strict):
     """How one field of a dataset is made: from a column, a constant, or a record of further fields.
 
-    `codes` translates the registry's codes, and a code that is not listed is an error of the row. `date_format` is for
-    dates and times that come as text (strptime); `time_zone` (`UTC`, `Europe/Paris`) is that of times without offset.
-    `split` makes an array of a text. `fields` makes a nested record, which is null when all of its columns are. Empty
-    text counts as absent unless `keep_empty`.
+    A text is cleaned first: `unicode` puts it into one form, `trim` takes white space off both ends, and with `inner`
+    makes one blank of each run between. `codes` translates the registry's codes, and a code that is not listed is an
+    error of the row. `date_format` is for dates and times that come as text (strptime); `time_zone` (`UTC`,
+    `Europe/Paris`) is that of times without offset. `split` makes an array of a text. `fields` makes a nested record,
+    which is null when all of its columns are. Empty text, also what is empty when it is clean, counts as absent unless
+    `keep_empty`.
     """
 
     column: str | None = None
@@ -32,6 +37,8 @@ class FieldRule(_Strict):
     time_zone: str | None = None
     split: str | None = None
     keep_empty: bool = False
+    trim: Trim | None = None
+    unicode: Literal["NFC", "NFD"] | None = None
     fields: "dict[str, Rule] | None" = None
 
     @model_validator(mode="after")
@@ -41,7 +48,35 @@ class FieldRule(_Strict):
             raise ValueError("needs exactly one of column, constant and fields")
         if self.time_zone is not None:
             _known_zone(self.time_zone)
+        if self.column is None and (stray := [name for name in _OF_COLUMNS if getattr(self, name)]):
+            raise ValueError(f"{stray[0]} goes with a column")
         return self
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether any text that its column may hold is the field's, but for its white space and Unicode form."""
+        return self.codes is None
+
+    @property
+    def makes(self) -> bool:
+        """Whether it makes another value of its column's than the field's type alone would."""
+        return self.codes is not None or any(getattr(self, name) for name in _OF_COLUMNS)
+
+    def within(self, dataset: "DatasetRule") -> "FieldRule":
+        """The rule with what its dataset says for every column."""
+        if not dataset.trim and dataset.unicode is None:
+            return self
+        if self.fields is not None:
+            inner = {name: full_rule(one).within(dataset) for name, one in self.fields.items()}
+            return self.model_copy(update={"fields": inner})
+        if self.column is None:
+            return self
+        trim = dataset.trim if self.trim is None else self.trim
+        return self.model_copy(update={"trim": trim, "unicode": self.unicode or dataset.unicode})
+
+
+_OF_COLUMNS = ("trim", "unicode")
+"""What says something of a column's value, and nothing of a constant or a nested record."""
 
 
 Rule = Annotated[FieldRule | str, Field(union_mode="left_to_right")]
@@ -76,12 +111,17 @@ class DriftRule(_Strict):
 
 
 class DatasetRule(_Strict):
-    """One dataset: `origin` is the table, entry kind or file stem that it comes from."""
+    """One dataset: `origin` is the table, entry kind or file stem that it comes from.
+
+    `trim` and `unicode` are those of every column whose rule does not say otherwise.
+    """
 
     origin: str
     fields: dict[str, Rule]
     state_secret: SecretRule | None = None
     drift: DriftMode | DriftRule = DriftMode.DISCARD
+    trim: Trim = False
+    unicode: Literal["NFC", "NFD"] | None = None
 
     def drift_rule(self) -> DriftRule:
         """The rule in its long form. No schema that older records can be read with holds a value of another kind."""
@@ -92,8 +132,8 @@ class DatasetRule(_Strict):
         return DriftRule(new_column=self.drift, changed_type=self.drift)
 
     def rules(self) -> dict[str, FieldRule]:
-        """Every field's rule, the short form (`field: column`) written out."""
-        return {name: full_rule(rule) for name, rule in self.fields.items()}
+        """Every field's rule, the short form (`field: column`) and what the dataset says of all columns written out."""
+        return {name: full_rule(rule).within(self) for name, rule in self.fields.items()}
 
 
 class FeedRule(_Strict):

@@ -1,32 +1,28 @@
 """From a registry's row to a dataset's record: pure, compiled once from the manifest, errors told by column."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from bus.avro.datasets import Dataset
+from bus.connect.convert import converter, without_null
+from bus.connect.convert import text as as_text
 from bus.connect.manifest import DatasetRule, FieldRule, full_rule
 from bus.connect.source import Row
+from bus.connect.unfit import RowUnfit
 from bus.errors import ManifestWrong
 from bus.model.key import UNKNOWN_SUBJECT, RecordKey
 
+__all__ = ("Derive", "Make", "Mapper", "Origin", "RowUnfit")
+
 Make = Callable[[Row], Any]
 Derive = Callable[[Row], Row]
-
-_EPOCH = date(1970, 1, 1).toordinal()
-
-
-class RowUnfit(ValueError):
-    """A row that its dataset's contract does not take. The text names column and rule, never a value."""
 
 
 class Origin(NamedTuple):
     """What one field is made of: a column by `convert`; where that is None, nothing but a constant.
 
-    `kind` is the name of the field's Avro type; `as_text` and `as_number` say that a text and a number are taken as
-    they are.
+    `kind` is the name of the field's Avro type, `as_text` whether a text is taken as it is, `made` whether the rule
+    makes another value of it than its type alone would.
     """
 
     column: str | None
@@ -34,8 +30,7 @@ class Origin(NamedTuple):
     kind: str
     keep_empty: bool = False
     as_text: bool = False
-    as_number: bool = False
-    coded: bool = False
+    made: bool = False
     constant: Any = None
 
 
@@ -158,10 +153,8 @@ def _origin(rule: FieldRule | None, kind: Any) -> Origin | None:
             if rule is not None and rule.fields is not None
             else Origin(None, None, word, constant=rule and rule.constant)
         )
-    convert = _converter(rule, kind)
-    return Origin(
-        rule.column, convert, word, rule.keep_empty, convert is _text, convert is _integer, rule.codes is not None
-    )
+    convert = converter(rule, kind)
+    return Origin(rule.column, convert, word, rule.keep_empty, convert is as_text, rule.makes)
 
 
 def _maker(rule: FieldRule, kind: Any) -> Make:
@@ -170,7 +163,7 @@ def _maker(rule: FieldRule, kind: Any) -> Make:
     if "constant" in rule.model_fields_set:
         constant = rule.constant
         return lambda _: constant
-    column, convert = str(rule.column), _converter(rule, kind)
+    column, convert = str(rule.column), converter(rule, kind)
 
     def make(row: Row) -> Any:
         value = row[column]
@@ -196,10 +189,10 @@ def _whole(
             names[f"m{number}"] = makers[name]
             parts.append(f"{name!r}: m{number}(row)")
             continue
-        names[f"c{number}"] = convert = _converter(rule, kind)
+        names[f"c{number}"] = convert = converter(rule, kind)
         empty = "" if rule.keep_empty else " or v == ''"
         made = f"None if (v := row[{rule.column!r}]) is None{empty} else c{number}(v)"
-        if convert is _text:  # mostly it is one already, and then nothing has to be converted
+        if convert is as_text:  # mostly it is one already, and then nothing has to be converted
             kept = "" if rule.keep_empty else " and v"
             made = f"v if type(v := row[{rule.column!r}]) is str{kept} else None if v is None{empty} else c{number}(v)"
         parts.append(f"{name!r}: ({made})")
@@ -211,110 +204,10 @@ def _whole(
 
 def _nested(rules: Mapping[str, Any], kind: Any) -> Make:
     types = {one["name"]: one["type"] for one in kind["fields"]}
-    makers = {name: _maker(full_rule(rule), _without_null(types[name])) for name, rule in rules.items()}
+    makers = {name: _maker(full_rule(rule), without_null(types[name])) for name, rule in rules.items()}
 
     def make(row: Row) -> dict[str, Any] | None:
         record = {name: one(row) for name, one in makers.items()}
         return None if all(value is None for value in record.values()) else record
 
     return make
-
-
-def _converter(rule: FieldRule, kind: Any) -> Callable[[Any], Any]:
-    if isinstance(kind, dict) and kind["type"] == "array":
-        return _array(rule, kind)
-    if rule.codes is not None:
-        return _coded(rule.codes)
-    logical = kind.get("logicalType") if isinstance(kind, dict) else None
-    if logical == "date":
-        return lambda value: _days(value, rule.date_format)
-    if logical in ("timestamp-millis", "timestamp-micros"):
-        zone = ZoneInfo(rule.time_zone) if rule.time_zone else None
-        per_second = 1000 if logical == "timestamp-millis" else 1_000_000
-        return lambda value: _ticks(value, rule.date_format, zone, per_second)
-    return _PLAIN.get(kind if isinstance(kind, str) else kind["type"], lambda value: value)
-
-
-def _array(rule: FieldRule, kind: Mapping[str, Any]) -> Callable[[Any], list[Any]]:
-    item = _converter(rule.model_copy(update={"split": None}), _without_null(kind["items"]))
-
-    def convert(value: Any) -> list[Any]:
-        parts = value.split(rule.split) if rule.split is not None and isinstance(value, str) else value
-        if isinstance(parts, str):
-            raise RowUnfit("is text, and must be an array")
-        return [item(part.strip() if isinstance(part, str) else part) for part in parts]
-
-    return convert
-
-
-def _coded(codes: Mapping[Any, Any]) -> Callable[[Any], Any]:
-    table = {str(code): meaning for code, meaning in codes.items()}
-
-    def convert(value: Any) -> Any:
-        try:
-            return table[value if type(value) is str else str(value)]
-        except KeyError:
-            raise RowUnfit("holds a code that the manifest does not list") from None
-
-    return convert
-
-
-def _days(value: Any, form: str | None) -> int:
-    if type(value) is date:
-        return value.toordinal() - _EPOCH
-    if isinstance(value, str):
-        value = datetime.strptime(value, form).date() if form else date.fromisoformat(value)  # noqa: DTZ007 - a date has no zone
-    if isinstance(value, datetime):
-        value = value.date()
-    if not isinstance(value, date):
-        raise RowUnfit("is not a date")
-    return value.toordinal() - _EPOCH
-
-
-def _ticks(value: Any, form: str | None, zone: ZoneInfo | None, per_second: int) -> int:
-    if isinstance(value, str):
-        value = datetime.strptime(value, form) if form else datetime.fromisoformat(value)  # noqa: DTZ007 - checked below
-    if isinstance(value, datetime) and value.tzinfo is None and zone is not None:
-        value = value.replace(tzinfo=zone)
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise RowUnfit("is not a time with an offset from UTC")
-    return round(value.timestamp() * per_second)
-
-
-def _integer(value: Any) -> Any:
-    if isinstance(value, str):
-        return int(value)
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        return int(value)
-    return value
-
-
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str | Decimal) else value
-
-
-def _boolean(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}.get(value.lower(), value)
-    return value
-
-
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
-
-
-_PLAIN: dict[str, Callable[[Any], Any]] = {
-    "int": _integer,
-    "long": _integer,
-    "float": _number,
-    "double": _number,
-    "boolean": _boolean,
-    "string": _text,
-}
-
-
-def _without_null(kind: Any) -> Any:
-    if not isinstance(kind, list):
-        return kind
-    rest = [branch for branch in kind if branch != "null"]
-    return rest[0] if len(rest) == 1 else rest

@@ -47,7 +47,15 @@ def transcriber(mapper: Mapper, encoders: Mapping[str, QuickEncoder], layout: La
 
 
 class _NoShortWay(ValueError):
-    """A field is not made of one column, or the key not of plain text; also a cell that its field does not take."""
+    """A field is not made of one column, or the key not of text; also a cell that its field does not take."""
+
+
+class _KeyPart(NamedTuple):
+    """A part of a key: the column's place, the name of the part's bytes, and how they are made of the cell's."""
+
+    place: int
+    name: str
+    made: str
 
 
 class _Known(dict[bytes, bytes]):
@@ -79,21 +87,21 @@ class _Author:
         """Raises _NoShortWay."""
         dataset = self._mapper.dataset
         parts = [self._field(name, encode) for name, encode in self._encoders.items()]
-        subject = [] if dataset.subject is None else [self._key_place(dataset.subject)]
-        record_id = [self._key_place(name) for name in dataset.record_id]
+        subject = [] if dataset.subject is None else [self._key_part(dataset.subject)]
+        record_id = [self._key_part(name) for name in dataset.record_id]
         keys = list(dict.fromkeys([*subject, *record_id]))
-        for place in keys:
-            self._text[place].append(f"k{place} = data[at:end]")
-            self._null[place] = ["raise ValueError"]
-        unfit = [f"not k{place}" for place in keys] + [f"b'/' in k{place}" for place in subject]
+        for one in keys:
+            self._text[one.place].append(f"{one.name} = {one.made.format('data[at:end]')}")
+            self._null[one.place] = ["raise ValueError"]
+        unfit = [f"not {one.name}" for one in keys] + [f"b'/' in {one.name}" for one in subject]
         fit = f"if {' or '.join(unfit)}: raise ValueError"
-        key = (f"k{subject[0]}" if subject else "None") + ", " + " + b'-' + ".join(f"k{place}" for place in record_id)
+        key = (subject[0].name if subject else "None") + ", " + " + b'-' + ".join(one.name for one in record_id)
         body = f"join(({', '.join(parts)},))"
         whole = ["nulls = 0", *self._walk(max(self._text)), fit, f"return {body}, {key}, nulls"]
         read = [*self._walk_keys(keys), fit, f"return {key}"]
         return Transcriber(
             written("whole(data, at)", _tried(whole), self._names),
-            written("key(data, at)", _tried(read), {"cell": CELL}),
+            written("key(data, at)", _tried(read), self._names),
         )
 
     def _walk(self, last: int) -> Iterable[str]:
@@ -111,13 +119,13 @@ class _Author:
                 yield f"if kind == {NULL}: nulls |= {1 << place}"
                 yield f"at += 5 + size if kind == {TEXT} else 1"
 
-    def _walk_keys(self, keys: Sequence[int]) -> Iterable[str]:
+    def _walk_keys(self, keys: Sequence["_KeyPart"]) -> Iterable[str]:
         yield f"at += {COUNT_BYTES}"
-        for place in range(max(keys) + 1):
+        for place in range(max(one.place for one in keys) + 1):
             yield "kind, size = cell(data, at)"
-            if place in keys:
+            if here := [one for one in keys if one.place == place]:
                 yield f"if kind != {TEXT}: raise ValueError"
-                yield f"k{place} = data[at + 5 : at + 5 + size]"
+                yield from (f"{one.name} = {one.made.format('data[at + 5 : at + 5 + size]')}" for one in here)
             yield f"at += 5 + size if kind == {TEXT} else 1"
 
     def _field(self, field: str, encode: QuickEncoder) -> str:
@@ -150,16 +158,19 @@ class _Author:
         self._null.setdefault(place, []).append("raise ValueError" if null is None else f"{name}_ = {null!r}")
         return f"{name}_"
 
-    def _key_place(self, field: str) -> int:
-        """The column of a field that stands in a key as it stands in its cell."""
+    def _key_part(self, field: str) -> "_KeyPart":
+        """A field that stands in a key as it stands in its cell, or as the text that its rule makes of it."""
         origin = self._mapper.origins[field]
-        assert origin is not None
-        if origin.convert is None:
+        if origin is None or origin.convert is None:
             raise _NoShortWay
         place, read = self._column(origin)
-        if not _goes_over(origin, read) and not (read is int and origin.kind in ("int", "long") and not origin.coded):
+        if origin.made and origin.kind == "string":
+            name = f"k{len(self._names)}_"
+            self._names[name] = _key_maker(origin, read)
+            return _KeyPart(place, f"{name}_", f"{name}({{}})")
+        if not _goes_over(origin, read) and not (read is int and origin.kind in ("int", "long") and not origin.made):
             raise _NoShortWay
-        return place
+        return _KeyPart(place, f"k{place}", "{}")
 
     def _column(self, origin: Origin) -> tuple[int, Read]:
         place = self._layout.places.get(str(origin.column))
@@ -201,6 +212,20 @@ def _maker(origin: Origin, read: Read, encode: QuickEncoder) -> Callable[[bytes]
         if type(made) is int and -reach <= made < reach:
             return before + varint(made)
         return _sure(encode(made))
+
+    return make
+
+
+def _key_maker(origin: Origin, read: Read) -> Callable[[bytes], bytes]:
+    convert = origin.convert
+    assert convert is not None
+
+    def make(cell: bytes) -> bytes:
+        value = read(cell.decode())
+        made = None if value == "" and not origin.keep_empty else convert(value)
+        if type(made) is not str:
+            raise _NoShortWay
+        return made.encode()
 
     return make
 

@@ -1,5 +1,6 @@
 """Runs the tests and tells what came of them: lines for a terminal, a page for a security officer."""
 
+import contextlib
 import html
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from bus.connect.acceptance.case import Case, Result, Test, Verdict, failed, pas
 from bus.connect.acceptance.tests import TESTS
 from bus.connect.folder import code_of, failure
 from bus.connect.spec import secrets, without_secrets
+from bus.connect.unfit import RowUnfit
 from bus.errors import BusError, SourceUnreachable
 
 SHORTEST_PERSONAL = 6
@@ -170,10 +172,14 @@ async def _personal(case: Case) -> frozenset[str]:
         async with case.source() as source:
             await source.open(None)
             for name, dataset in case.datasets.items():
-                rules = case.found.manifest.datasets[name].rules()
-                columns = {rules[one.name].column for one in dataset.fields if one.identifies and one.name in rules}
+                rules, mapper = case.found.manifest.datasets[name].rules(), case.contract(source, name).mapper
+                fields = [one.name for one in dataset.fields if one.identifies and one.name in rules]
                 for row in await case.read(source, name):
-                    found |= {unicodedata.normalize("NFC", str(row.get(column))) for column in columns if column}
+                    told = [row.get(column) for field in fields if (column := rules[field].column)]
+                    with contextlib.suppress(RowUnfit):
+                        record = mapper.record(row)
+                        told += [record[field] for field in fields]
+                    found |= {unicodedata.normalize("NFC", str(value)) for value in told}
     except Exception:  # noqa: BLE001 - as above; the tests have told it
         return frozenset()
     return frozenset(one for one in found if len(one) >= SHORTEST_PERSONAL)

@@ -2,11 +2,11 @@
 
 import contextlib
 import copy
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
+from unicodedata import normalize
 
 from bus.connect.acceptance.case import Case, Result, Test, chunks, failed, not_shown, passed
 from bus.connect.check import check
@@ -194,7 +194,7 @@ async def nulls_and_letters_stay_as_they_are(case: Case) -> Result:
             contract, rules = case.contract(source, name), case.found.manifest.datasets[name].rules()
             for field in dataset.fields:
                 rule = rules.get(field.name)
-                plain = rule is not None and rule.column is not None and rule.codes is None and rule.split is None
+                plain = rule is not None and rule.column is not None and rule.takes_text and rule.split is None
                 if not rows or rule is None or not plain or rule.column not in rows[0]:
                     continue
                 if field.name in dataset.record_id:
@@ -202,7 +202,7 @@ async def nulls_and_letters_stay_as_they_are(case: Case) -> Result:
                 for value in _values(field.type, nullable=field.nullable):
                     tried += 1
                     found = contract.mapper.record(_changed(rows[0], rule.column, value))[field.name]
-                    if found != value:
+                    if found != (normalize(rule.unicode, value) if rule.unicode and value else value):
                         return failed(f"{name}.{field.name} (column {rule.column}) is changed on its way")
     return passed(f"{tried} values, none changed") if tried else not_shown("no field takes its column as it is")
 
@@ -215,7 +215,7 @@ def _changed(row: Row, column: str, value: Any) -> Row:
 
 
 def _values(kind: Any, *, nullable: bool) -> list[Any]:
-    texts = [unicodedata.normalize(form, NAME) for form in ("NFC", "NFD")] if kind == "string" else []
+    texts = [normalize(form, NAME) for form in ("NFC", "NFD")] if kind == "string" else []
     return [*texts, *([None] if nullable else ())]
 
 

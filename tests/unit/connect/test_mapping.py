@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bus.avro.datasets import dataset_of
-from bus.connect.manifest import DatasetRule, SecretRule
+from bus.connect.manifest import DatasetRule, SecretRule, full_rule
 from bus.connect.mapping import Mapper, RowUnfit
 from bus.connect.publish import Contract
 from bus.errors import ManifestWrong
@@ -40,6 +40,9 @@ PLACE = {
 }
 SPLIT = {"column": "c", "split": ",", "codes": {"r": "RED", "b": "BLUE"}}
 
+LIST = {"type": "array", "items": "string"}
+BLANKS = {"column": "c", "trim": True}
+
 GOOD = [
     ("text", "string", "c", {"c": "Hà Nội"}, "Hà Nội"),
     ("number as text", "string", "c", {"c": 7}, "7"),
@@ -59,6 +62,20 @@ GOOD = [
     ("empty text that is kept", "string", {"column": "c", "keep_empty": True}, {"c": ""}, ""),
     ("constant", "string", {"constant": "VN"}, {}, "VN"),
     ("nested", ["null", PLACE], {"fields": {"a": "p", "b": "q"}}, {"p": "x", "q": None}, {"a": "x", "b": None}),
+    ("text between blanks", "string", {"column": "c", "trim": True}, {"c": "\u00a0 Hà  Nội\u3000\n"}, "Hà  Nội"),
+    ("blanks between words", "string", {"column": "c", "trim": "inner"}, {"c": "\tHà \u00a0 Nội "}, "Hà Nội"),
+    ("nothing but blanks", ["null", "string"], {"column": "c", "trim": True}, {"c": " \u00a0"}, None),
+    ("blanks that are kept", "string", {"column": "c", "trim": True, "keep_empty": True}, {"c": "  "}, ""),
+    ("blanks, and nobody trims", "string", "c", {"c": " a "}, " a "),
+    ("code between blanks", COLOUR, {"column": "c", "trim": True, "codes": {"02": "BLUE"}}, {"c": "02  "}, "BLUE"),
+    ("date between blanks", DATE, {"column": "c", "trim": True, "date_format": "%d/%m/%Y"}, {"c": "11/01/1970 "}, 10),
+    ("number that is trimmed", "string", {"column": "c", "trim": True}, {"c": 7}, "7"),
+    ("array of nothing", ["null", LIST], {"column": "c", "trim": True, "split": ","}, {"c": "  "}, None),
+    ("array with an empty item", LIST, {"column": "c", "trim": True, "split": ","}, {"c": "a, "}, ["a", ""]),
+    ("decomposed", "string", {"column": "c", "unicode": "NFC"}, {"c": "Ha\u0300 No\u0323\u0302i"}, "Hà Nội"),
+    ("composed", "string", {"column": "c", "unicode": "NFD"}, {"c": "Hà"}, "Ha\u0300"),
+    ("decomposed, and nobody cares", "string", "c", {"c": "Ha\u0300"}, "Ha\u0300"),
+    ("nested, nothing but blanks", ["null", PLACE], {"fields": {"a": BLANKS, "b": BLANKS}}, {"c": " "}, None),
     ("nested, nothing there", ["null", PLACE], {"fields": {"a": "p", "b": "q"}}, {"p": None, "q": None}, None),
 ]
 
@@ -67,6 +84,30 @@ GOOD = [
 def test_a_rule_makes(case: str, kind: Any, rule: Any, row: dict[str, Any], value: Any) -> None:
     """Each kind of rule makes the raw Avro value of its field."""
     assert mapped(kind, rule, row) == value
+
+
+def test_a_dataset_says_for_every_column(contract: Contract) -> None:
+    """What the dataset says of its columns holds in nested rules and in keys too; a rule of its own goes before."""
+    fields: dict[str, Any] = {"id": "ma", "holder": {"column": "chu", "trim": False}, "worth": {"constant": 3}}
+    said = {"origin": "rights", "trim": "inner", "unicode": "NFC", "fields": fields}
+    mapper = Mapper(contract.mapper.dataset, DatasetRule.model_validate(said), "manifest.yaml")
+    row = {"ma": " r  1\u00a0", "chu": " Ha\u0300 "}
+    assert mapper.record(row) == {"id": "r 1", "holder": " Hà ", "worth": 3}
+    assert mapper.key(row) == RecordKey(" Hà ", "r 1")
+    nested = {"fields": {"a": "p", "b": {"constant": 7}}}
+    rule = DatasetRule.model_validate({"origin": "t", "trim": True, "fields": {"x": nested}}).rules()["x"]
+    assert rule.fields is not None
+    assert full_rule(rule.fields["a"]).trim is True
+
+
+def test_what_a_key_cleans_to_nothing_is_missing(contract: Contract) -> None:
+    """A record's id of blanks alone is told as one that is missing; a subject of blanks is one that is not known."""
+    fields = {"id": {"column": "ma", "trim": True}, "holder": {"column": "chu", "trim": True}, "worth": "gia"}
+    rule = DatasetRule.model_validate({"origin": "rights", "fields": fields})
+    mapper = Mapper(contract.mapper.dataset, rule, "manifest.yaml")
+    assert mapper.key({"ma": "r1 ", "chu": "\u00a0"}) == RecordKey("-", "r1")
+    with pytest.raises(RowUnfit, match=r"field id \(column ma\): is missing"):
+        mapper.key({"ma": " ", "chu": "p1"})
 
 
 BAD = [

@@ -53,6 +53,8 @@ MANIFESTS = {
     "id: ma": ("id: [ma]", "line 11, datasets.lib.right.fields.id: must be a mapping or text"),
     ": ma": (": {column: ma, codes: 3}", "line 11, datasets.lib.right.fields.id.codes: must be a mapping"),
     "ma\n": ("{column: ma, constant: 3}\n", "id: needs exactly one of column, constant and fields"),
+    " ma\n": (" {constant: 3, trim: true}\n", "datasets.lib.right.fields.id: trim goes with a column"),
+    "id: ma\n": ("id: {column: ma, trim: both}\n", "fields.id.trim: must be"),
     "origin: right": ("origin: right\n    page_rows: 3", "line 10, datasets.lib.right.page_rows: this key does not"),
     "lib.right": ("other.right", "the dataset other.right is not of the registry lib"),
     "deleted: [D]": ("deleted: []\n  may_lose_percent: 200", "files.may_lose_percent: must be at most 100"),

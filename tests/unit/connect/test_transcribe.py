@@ -28,8 +28,10 @@ DATE = {"type": "int", "logicalType": "date"}
 TIME = {"type": "long", "logicalType": "timestamp-micros"}
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]}
 TEXTS = st.one_of(
-    st.sampled_from(["", "a", "Hà Nội", "t", "N", "x" * 300, "đ" * 9000, "/", "2024-02-29", "7", "R"]), st.text()
-).filter(lambda text: "\0" not in text and text.isprintable())
+    st.sampled_from(["", "a", "Hà Nội", "t", "N", "x" * 300, "đ" * 9000, "/", "2024-02-29", "7", "R"]),
+    st.sampled_from([" ", "\u00a0", " a", "a\u3000", " Hà  Nội ", "\t2024-02-29", "Ha\u0300 No\u0323\u0302i", " /"]),
+    st.text().filter(str.isprintable),
+).filter(lambda text: "\0" not in text)
 DATES = st.one_of(st.dates().map(str), st.sampled_from(["infinity", "0044-03-15 BC"]))
 TIMES = st.one_of(
     st.datetimes().map(lambda at: f"{at.isoformat(sep=' ')}+00"), st.sampled_from(["infinity", "2026-03-01 08:00:00"])
@@ -39,7 +41,7 @@ BROKEN = st.one_of(WHOLE, st.sampled_from(["NaN", "1.50", "7.0", "-0.000001", "1
 
 COLUMNS: dict[str, tuple[int, st.SearchStrategy[str]]] = {
     "text": (25, TEXTS),
-    "code": (25, st.sampled_from(["R", "B", "?", ""])),
+    "code": (25, st.sampled_from(["R", "B", "?", "", " R", "B\u00a0"])),
     "day": (1082, DATES),
     "moment": (1184, TIMES),
     "small": (23, st.integers(-(2**31), 2**31 - 1).map(str)),
@@ -79,10 +81,27 @@ FIELDS: list[tuple[Any, Any]] = [
     (["null", "string"], None),
 ]
 
-UNFIT = [(["null", "int"], "text"), (["null", DATE], "small")]
-"""Of those, what a row that is otherwise plain does not fit."""
+FIELDS += [
+    (["null", "string"], {"column": "text", "trim": True}),
+    ("string", {"column": "text", "trim": "inner", "keep_empty": True}),
+    (["null", "string"], {"column": "text", "unicode": "NFC"}),
+    (["null", "string"], {"column": "text", "unicode": "NFD", "trim": True}),
+    (["null", "string"], {"column": "big", "trim": True}),
+    (["null", COLOUR], {"column": "code", "trim": True, "codes": {"R": "RED", "B": "BLUE"}}),
+    (["null", DATE], {"column": "text", "trim": True}),
+]
+"""Of a text that is cleaned, what is left."""
 
-KEYS = [("string", "text"), ("string", "small"), ("long", "big"), ("string", "odd")]
+TRIMMED = {"column": "text", "trim": True}
+KEYS: list[tuple[Any, Any]] = [
+    ("string", "text"),
+    ("string", "small"),
+    ("long", "big"),
+    ("string", "odd"),
+    ("string", TRIMMED),
+    ("string", {"column": "text", "unicode": "NFC"}),
+    ("string", {"column": "code", "codes": {"R": "red", "B": "blue", "": "none"}}),
+]
 
 
 def contract_of(fields: list[tuple[Any, Any]], keys: list[tuple[Any, Any]], *, subject: bool, secret: bool) -> Contract:
@@ -156,14 +175,14 @@ def the_long_way(contract: Contract, row: Mapping[str, Any]) -> tuple[bytes, byt
 @given(
     fields=st.lists(st.sampled_from(FIELDS), max_size=8),
     keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=3),
-    whose=st.sampled_from(["string", ["null", "string"], None]),
+    whose=st.sampled_from([("string", "text"), (["null", "string"], "text"), (["null", "string"], TRIMMED), None]),
     rows=st.lists(ROWS, min_size=1, max_size=4),
 )
 def test_the_short_way_leads_where_the_long_way_does(
     fields: list[Any], keys: list[Any], whose: Any, rows: list[dict[str, Any]]
 ) -> None:
     """Whatever the columns, the fields and the cells: the same key and the same bytes, or the long way is taken."""
-    subject = [] if whose is None else [(whose, "text")]
+    subject = [] if whose is None else [whose]
     contract = contract_of(fields, [*subject, *keys], subject=whose is not None, secret=False)
     for values in rows:
         row = WireRow(LAYOUT, b"head" + told(values) + ROOM, 4)

@@ -1,0 +1,146 @@
+"""From a column's value to the raw Avro value of a field: one function for each field, made once from its rule."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from unicodedata import normalize
+from zoneinfo import ZoneInfo
+
+from bus.connect.manifest import FieldRule
+from bus.connect.unfit import RowUnfit
+
+Convert = Callable[[Any], Any]
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def converter(rule: FieldRule, kind: Any) -> Convert:
+    """What makes a field's value of a column's: None of a text of which nothing is left. It raises RowUnfit.
+
+    A text is cleaned first: its Unicode form, then its white space.
+    """
+    if isinstance(kind, dict) and kind["type"] == "array":
+        return _array(rule, kind)
+    steps, convert = list(_cleaning(rule)), _plain(rule, kind)
+    if not steps:
+        return convert
+
+    def cleaned(value: Any) -> Any:
+        for step in steps:
+            value = step(value)
+        return None if value == "" and not rule.keep_empty else convert(value)
+
+    return cleaned
+
+
+def _plain(rule: FieldRule, kind: Any) -> Convert:
+    if rule.codes is not None:
+        return _coded(rule.codes)
+    logical = kind.get("logicalType") if isinstance(kind, dict) else None
+    if logical == "date":
+        return lambda value: _days(value, rule.date_format)
+    if logical in ("timestamp-millis", "timestamp-micros"):
+        zone = ZoneInfo(rule.time_zone) if rule.time_zone else None
+        per_second = 1000 if logical == "timestamp-millis" else 1_000_000
+        return lambda value: _ticks(value, rule.date_format, zone, per_second)
+    return _PLAIN.get(kind if isinstance(kind, str) else kind["type"], lambda value: value)
+
+
+def _cleaning(rule: FieldRule) -> Iterator[Convert]:
+    """The steps, each of which leaves alone what is no text. White space is what Unicode says, no-break spaces too."""
+    if (form := rule.unicode) is not None:
+        yield lambda value: normalize(form, value) if isinstance(value, str) else value
+    if rule.trim == "inner":
+        yield lambda value: " ".join(value.split()) if isinstance(value, str) else value
+    elif rule.trim:
+        yield lambda value: value.strip() if isinstance(value, str) else value
+
+
+def _array(rule: FieldRule, kind: Mapping[str, Any]) -> Callable[[Any], list[Any] | None]:
+    item = converter(rule.model_copy(update={"split": None, "keep_empty": True}), without_null(kind["items"]))
+
+    def convert(value: Any) -> list[Any] | None:
+        if rule.trim and not rule.keep_empty and isinstance(value, str) and not value.strip():
+            return None
+        parts = value.split(rule.split) if rule.split is not None and isinstance(value, str) else value
+        if isinstance(parts, str):
+            raise RowUnfit("is text, and must be an array")
+        return [item(part.strip() if isinstance(part, str) else part) for part in parts]
+
+    return convert
+
+
+def _coded(codes: Mapping[Any, Any]) -> Convert:
+    table = {str(code): meaning for code, meaning in codes.items()}
+
+    def convert(value: Any) -> Any:
+        try:
+            return table[value if type(value) is str else str(value)]
+        except KeyError:
+            raise RowUnfit("holds a code that the manifest does not list") from None
+
+    return convert
+
+
+def _days(value: Any, form: str | None) -> int:
+    if type(value) is date:
+        return value.toordinal() - _EPOCH
+    if isinstance(value, str):
+        value = datetime.strptime(value, form).date() if form else date.fromisoformat(value)  # noqa: DTZ007 - a date has no zone
+    if isinstance(value, datetime):
+        value = value.date()
+    if not isinstance(value, date):
+        raise RowUnfit("is not a date")
+    return value.toordinal() - _EPOCH
+
+
+def _ticks(value: Any, form: str | None, zone: ZoneInfo | None, per_second: int) -> int:
+    if isinstance(value, str):
+        value = datetime.strptime(value, form) if form else datetime.fromisoformat(value)  # noqa: DTZ007 - checked below
+    if isinstance(value, datetime) and value.tzinfo is None and zone is not None:
+        value = value.replace(tzinfo=zone)
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise RowUnfit("is not a time with an offset from UTC")
+    return round(value.timestamp() * per_second)
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, str):
+        return int(value)
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str | Decimal) else value
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}.get(value.lower(), value)
+    return value
+
+
+def text(value: Any) -> Any:
+    """A text as it is; of a number its digits."""
+    return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+
+
+_PLAIN: dict[str, Convert] = {
+    "int": _integer,
+    "long": _integer,
+    "float": _number,
+    "double": _number,
+    "boolean": _boolean,
+    "string": text,
+}
+
+
+def without_null(kind: Any) -> Any:
+    """The type of a field that may be null, without that."""
+    if not isinstance(kind, list):
+        return kind
+    rest = [branch for branch in kind if branch != "null"]
+    return rest[0] if len(rest) == 1 else rest
