@@ -1,5 +1,6 @@
 """From a column's value to the raw Avro value of a field: one function for each field, made once from its rule."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -7,7 +8,7 @@ from typing import Any
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
-from bus.connect.manifest import FieldRule
+from bus.connect.manifest import FieldRule, IdRule
 from bus.connect.unfit import RowUnfit
 
 Convert = Callable[[Any], Any]
@@ -18,7 +19,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 def converter(rule: FieldRule, kind: Any) -> Convert:
     """What makes a field's value of a column's: None of a text of which nothing is left. It raises RowUnfit.
 
-    A text is cleaned first: its Unicode form, then its white space.
+    It is cleaned first: its Unicode form, its white space, its form as an id.
     """
     if isinstance(kind, dict) and kind["type"] == "array":
         return _array(rule, kind)
@@ -55,6 +56,31 @@ def _cleaning(rule: FieldRule) -> Iterator[Convert]:
         yield lambda value: " ".join(value.split()) if isinstance(value, str) else value
     elif rule.trim:
         yield lambda value: value.strip() if isinstance(value, str) else value
+    if rule.id is not None:
+        yield _id(rule.id)
+
+
+def _id(rule: IdRule) -> Convert:
+    dropped, pattern = str.maketrans("", "", rule.drop), re.compile(rule.pattern or ".*", re.DOTALL)
+    turned: Callable[[str], str] = {"upper": str.upper, "lower": str.lower}.get(rule.case or "", str)
+
+    def form(value: Any) -> str:
+        found = turned(_digits(value).translate(dropped))
+        found = found.rjust(rule.pad or 0, "0") if found else found
+        if found and not pattern.fullmatch(found):
+            raise RowUnfit(f"does not match the pattern {rule.pattern} of its id")
+        return found
+
+    return form
+
+
+def _digits(value: Any) -> str:
+    """A text as it is, the digits of a whole number: a sheet may hold an id as one, without its zeros."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and value % 1 == 0:
+        return str(int(value))
+    raise RowUnfit("is neither text nor a whole number, and its rule makes an id of it")
 
 
 def _array(rule: FieldRule, kind: Mapping[str, Any]) -> Callable[[Any], list[Any] | None]:

@@ -1,5 +1,6 @@
 """A connector's manifest: which datasets it publishes, and how the registry's columns become their fields."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,15 +20,38 @@ class _Strict(BaseModel):
 Trim = bool | Literal["inner"]
 
 
+class IdRule(_Strict):
+    """The one form of an id that is written in several, in this order; a whole number is taken for its digits.
+
+    `drop` are letters that go, wherever they stand; `case` is that of the others; zeros stand before it up to `pad`
+    letters; then all of it must match the regular expression `pattern`.
+    """
+
+    drop: str = ""
+    case: Literal["upper", "lower"] | None = None
+    pad: int | None = Field(None, ge=1, le=1000)
+    pattern: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "IdRule":
+        if not (self.drop or self.case or self.pad or self.pattern):
+            raise ValueError("needs one of drop, case, pad and pattern")
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"the pattern is no regular expression: {error}") from None
+        return self
+
+
 class FieldRule(_Strict):
     """How one field of a dataset is made: from a column, a constant, or a record of further fields.
 
     A text is cleaned first: `unicode` puts it into one form, `trim` takes white space off both ends, and with `inner`
-    makes one blank of each run between. `codes` translates the registry's codes, and a code that is not listed is an
-    error of the row. `date_format` is for dates and times that come as text (strptime); `time_zone` (`UTC`,
-    `Europe/Paris`) is that of times without offset. `split` makes an array of a text. `fields` makes a nested record,
-    which is null when all of its columns are. Empty text, also what is empty when it is clean, counts as absent unless
-    `keep_empty`.
+    makes one blank of each run between, `id` makes one form of an id. `codes` translates the registry's codes, and a
+    code that is not listed is an error of the row. `date_format` is for dates and times that come as text (strptime);
+    `time_zone` (`UTC`, `Europe/Paris`) is that of times without offset. `split` makes an array of a text. `fields`
+    makes a nested record, which is null when all of its columns are. Empty text, also what is empty when it is clean,
+    counts as absent unless `keep_empty`.
     """
 
     column: str | None = None
@@ -39,6 +63,7 @@ class FieldRule(_Strict):
     keep_empty: bool = False
     trim: Trim | None = None
     unicode: Literal["NFC", "NFD"] | None = None
+    id: IdRule | None = None
     fields: "dict[str, Rule] | None" = None
 
     @model_validator(mode="after")
@@ -55,7 +80,7 @@ class FieldRule(_Strict):
     @property
     def takes_text(self) -> bool:
         """Whether any text that its column may hold is the field's, but for its white space and Unicode form."""
-        return self.codes is None
+        return self.codes is None and self.id is None
 
     @property
     def makes(self) -> bool:
@@ -75,7 +100,7 @@ class FieldRule(_Strict):
         return self.model_copy(update={"trim": trim, "unicode": self.unicode or dataset.unicode})
 
 
-_OF_COLUMNS = ("trim", "unicode")
+_OF_COLUMNS = ("trim", "unicode", "id")
 """What says something of a column's value, and nothing of a constant or a nested record."""
 
 
@@ -244,7 +269,7 @@ def load_manifest(path: Path) -> Manifest:
     return manifest
 
 
-_MODELS = (Manifest, DatasetRule, FieldRule, SecretRule, DriftRule, FeedRule, FilesRule, SqlRule, SqlTable)
+_MODELS = (Manifest, DatasetRule, FieldRule, IdRule, SecretRule, DriftRule, FeedRule, FilesRule, SqlRule, SqlTable)
 _KEYS = frozenset(name for model in _MODELS for name in model.model_fields)
 
 

@@ -19,6 +19,7 @@ COLUMNS = (
 )  # fmt: skip
 _ADULT = 18
 _KINDS = Weighted([("TT", 80), ("TK", 14), ("VV", 6)])
+_WRITTEN = Weighted([("whole", 90), ("in groups", 6), ("as a number", 4)])
 
 Row = tuple[Any, ...]
 
@@ -27,7 +28,8 @@ def accounts(country: Country) -> Iterator[Row]:
     """The accounts of the country's living adults, in the order of COLUMNS; of a person, one may take benefits."""
     for person in country.persons():
         if person.alive and years(person.birth_date, TODAY) >= _ADULT:
-            yield from _of(Dice("banking", country.seed, person.rank), person)
+            words = (country.seed, person.rank)
+            yield from _of(Dice("banking", *words), Dice("banking typing", *words), person)
 
 
 def make(folder: Path, country: Country) -> int:
@@ -45,7 +47,7 @@ def make(folder: Path, country: Country) -> int:
     return count
 
 
-def _of(dice: Dice, person: Person) -> Iterator[Row]:
+def _of(dice: Dice, typing: Dice, person: Person) -> Iterator[Row]:
     for nth in range(dice.between(0, 2)):
         opened = day_between(dice, max(person.birth_date + timedelta(days=_ADULT * 366), date(2010, 1, 1)), TODAY)
         closed = day_between(dice, opened, TODAY) if dice.chance(0.06) else None
@@ -53,4 +55,12 @@ def _of(dice: Dice, person: Person) -> Iterator[Row]:
         kind = dice.draw(_KINDS)
         benefits = nth == 0 and kind == "TT" and state == "MO" and dice.chance(0.5)
         reference = f"TK-{person.rank * 2 + nth:08}"
-        yield reference, person.personal_id, dice.pick(BANKS), kind, state, opened, closed, benefits
+        yield reference, _typed(typing, person.personal_id), dice.pick(BANKS), kind, state, opened, closed, benefits
+
+
+def _typed(dice: Dice, personal_id: str) -> str | int:
+    """The number as somebody typed it; Excel makes a number of digits alone, where nobody has told it not to."""
+    how = dice.draw(_WRITTEN)
+    if how == "in groups":
+        return " ".join(personal_id[at : at + 3] for at in range(0, len(personal_id), 3))
+    return int(personal_id) if how == "as a number" else personal_id

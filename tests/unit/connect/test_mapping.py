@@ -41,6 +41,7 @@ PLACE = {
 SPLIT = {"column": "c", "split": ",", "codes": {"r": "RED", "b": "BLUE"}}
 
 LIST = {"type": "array", "items": "string"}
+ID = {"column": "c", "id": {"drop": " .", "pad": 12, "pattern": "[0-9]{12}"}}
 BLANKS = {"column": "c", "trim": True}
 
 GOOD = [
@@ -75,6 +76,15 @@ GOOD = [
     ("decomposed", "string", {"column": "c", "unicode": "NFC"}, {"c": "Ha\u0300 No\u0323\u0302i"}, "Hà Nội"),
     ("composed", "string", {"column": "c", "unicode": "NFD"}, {"c": "Hà"}, "Ha\u0300"),
     ("decomposed, and nobody cares", "string", "c", {"c": "Ha\u0300"}, "Ha\u0300"),
+    ("id with blanks and dots", "string", ID, {"c": " 001.199 000123"}, "001199000123"),
+    ("id that lost its zeros", "string", ID, {"c": 1199000123}, "001199000123"),
+    ("id of a sheet", "string", ID, {"c": 1199000123.0}, "001199000123"),
+    ("id as a decimal", "string", ID, {"c": Decimal("1199000123.00")}, "001199000123"),
+    ("id of signs alone", ["null", "string"], ID, {"c": " . "}, None),
+    ("id in capitals", "string", {"column": "c", "id": {"case": "upper"}}, {"c": "tk-1a"}, "TK-1A"),
+    ("id with a sign", "string", {"column": "c", "id": {"pad": 4}}, {"c": "-1"}, "00-1"),
+    ("id that is a number", "long", {"column": "c", "id": {"drop": "."}}, {"c": "1.199"}, 1199),
+    ("code after id", COLOUR, {"column": "c", "id": {"pad": 2}, "codes": {"02": "BLUE"}}, {"c": 2}, "BLUE"),
     ("nested, nothing but blanks", ["null", PLACE], {"fields": {"a": BLANKS, "b": BLANKS}}, {"c": " "}, None),
     ("nested, nothing there", ["null", PLACE], {"fields": {"a": "p", "b": "q"}}, {"p": None, "q": None}, None),
 ]
@@ -117,6 +127,13 @@ BAD = [
     ("time without an offset", TIME, "c", {"c": "2026-03-01T08:00:00"}),
     ("no number", "int", "c", {"c": "bí mật"}),
     ("column missing", "int", "c", {"other": "bí mật"}),
+    ("id that is too long", "string", ID, {"c": "0011990001234"}),
+    ("id with a line's end", "string", ID, {"c": "001199000123\n"}),
+    ("id of other letters", "string", ID, {"c": "bí mật"}),
+    ("id that is a fraction", "string", ID, {"c": Decimal("31121999.5")}),
+    ("id that is no number", "string", ID, {"c": Decimal("NaN")}),
+    ("id that is a boolean", "string", ID, {"c": True}),
+    ("id that is endless", "string", ID, {"c": float("inf")}),
     ("text where an array is due", {"type": "array", "items": COLOUR}, "c", {"c": "bí mật"}),
 ]
 
@@ -129,6 +146,12 @@ def test_a_row_that_does_not_fit_names_its_column(case: str, kind: Any, rule: An
     assert "field x (column c)" in str(unfit.value)
     assert "mật" not in str(unfit.value)
     assert "31121999" not in str(unfit.value)
+
+
+def test_an_id_that_does_not_fit_names_its_rule() -> None:
+    """Who reads the dead letter learns which form was due."""
+    with pytest.raises(RowUnfit, match=r"field x \(column c\): does not match the pattern \[0-9\]\{12\} of its id"):
+        mapped("string", ID, {"c": "bí mật"})
 
 
 def test_the_contract_judges_what_the_rules_let_through(contract: Contract) -> None:

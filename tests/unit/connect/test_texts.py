@@ -54,6 +54,11 @@ MANIFESTS = {
     ": ma": (": {column: ma, codes: 3}", "line 11, datasets.lib.right.fields.id.codes: must be a mapping"),
     "ma\n": ("{column: ma, constant: 3}\n", "id: needs exactly one of column, constant and fields"),
     " ma\n": (" {constant: 3, trim: true}\n", "datasets.lib.right.fields.id: trim goes with a column"),
+    "    id: ma": (
+        '    id: {column: ma, id: {pattern: "[0-9"}}',
+        "id: the pattern is no regular expression: unterminated",
+    ),
+    "     id: ma": ("     id: {column: ma, id: {}}", "fields.id.id: needs one of drop, case, pad and pattern"),
     "id: ma\n": ("id: {column: ma, trim: both}\n", "fields.id.trim: must be"),
     "origin: right": ("origin: right\n    page_rows: 3", "line 10, datasets.lib.right.page_rows: this key does not"),
     "lib.right": ("other.right", "the dataset other.right is not of the registry lib"),

@@ -89,6 +89,9 @@ FIELDS += [
     (["null", "string"], {"column": "big", "trim": True}),
     (["null", COLOUR], {"column": "code", "trim": True, "codes": {"R": "RED", "B": "BLUE"}}),
     (["null", DATE], {"column": "text", "trim": True}),
+    (["null", "string"], {"column": "text", "id": {"drop": " -", "case": "lower", "pad": 12}}),
+    (["null", "string"], {"column": "small", "id": {"drop": "-", "pad": 12, "pattern": "0[0-9]*"}}),
+    (["null", "long"], {"column": "amount", "id": {"pad": 3}}),
 ]
 """Of a text that is cleaned, what is left."""
 
@@ -100,6 +103,8 @@ KEYS: list[tuple[Any, Any]] = [
     ("string", "odd"),
     ("string", TRIMMED),
     ("string", {"column": "text", "unicode": "NFC"}),
+    ("string", {"column": "text", "trim": True, "id": {"case": "upper", "drop": "/-", "pad": 3}}),
+    ("string", {"column": "small", "id": {"pad": 12}}),
     ("string", {"column": "code", "codes": {"R": "red", "B": "blue", "": "none"}}),
 ]
 

@@ -20,6 +20,7 @@ from seeds.systems.store import Store
 ROOT = Path(__file__).parents[3]
 LATER = ("justice", "education", "transport", "business", "banking")
 LONGEST_LINES = 120
+ACCOUNTS = "banking.account_status"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,13 @@ def test_licences_vehicles_and_accounts_are_of_living_adults(tmp_path: Path, cou
     count = banking.make(tmp_path, country)
     rows = list(openpyxl.load_workbook(tmp_path / banking.FILE).worksheets[0].iter_rows(values_only=True))
     assert rows[0] == banking.COLUMNS
-    assert {row[1] for row in rows[1:]} <= grown
+    manifest = load_folder(ROOT / "connectors" / "banking").manifest
+    datasets = load_datasets(ROOT / "connectors" / "banking" / "schemas")
+    mapper = Mapper(datasets[ACCOUNTS], manifest.datasets[ACCOUNTS], "banking")
+    keys = [mapper.key(dict(zip(banking.COLUMNS, row, strict=True))) for row in rows[1:]]
+    assert {key.subject for key in keys} <= grown
+    assert any(isinstance(row[1], int) for row in rows[1:])
+    assert any(" " in str(row[1]) for row in rows[1:])
     assert len({row[0] for row in rows[1:]}) == count == len(rows) - 1
 
 
