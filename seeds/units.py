@@ -1,17 +1,22 @@
 """Provinces and communes: what they are called, where they lie, and what became of the old ones.
 
 The data are public facts (Decision 19/2025/QĐ-TTg and the resolutions on communes of June 2025): all 34 provinces, all
-63 of before July 2025, and about 500 of the 3,321 communes.
+63 of before July 2025, and about 500 of the 3,321 communes. `data/province_changes.csv` says the same of provinces in
+the form that a connector's manifest takes (`units`): their two-digit codes since August 2008, and what became of each.
 """
 
 import csv
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
 from seeds.dice import Weighted
+
+REFORM = date(2025, 7, 1)
+"""The first day of the 34 provinces."""
 
 _DATA = Path(__file__).parent / "data"
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
@@ -13,17 +14,20 @@ from bus.connect.unfit import RowUnfit
 
 Convert = Callable[[Any], Any]
 
+DAYS_KEPT = 4096
+"""For so many days at once it is kept what a unit's code means then."""
+
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-def converter(rule: FieldRule, kind: Any) -> Convert:
+def converter(rule: FieldRule, kind: Any, at: date | None = None) -> Convert:
     """What makes a field's value of a column's: None of a text of which nothing is left. It raises RowUnfit.
 
-    It is cleaned first: its Unicode form, its white space, its form as an id.
+    It is cleaned first: its Unicode form, its white space, its form as an id. Units are those of the day `at`.
     """
     if isinstance(kind, dict) and kind["type"] == "array":
-        return _array(rule, kind)
-    steps, convert = list(_cleaning(rule)), _plain(rule, kind)
+        return _array(rule, kind, at)
+    steps, convert = list(_cleaning(rule)), _plain(rule, kind, at)
     if not steps:
         return convert
 
@@ -35,7 +39,27 @@ def converter(rule: FieldRule, kind: Any) -> Convert:
     return cleaned
 
 
-def _plain(rule: FieldRule, kind: Any) -> Convert:
+def dated(rule: FieldRule, kind: Any) -> Callable[[Any, Any], Any]:
+    """What makes a field's value of a column's and of that which holds its day; without a day, as `converter` does."""
+    on = lru_cache(DAYS_KEPT)(lambda day: converter(rule, kind, day))
+
+    def convert(value: Any, day: Any) -> Any:
+        try:
+            at = None if day in (None, "") else date.fromordinal(_days(_stripped(day), rule.date_format) + _EPOCH)
+        except ValueError:
+            raise RowUnfit(f"the day of its unit (column {rule.valid_at}) cannot be read as one") from None
+        return on(at)(value)
+
+    return convert
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _plain(rule: FieldRule, kind: Any, at: date | None) -> Convert:
+    if (units := rule.units) is not None:
+        return lambda value: units.newest(str(value), at, rule.as_of)
     if rule.codes is not None:
         return _coded(rule.codes)
     logical = kind.get("logicalType") if isinstance(kind, dict) else None
@@ -55,7 +79,7 @@ def _cleaning(rule: FieldRule) -> Iterator[Convert]:
     if rule.trim == "inner":
         yield lambda value: " ".join(value.split()) if isinstance(value, str) else value
     elif rule.trim:
-        yield lambda value: value.strip() if isinstance(value, str) else value
+        yield _stripped
     if rule.id is not None:
         yield _id(rule.id)
 
@@ -83,8 +107,8 @@ def _digits(value: Any) -> str:
     raise RowUnfit("is neither text nor a whole number, and its rule makes an id of it")
 
 
-def _array(rule: FieldRule, kind: Mapping[str, Any]) -> Callable[[Any], list[Any] | None]:
-    item = converter(rule.model_copy(update={"split": None, "keep_empty": True}), without_null(kind["items"]))
+def _array(rule: FieldRule, kind: Mapping[str, Any], at: date | None) -> Callable[[Any], list[Any] | None]:
+    item = converter(rule.model_copy(update={"split": None, "keep_empty": True}), without_null(kind["items"]), at)
 
     def convert(value: Any) -> list[Any] | None:
         if rule.trim and not rule.keep_empty and isinstance(value, str) and not value.strip():

@@ -242,5 +242,7 @@ def _columns(rules: Mapping[str, FieldRule]) -> Iterable[str]:
     for rule in rules.values():
         if rule.column is not None:
             yield rule.column
+        if rule.valid_at is not None:
+            yield rule.valid_at
         if rule.fields is not None:
             yield from _columns({name: full_rule(one) for name, one in rule.fields.items()})

@@ -1,13 +1,15 @@
 """A connector's manifest: which datasets it publishes, and how the registry's columns become their fields."""
 
 import re
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
 
+from bus.connect.units import Units, read_units
 from bus.connect.wording import checked, shown
 
 Code = str | int | bool
@@ -43,12 +45,27 @@ class IdRule(_Strict):
         return self
 
 
+def _units(value: Any, info: ValidationInfo) -> Units:
+    """The table of a file, whose name is relative to the manifest's folder; each file is read once."""
+    if isinstance(value, Units):
+        return value
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be the name of a CSV file")
+    near: dict[str, Any] = info.context or {}
+    tables: dict[str, Units] = near.setdefault("units", {})
+    if value not in tables:
+        tables[value] = read_units(near.get("folder", Path()) / value, value)
+    return tables[value]
+
+
 class FieldRule(_Strict):
     """How one field of a dataset is made: from a column, a constant, or a record of further fields.
 
     A text is cleaned first: `unicode` puts it into one form, `trim` takes white space off both ends, and with `inner`
     makes one blank of each run between, `id` makes one form of an id. `codes` translates the registry's codes, and a
-    code that is not listed is an error of the row. `date_format` is for dates and times that come as text (strptime);
+    code that is not listed is an error of the row; `units` does so with codes of administrative units that change, by a
+    table: of the unit that had the code at the day in the column `valid_at`, to what it is part of now, or `as_of` a
+    day. `date_format` is for dates and times that come as text (strptime);
     `time_zone` (`UTC`, `Europe/Paris`) is that of times without offset. `split` makes an array of a text. `fields`
     makes a nested record, which is null when all of its columns are. Empty text, also what is empty when it is clean,
     counts as absent unless `keep_empty`.
@@ -64,6 +81,9 @@ class FieldRule(_Strict):
     trim: Trim | None = None
     unicode: Literal["NFC", "NFD"] | None = None
     id: IdRule | None = None
+    units: Annotated[Units, PlainValidator(_units)] | None = None
+    valid_at: str | None = None
+    as_of: date | None = None
     fields: "dict[str, Rule] | None" = None
 
     @model_validator(mode="after")
@@ -73,6 +93,10 @@ class FieldRule(_Strict):
             raise ValueError("needs exactly one of column, constant and fields")
         if self.time_zone is not None:
             _known_zone(self.time_zone)
+        if self.units is None and (self.valid_at or self.as_of):
+            raise ValueError("valid_at and as_of go with units")
+        if self.units is not None and self.codes is not None:
+            raise ValueError("takes one of codes and units")
         if self.column is None and (stray := [name for name in _OF_COLUMNS if getattr(self, name)]):
             raise ValueError(f"{stray[0]} goes with a column")
         return self
@@ -80,7 +104,7 @@ class FieldRule(_Strict):
     @property
     def takes_text(self) -> bool:
         """Whether any text that its column may hold is the field's, but for its white space and Unicode form."""
-        return self.codes is None and self.id is None
+        return self.codes is None and self.id is None and self.units is None
 
     @property
     def makes(self) -> bool:
@@ -100,7 +124,7 @@ class FieldRule(_Strict):
         return self.model_copy(update={"trim": trim, "unicode": self.unicode or dataset.unicode})
 
 
-_OF_COLUMNS = ("trim", "unicode", "id")
+_OF_COLUMNS = ("trim", "unicode", "id", "units")
 """What says something of a column's value, and nothing of a constant or a nested record."""
 
 
@@ -263,7 +287,10 @@ def full_rule(rule: Rule) -> FieldRule:
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read and check a manifest. Raises ManifestWrong, which says what is wrong in which line."""
+    """Read and check a manifest, and the tables of units that it names.
+
+    Raises ManifestWrong, which says what is wrong in which line.
+    """
     manifest = checked(path, Manifest, _KEYS)
     manifest._file = shown(path)  # noqa: SLF001 - its own module
     return manifest

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bus.avro.datasets import Dataset
-from bus.connect.convert import converter, without_null
+from bus.connect.convert import converter, dated, without_null
 from bus.connect.convert import text as as_text
 from bus.connect.manifest import DatasetRule, FieldRule, full_rule
 from bus.connect.source import Row
@@ -147,6 +147,8 @@ def _absent(_: Row) -> None:
 
 def _origin(rule: FieldRule | None, kind: Any) -> Origin | None:
     word = kind if isinstance(kind, str) else kind["type"] if isinstance(kind, dict) else ""
+    if rule is not None and rule.valid_at is not None:
+        return None
     if rule is None or rule.column is None:
         return (
             None
@@ -163,6 +165,8 @@ def _maker(rule: FieldRule, kind: Any) -> Make:
     if "constant" in rule.model_fields_set:
         constant = rule.constant
         return lambda _: constant
+    if rule.valid_at is not None:
+        return _dated(rule, rule.valid_at, kind)
     column, convert = str(rule.column), converter(rule, kind)
 
     def make(row: Row) -> Any:
@@ -170,6 +174,22 @@ def _maker(rule: FieldRule, kind: Any) -> Make:
         if value is None or (value == "" and not rule.keep_empty):
             return None
         return convert(value)
+
+    return make
+
+
+def _dated(rule: FieldRule, valid_at: str, kind: Any) -> Make:
+    column, convert = str(rule.column), dated(rule, kind)
+
+    def make(row: Row) -> Any:
+        value = row[column]
+        if value is None or (value == "" and not rule.keep_empty):
+            return None
+        try:
+            day = row[valid_at]
+        except KeyError:
+            raise RowUnfit(f"the row has no column {valid_at}, which holds the day of its unit") from None
+        return convert(value, day)
 
     return make
 
@@ -184,7 +204,7 @@ def _whole(
     names: dict[str, Any] = {}
     parts = []
     for number, (name, rule, kind) in enumerate(fields):
-        plain = rule is not None and rule.column is not None and rule.fields is None
+        plain = rule is not None and rule.column is not None and rule.fields is None and rule.valid_at is None
         if rule is None or not plain:
             names[f"m{number}"] = makers[name]
             parts.append(f"{name!r}: m{number}(row)")

@@ -51,7 +51,10 @@ _PATTERNS = {
 
 
 def checked(path: Path, model: type[Model], keys: Collection[str]) -> Model:
-    """A YAML file as a model; `keys` are those that it may have anywhere. Raises ManifestWrong."""
+    """A YAML file as a model; `keys` are those that it may have anywhere. Raises ManifestWrong.
+
+    Who validates finds the file's folder in the context, for files that it names.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -69,7 +72,7 @@ def checked(path: Path, model: type[Model], keys: Collection[str]) -> Model:
     if not isinstance(data, dict):
         raise ManifestWrong(path=shown(path), reason="it is no mapping of keys such as `name: library`")
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context={"folder": path.parent})
     except ValidationError as error:
         found = list(_findings(error.errors(), data, keys))
         more = f"; and {len(found) - TOLD} more" if len(found) > TOLD else ""

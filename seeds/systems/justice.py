@@ -13,6 +13,7 @@ from seeds.country import Country
 from seeds.dice import Dice
 from seeds.people import TODAY
 from seeds.records import Person, Stay
+from seeds.units import REFORM, UNITS
 
 FILE = "ho-tich-full-000001.jsonl"
 _FIRST_DAY = date(2016, 1, 1)
@@ -62,7 +63,7 @@ def _certificate(
         "loai": kind,
         "ngay_su_kien": happened.strftime("%d/%m/%Y"),
         "ngay_dang_ky": registered.strftime("%d/%m/%Y"),
-        "noi": _place(person.residence),
+        "noi": _place(person.residence, registered),
         "nguoi": [{"vai": role, "so_dinh_danh": one.personal_id, "ho_ten": one.full_name} for role, one in people],
         "cha": None,
         "me": None,
@@ -74,6 +75,12 @@ def _named(personal_id: str | None) -> dict[str, str] | None:
     return None if personal_id is None else {"so_dinh_danh": personal_id}
 
 
-def _place(home: Stay | None) -> dict[str, str] | None:
-    """The commune where the person lives now; that of the dead is not told any more."""
-    return None if home is None else {"tinh": home.province, "xa": home.commune}
+def _place(home: Stay | None, registered: date) -> dict[str, str] | None:
+    """The commune where the person lives now; that of the dead is not told any more.
+
+    A certificate is not written anew: the code of its province is that of its day. Communes have those of now.
+    """
+    if home is None:
+        return None
+    former = UNITS.communes[home.commune].former_province.removeprefix("0")
+    return {"tinh": home.province if registered >= REFORM else former, "xa": home.commune}

@@ -59,6 +59,11 @@ MANIFESTS = {
         "id: the pattern is no regular expression: unterminated",
     ),
     "     id: ma": ("     id: {column: ma, id: {}}", "fields.id.id: needs one of drop, case, pad and pattern"),
+    "   id: ma\n": ("   id: {column: ma, valid_at: ngay}\n", "fields.id: valid_at and as_of go with units"),
+    "right\n    fields:\n      id: ma\n": (
+        "right\n    fields:\n      id: {column: ma, units: gone.csv}\n",
+        "line 11, datasets.lib.right.fields.id.units: gone.csv cannot be read (No such file or directory)",
+    ),
     "id: ma\n": ("id: {column: ma, trim: both}\n", "fields.id.trim: must be"),
     "origin: right": ("origin: right\n    page_rows: 3", "line 10, datasets.lib.right.page_rows: this key does not"),
     "lib.right": ("other.right", "the dataset other.right is not of the registry lib"),
@@ -121,6 +126,16 @@ def told(*words: str) -> tuple[str, str]:
     error = bus(*words).exception
     assert isinstance(error, BusError), error
     return error.lines
+
+
+def test_a_table_of_units_that_is_wrong_is_told_by_check(folder: Path) -> None:
+    """The check must name the manifest's line, the table and its line."""
+    (folder / "manifest.yaml").write_text(MANIFEST.replace(": ma", ": {column: ma, units: tinh.csv}"))
+    (folder / "tinh.csv").write_text("code,valid_from,valid_until,became\n02,,2025-07-01,08\n")
+    what, _ = told("check", "./lib")
+    assert "line 11, datasets.lib.right.fields.id.units: tinh.csv, line 2: there is no unit 08 on 2025-07-01" in what
+    (folder / "tinh.csv").write_text("code,valid_from,valid_until,became\n02,,2025-07-01,08\n08,,,\n")
+    assert "the manifest fills its schema" in bus("check", "./lib").output
 
 
 @pytest.mark.parametrize(

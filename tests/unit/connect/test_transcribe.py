@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from bus.connect.postgres.values import reader, steady
 from bus.connect.publish import Contract, Envelope
 from bus.connect.source import SourceChange
 from bus.connect.standing import Standing
+from bus.connect.units import Unit, Units
 from bus.model.change import Operation
 from bus.model.record import Outgoing
 from bus.topics import Topics
@@ -51,6 +53,13 @@ COLUMNS: dict[str, tuple[int, st.SearchStrategy[str]]] = {
     "real": (701, st.one_of(st.floats(allow_nan=False).map(repr), st.just("NaN"))),
     "odd": (99999, TEXTS),
 }
+
+TABLE = Units("t.csv", {
+    "R": (Unit(date.min, date.max, ()),),
+    "B": (Unit(date.min, date(2000, 1, 1), ("R",)), Unit(date(2010, 1, 1), date(2024, 3, 1), ("R", "B"))),
+})  # fmt: skip
+DATED = (["null", "string"], {"column": "code", "trim": True, "units": TABLE, "valid_at": "day"})
+"""Of two columns: there is no short way."""
 
 FIELDS: list[tuple[Any, Any]] = [
     ("string", "text"),
@@ -92,6 +101,8 @@ FIELDS += [
     (["null", "string"], {"column": "text", "id": {"drop": " -", "case": "lower", "pad": 12}}),
     (["null", "string"], {"column": "small", "id": {"drop": "-", "pad": 12, "pattern": "0[0-9]*"}}),
     (["null", "long"], {"column": "amount", "id": {"pad": 3}}),
+    (["null", "string"], {"column": "code", "trim": True, "units": TABLE}),
+    ("string", {"column": "code", "units": TABLE, "as_of": "2020-01-01"}),
 ]
 """Of a text that is cleaned, what is left."""
 
@@ -105,6 +116,7 @@ KEYS: list[tuple[Any, Any]] = [
     ("string", {"column": "text", "unicode": "NFC"}),
     ("string", {"column": "text", "trim": True, "id": {"case": "upper", "drop": "/-", "pad": 3}}),
     ("string", {"column": "small", "id": {"pad": 12}}),
+    ("string", {"column": "code", "units": TABLE}),
     ("string", {"column": "code", "codes": {"R": "red", "B": "blue", "": "none"}}),
 ]
 
@@ -178,7 +190,7 @@ def the_long_way(contract: Contract, row: Mapping[str, Any]) -> tuple[bytes, byt
 
 
 @given(
-    fields=st.lists(st.sampled_from(FIELDS), max_size=8),
+    fields=st.lists(st.sampled_from([*FIELDS, DATED]), max_size=8),
     keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=3),
     whose=st.sampled_from([("string", "text"), (["null", "string"], "text"), (["null", "string"], TRIMMED), None]),
     rows=st.lists(ROWS, min_size=1, max_size=4),
@@ -229,6 +241,7 @@ def test_where_somebody_must_see_the_row_there_is_no_short_way() -> None:
     assert open_to_all.straight(None, row) is not None
     assert open_to_all.straight(WireRow(LAYOUT, told(values | {"text": "b"}) + ROOM, 0), row) is None
     assert open_to_all.straight(None, WireRow(LAYOUT, told(values | {"code": UNCHANGED}) + ROOM, 0)) is None
+    assert contract_of([*fields, DATED], KEYS[:1], subject=False, secret=False).straight(None, row) is None
     json_column = Layout([(name, reader(114), steady(reader(114))) for name in COLUMNS])
     assert open_to_all.straight(None, WireRow(json_column, told(values) + ROOM, 0)) is None
 

@@ -6,20 +6,23 @@ import time
 import tracemalloc
 from collections import Counter, defaultdict
 from dataclasses import astuple
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bus.connect.units import read_units
 from seeds import geohash
 from seeds.country import CHUNK, Chunk, Country
 from seeds.names import FAMILY
 from seeds.people import TODAY
 from seeds.records import Person
-from seeds.units import UNITS
+from seeds.units import REFORM, UNITS
 
+CHANGES = Path(__file__).parents[3] / "seeds" / "data" / "province_changes.csv"
 PINNED = "916cffc00d4bb7416ca2774e959b8b650d14c0ee176eaad64d171ca5ff097995"
 
 countries = st.builds(Country, st.integers(0, 2**32), st.integers(1, 2 * CHUNK))
@@ -242,3 +245,12 @@ def test_the_map_is_that_of_july_2025() -> None:
     for commune in UNITS.communes.values():
         assert UNITS.province_of_former[commune.former_province] == commune.province
         assert re.fullmatch(r"\d{5}", commune.code)
+
+
+def test_the_table_of_changes_says_the_same_of_provinces() -> None:
+    """A manifest's table must know each of the 63, on the day before, and lead to the one that it became part of."""
+    table = read_units(CHANGES, "province_changes.csv")
+    for code, province in UNITS.province_of_former.items():
+        assert table.newest(code.removeprefix("0"), REFORM - timedelta(days=1)) == province
+    for code in UNITS.provinces:
+        assert table.newest(code, REFORM) == table.newest(code) == code

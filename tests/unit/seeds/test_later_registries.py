@@ -1,7 +1,9 @@
 """The registries that joined later: what their systems hold is consistent with the country's people."""
 
 import json
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -16,10 +18,12 @@ from seeds.country import Country
 from seeds.plugin import PRETEND
 from seeds.systems import banking, business, justice, transport
 from seeds.systems.store import Store
+from seeds.units import UNITS
 
 ROOT = Path(__file__).parents[3]
 LATER = ("justice", "education", "transport", "business", "banking")
 LONGEST_LINES = 120
+EVENTS = "justice.civil_event"
 ACCOUNTS = "banking.account_status"
 
 
@@ -74,6 +78,21 @@ def test_certificates_tell_of_the_people(tmp_path: Path, country: Country) -> No
     recent = {one.personal_id for one in people.values() if one.death_date and one.death_date.year >= 2016}
     assert by_kind["KT"] == recent
     assert all(by_kind.values())
+
+
+def test_certificates_of_old_provinces_name_those_of_now(country: Country) -> None:
+    """Whatever province a certificate was written in, its record names the one that it is part of now."""
+    manifest, schemas = (load_folder(ROOT / "connectors" / "justice").manifest, ROOT / "connectors/justice/schemas")
+    mapper = Mapper(load_datasets(schemas)[EVENTS], manifest.datasets[EVENTS], "justice")
+    provinces = Counter[bool]()
+    for one in justice.certificates(country):
+        if place := one["noi"]:
+            row = defaultdict[str, Any](lambda: None, so=one["so"], hieu_luc="HL", loai=one["loai"])
+            row |= {name: one[name] for name in ("ngay_su_kien", "ngay_dang_ky")} | {"noi.tinh": place["tinh"]}
+            province = mapper.record(row)["province"]
+            assert province == UNITS.communes[place["xa"]].province
+            provinces[province == place["tinh"]] += 1
+    assert min(provinces[True], provinces[False]) > 10
 
 
 def test_licences_vehicles_and_accounts_are_of_living_adults(tmp_path: Path, country: Country) -> None:
