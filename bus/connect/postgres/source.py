@@ -17,6 +17,7 @@ from bus.connect.postgres import catalog
 from bus.connect.postgres.catalog import Connection, Table
 from bus.connect.postgres.decoder import Begin, Commit, Decoder, Message, Relation, RowChanged, Truncated
 from bus.connect.postgres.replication import SESSION, Frames, Replication
+from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
 from bus.connect.postgres.values import reader
 from bus.connect.postgres.visibility import Snapshot
 from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent, as_it_came
@@ -117,11 +118,14 @@ class PostgresSource:
             connection = await self._connected()
             for bound in (first, last):
                 if bound is not None and len(bound) != len(key):
-                    raise ValueError(f"a key of {dataset} has the columns {', '.join(name for name, _ in key)}")
+                    names = ", ".join(name for name, _ in key)
+                    how = "give one value for each, of several as a JSON array"
+                    raise ValueError(f"a key of {dataset} is made of {names}: {how}")
                 try:
                     await connection.execute(sql.SQL("select {}").format(_casts(key)), bound or (None,) * len(key))
                 except psycopg.DataError:
-                    raise ValueError(f"that is no key of {dataset}") from None
+                    kinds = ", ".join(f"{name} is of type {kind}" for name, kind in key)
+                    raise ValueError(f"that is no key of {dataset}: {kinds}") from None
         return {"from": first and list(first), "until": last and list(last)}
 
     async def confirm(self, position: Position) -> None:
@@ -133,7 +137,7 @@ class PostgresSource:
     async def head(self) -> Position:
         """The end of the log now."""
         with self._reachable():
-            async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, options=SESSION) as connection:
+            async with await self._connect() as connection:
                 return _position(await self._mark(connection), 0, ())
 
     def passed(self, position: Position, goal: Position) -> bool:
@@ -179,10 +183,16 @@ class PostgresSource:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._dsn, autocommit=True, options=SESSION, application_name=f"bus {self._slot}"
-            )
+            self._connection = await self._connect()
         return self._connection
+
+    async def _connect(self) -> Connection:
+        """An address that cannot be right is not tried: what is said of it might quote its password."""
+        if is_malformed(self._dsn):
+            raise SourceUnfit(connector=self._connector, reason=MALFORMED, mend=WRITE_SO)
+        return await psycopg.AsyncConnection.connect(
+            self._dsn, autocommit=True, options=SESSION, application_name=f"bus {self._slot}"
+        )
 
     async def _check_slot(self, connection: Connection, after: Position) -> None:
         state = await catalog.slot_state(connection, self._slot)
@@ -226,8 +236,9 @@ class PostgresSource:
         try:
             yield
         except psycopg.Error as error:
-            reason = error.diag.message_primary or type(error).__name__
-            raise SourceUnreachable(connector=self._connector, reason=reason) from error
+            if (said := of_postgres(error)) == MALFORMED:
+                raise SourceUnfit(connector=self._connector, reason=MALFORMED, mend=WRITE_SO) from None
+            raise SourceUnreachable(connector=self._connector, reason=said) from error
 
 
 class _Reading:

@@ -111,6 +111,16 @@ async def test_chunks_go_through_the_whole_key(things: Any, source: Thing) -> No
     assert met == sorted({(a, b) for a in range(3) for b in ("a", "Đ", "q'", "z")})
 
 
+async def test_what_is_no_key_is_told_with_what_one_is(things: Any, source: Thing) -> None:
+    """A bound of a range with too few values, or of another type, is refused with the columns or their types."""
+    await source.open(None)
+    assert await source.part(THING, ["1", "a"], None) == {"from": ["1", "a"], "until": None}
+    with pytest.raises(ValueError, match=r"^a key of test.thing is made of a, b: give one value for each, of several"):
+        await source.part(THING, ["1"], None)
+    with pytest.raises(ValueError, match=r"^that is no key of test.thing: a is of type integer, b is of type text$"):
+        await source.part(THING, None, ["one", "a"])
+
+
 async def test_a_new_column_in_mid_stream_is_in_the_rows_after_it(things: Any, source: Thing) -> None:
     """Rows from before a schema change have the old columns, rows from after it the new ones."""
     start = await source.open(None)

@@ -8,9 +8,13 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from bus.connect.postgres.trouble import MALFORMED, is_malformed, of_postgres
+from bus.connect.manifest import Manifest
+from bus.connect.place import Place
+from bus.connect.postgres.source import PostgresSource
+from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
 from bus.connect.spec import secrets
 from bus.connect.trouble import address, of_http, of_sql
+from bus.errors import SourceUnfit, SourceUnreachable
 
 
 async def failing(url: str) -> str:
@@ -90,6 +94,34 @@ async def test_what_postgresql_says_is_one_line_without_a_password() -> None:
     with pytest.raises(psycopg.Error) as malformed:
         await psycopg.AsyncConnection.connect("nonsense hidden")
     assert of_postgres(malformed.value) == MALFORMED
+
+
+class Shop(PostgresSource):
+    """One table."""
+
+    manifest = Manifest.model_validate({"name": "shop", "registry": "shop", "kind": "postgres", "datasets": {
+        "shop.item": {"origin": "item", "fields": {"id": "id"}}}})  # fmt: skip
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://u:hid@den@127.0.0.1:1/x", "postgresql//u:hidden@127.0.0.1:1/x"])
+async def test_a_connector_ends_at_an_address_that_cannot_be_right(dsn: str) -> None:
+    """Trying again mends no address: the connector ends with how to write one, and nothing of it is told."""
+    source = Shop(Place("shop", "", {"dsn": dsn}))
+    for step in (source.open(None), source.head(), source.forget()):
+        with pytest.raises(SourceUnfit) as unfit:
+            await step
+        assert MALFORMED in str(unfit.value)
+        assert unfit.value.how_to_mend == WRITE_SO
+        assert "hid" not in f"{unfit.value} {unfit.value.how_to_mend}"
+
+
+async def test_a_connector_tells_why_its_database_does_not_answer() -> None:
+    """A database that is away is tried again, and what is told of it meanwhile is the reason in its own words."""
+    source = Shop(Place("shop", "", {"dsn": "postgresql://u:hidden@127.0.0.1:1/x"}))
+    for step in (source.open(None), source.head()):
+        with pytest.raises(SourceUnreachable, match="Connection refused") as away:
+            await step
+        assert "hidden" not in str(away.value)
 
 
 def test_values_that_a_database_quotes_are_not_told() -> None:
