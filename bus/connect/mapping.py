@@ -1,11 +1,13 @@
 """From a registry's row to a dataset's record: pure, compiled once from the manifest, errors told by column."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bus.avro.datasets import Dataset
 from bus.connect.convert import converter, dated, without_null
 from bus.connect.convert import text as as_text
+from bus.connect.folder import code_of, failure
 from bus.connect.manifest import DatasetRule, FieldRule, full_rule
 from bus.connect.source import Row
 from bus.connect.unfit import RowUnfit
@@ -47,7 +49,10 @@ class Mapper:
             raise ManifestWrong(path=manifest, reason=f"{dataset.name} has no field {', '.join(strange)}")
         missing = [field.name for field in dataset.fields if not field.nullable and field.name not in rules]
         if missing:
-            raise ManifestWrong(path=manifest, reason=f"{dataset.name} needs the fields {', '.join(missing)}")
+            reason = (
+                f"{dataset.name} needs the fields {', '.join(missing)}: map each under datasets.{dataset.name}.fields"
+            )
+            raise ManifestWrong(path=manifest, reason=reason)
         self.dataset = dataset
         self.secret = rule.state_secret
         self.sees_rows = derive is not None or rule.state_secret is not None
@@ -96,7 +101,7 @@ class Mapper:
         try:
             return self._derive(row)
         except Exception as error:  # noqa: BLE001 - an integrator's function may raise anything, and quote values
-            raise RowUnfit(f"the connector's own function failed ({type(error).__name__})") from None
+            raise RowUnfit(f"the connector's own function failed ({failure(error, _folder(self._derive))})") from None
 
     def _record_id(self, row: Row) -> str:
         if self._only is not None:
@@ -139,6 +144,12 @@ class Mapper:
     def _place(self, field: str) -> str:
         column = self.column(field)
         return f"field {field}" if column == field else f"field {field} (column {column})"
+
+
+def _folder(derive: Derive) -> Path | None:
+    """Where a source's own function was written: it comes as the method of a source, for one of its datasets."""
+    source = getattr(getattr(derive, "func", derive), "__self__", None)
+    return None if source is None else code_of(type(source))
 
 
 def _absent(_: Row) -> None:

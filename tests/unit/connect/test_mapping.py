@@ -2,13 +2,17 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bus.avro.datasets import dataset_of
+from bus.connect.folder import load_folder
 from bus.connect.manifest import DatasetRule, SecretRule, full_rule
 from bus.connect.mapping import Mapper, RowUnfit
+from bus.connect.place import Place
 from bus.connect.publish import Contract
 from bus.errors import ManifestWrong
 from bus.model.key import RecordKey
@@ -181,10 +185,38 @@ def test_a_function_stands_before_the_rules(contract: Contract) -> None:
         mapper.record({"ma": "r1", "chu": "bí mật"})
 
 
+SOURCE = """\
+from pathlib import Path
+from bus.connect import FilesSource, load_manifest
+
+class Source(FilesSource):
+    manifest = load_manifest(Path(__file__).with_name("manifest.yaml"))
+
+    def derive(self, dataset, row):
+        return {**row, "ma": row["mã"]}
+"""
+MANIFEST = """\
+{name: lib, registry: lib, kind: files, files: {operation_column: op, deleted: [D]},
+ datasets: {lib.right: {origin: right, fields: {id: ma, worth: gia}}}}
+"""
+
+
+def test_a_function_that_fails_is_told_with_its_line(contract: Contract, tmp_path: Path) -> None:
+    """Who wrote the function learns in which line of it a row failed, and which error that was; no value."""
+    (tmp_path / "manifest.yaml").write_text(MANIFEST, encoding="utf-8")
+    (tmp_path / "source.py").write_text(SOURCE, encoding="utf-8")
+    found = load_folder(tmp_path)
+    source = found(Place("lib", "", {"folder": str(tmp_path)}))
+    rule = found.manifest.datasets["lib.right"]
+    mapper = Mapper(contract.mapper.dataset, rule, "manifest.yaml", partial(source.derive, "lib.right"))
+    with pytest.raises(RowUnfit, match=r"own function failed \(source.py, line 8: KeyError\)"):
+        mapper.key({"ma": "bí mật"})
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"id": "ma", "holder": "chu"}, "worth"),
+        ({"id": "ma", "holder": "chu"}, r"needs the fields worth: map each under datasets\.test\.right\.fields"),
         ({"id": "ma", "worth": "gia", "colour": "mau"}, "colour"),
     ],
 )
