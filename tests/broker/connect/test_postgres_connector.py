@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -16,6 +17,9 @@ from connectors.population.source import Source
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
 PERSON = "population.person"
+HEARTBEATS = 6
+SOONEST_SECONDS, SLOWEST_SECONDS = 0.9, 2.5
+"""An idle move of the position is written once a second at most, and is looked at twice a second at least."""
 
 
 @pytest.fixture
@@ -198,6 +202,34 @@ async def test_a_connection_that_breaks_is_taken_up_again(bus: Any, population: 
         await bus.caught_up(source, "population")
     assert await published(bus) == population.names()
     await bus.assert_unique(PERSON)
+
+
+async def test_an_idle_connector_goes_along_with_its_log(bus: Any, population: Any, source: Source) -> None:
+    """While the log moves by what others write, the position moves about once a second, and the server is told.
+
+    Otherwise a server would keep its log for a connector that has nothing to do, and nobody could see that it lives.
+    """
+    population.grow(0, 3)
+    population.sql.execute("create table other (n int)")
+    name, moved = bus.topics.positions, set[int]()
+    async with bus.running(source):
+        await bus.caught_up(source, "population")
+        began = (await bus.standing("population")).stream["lsn"]
+
+        async def has_moved_often() -> bool:
+            population.sql.execute("insert into other values (1)")
+            moved.add((await bus.standing("population")).stream["lsn"])
+            return len(moved) > HEARTBEATS
+
+        await bus.until(has_moved_often)
+        (confirmed,) = population.sql.execute(
+            "select confirmed_flush_lsn - '0/0'::pg_lsn from pg_replication_slots where database = current_database()"
+        ).fetchone()
+        assert confirmed > began
+    times = [one.timestamp_ms for one in await bus.read(name, 1) if one.key == b"population"][-HEARTBEATS:-1]
+    pauses = [(later - earlier) / 1000 for earlier, later in pairwise(times)]
+    assert SOONEST_SECONDS < sorted(pauses)[len(pauses) // 2] < SLOWEST_SECONDS, pauses
+    assert await bus.published("population") == 3
 
 
 async def test_a_table_that_hides_old_rows_is_refused(bus: Any, population: Any, source: Source) -> None:
