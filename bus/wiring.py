@@ -17,7 +17,7 @@ from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
 from bus.connect.folder import forget as forget_folder
 from bus.connect.folder import remember as remember_folder
-from bus.connect.process import make_source
+from bus.connect.process import leave, make_source
 from bus.errors import NotFound, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import PREVIEWER, connector_transactional_id, connector_user
@@ -336,11 +336,12 @@ async def preview_agreement(
         return tuple(AgreementDocument.model_validate(one.document) for one in state.agreements.values())
 
 
-async def remove_connector(settings: Settings, name: str, reason: str) -> None:
+async def remove_connector(settings: Settings, name: str, reason: str, *, force: bool = False) -> str:
     """Take a connector down for good: end whoever runs it, leave its source clean, forget where it stood.
 
-    What it published stays on the bus, under its agreements. Raises SourceUnreachable while the source cannot be left
-    clean: then nothing but the running process has ended, and it may be tried again.
+    What it published stays on the bus, under its agreements. Raises SourceUnreachable or SourceUnfit while the source
+    cannot be left clean: then nothing but the running process has ended, and it may be tried again. With `force`, it
+    goes anyway; returns what it leaves at the source and why, empty for nothing.
     """
     home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
     source, _ = make_source(name, settings)
@@ -349,15 +350,14 @@ async def remove_connector(settings: Settings, name: str, reason: str) -> None:
         writer = TransactionalWriter(access, connector_transactional_id(topics, name))
         await writer.start()  # fences the process that runs it
         try:
-            forget = getattr(source, "forget", None)
-            if forget is not None:
-                await forget()
+            left = await leave(source, force=force)
             await writer.commit([Outgoing(topics.positions, 0, name.encode(), None)])
         finally:
             await source.close()
             await writer.stop()
         await registrar.remove_connector(name, reason)
     forget_folder(settings.home_path, name)
+    return left
 
 
 async def step_route(settings: Settings, name: str, action: str, reason: str) -> int:

@@ -10,7 +10,7 @@ import click
 from bus import clock
 from bus.connect.orders import Order, OrderKind
 from bus.connect.standing import OrderState
-from bus.errors import WrongUse
+from bus.errors import SourceUnfit, SourceUnreachable, WrongUse
 from bus.settings import Settings
 
 WAIT_SECONDS = 15.0
@@ -83,7 +83,8 @@ def accept(name: str, datasets: tuple[str, ...], seconds: float) -> None:
 @click.argument("name")
 @click.option("--reason", required=True, help="Why: it stands in the register for ever.")
 @click.option("--yes", is_flag=True, help="Without asking.")
-def remove(name: str, *, reason: str, yes: bool) -> None:
+@click.option("--force", is_flag=True, help="Also where its source is gone for good and cannot be left clean.")
+def remove(name: str, *, reason: str, yes: bool, force: bool) -> None:
     """Take a connector down for good: its process ends, slot, publication, Kafka user, rights and settings go.
 
     Its datasets and what it published stay on the bus, under their agreements; its folder stays where it is.
@@ -92,8 +93,14 @@ def remove(name: str, *, reason: str, yes: bool) -> None:
 
     if not yes:
         click.confirm(f"Remove {name} for good?", abort=True)
-    asyncio.run(remove_connector(Settings(), name, reason))
+    try:
+        left = asyncio.run(remove_connector(Settings(), name, reason, force=force))
+    except (SourceUnreachable, SourceUnfit):
+        click.echo(f"{name} is not removed; where its source is gone for good, `--force` removes it", err=True)
+        raise
     click.echo(f"removed {name}; what it published stays")
+    if left:
+        click.echo(f"left at its source: {left}")
 
 
 ALL = (pause, resume, snapshot, reset, accept, remove)

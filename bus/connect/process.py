@@ -21,6 +21,8 @@ from bus.errors import (
     ConnectorUnregistered,
     NoSuchConnector,
     SourceFailed,
+    SourceUnfit,
+    SourceUnreachable,
 )
 from bus.kafka.rights import connector_user
 from bus.kafka.transactions import told_already
@@ -104,6 +106,23 @@ def make_source(name: str, settings: Settings) -> tuple[Source, Manifest]:
     source: Source = found(Place(name, settings.prefix, source_settings(name, settings)))
     manifest: Manifest = found.manifest
     return source, manifest
+
+
+async def leave(source: Source, *, force: bool = False) -> str:
+    """Have a source take away what it made for its connector; returns what stays there and why, empty for nothing.
+
+    Raises SourceUnreachable, SourceUnfit, unless forced.
+    """
+    forget = getattr(source, "forget", None)
+    if forget is None:
+        return ""
+    try:
+        await forget()
+    except (SourceUnreachable, SourceUnfit) as error:
+        if not force:
+            raise
+        return f"{getattr(source, 'traces', 'whatever it made there')} ({error})"
+    return ""
 
 
 def settings_file(name: str, settings: Settings) -> Path:
