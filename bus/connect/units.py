@@ -26,17 +26,11 @@ class Unit(NamedTuple):
 
 
 class Units:
-    """A table, read and checked; `name` is what its manifest calls it. Equal to another of the same lines."""
+    """A table, read and checked; `name` is what its manifest calls it."""
 
     def __init__(self, name: str, units: Mapping[str, tuple[Unit, ...]]) -> None:
         self.name = name
         self._units = units
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Units) and self._units == other._units
-
-    def __hash__(self) -> int:
-        return hash(self.name)
 
     def newest(self, code: str, at: date | None = None, as_of: date | None = None) -> str:
         """The code of what a unit is part of: as of a day, otherwise after everything that the table knows.
