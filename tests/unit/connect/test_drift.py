@@ -16,6 +16,7 @@ from bus.connect.propose import guesses
 from bus.connect.publish import Contract, Envelope
 from bus.connect.source import Chunk, SourceChange
 from bus.connect.standing import Cursor, Standing, from_message, to_message
+from bus.connect.units import Units
 from bus.model.change import Operation
 from tests.unit.connect.conftest import SCHEMA
 
@@ -81,6 +82,17 @@ def test_evolving_never_takes_another_kind() -> None:
     assert [one.mode for one in watch.news] == [DriftMode.EVOLVE]
     with pytest.raises(Frozen):
         watch.meet(DATASET, ROW | {"gia": "5"}, learning=False)
+
+
+def test_the_day_of_a_unit_is_a_column_that_is_read() -> None:
+    """Without the column that dates a unit's code, the code may mean another: that it is gone is a difference."""
+    dated = {"column": "chu", "units": Units("units.csv", {}), "valid_at": "note"}
+    rule = {"origin": "rights", "fields": {"id": "ma", "holder": dated, "worth": "gia"}, "drift": "freeze"}
+    words = {"name": "test", "registry": "test", "kind": "postgres", "datasets": {DATASET: rule}}
+    watch = Watch(Manifest.model_validate(words), Drift())
+    watch.meet(DATASET, ROW, learning=True)
+    with pytest.raises(Frozen, match="column-gone note"):
+        watch.meet(DATASET, {name: value for name, value in ROW.items() if name != "note"}, learning=False)
 
 
 @pytest.mark.parametrize("drift", ["freeze", "discard", "evolve"])

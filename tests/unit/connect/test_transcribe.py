@@ -107,6 +107,8 @@ FIELDS += [
 """Of a text that is cleaned, what is left."""
 
 TRIMMED = {"column": "text", "trim": True}
+CODED = {"column": "code", "codes": {"R": "red", "B": "blue", "": "none"}}
+WHOSE = [("string", "text"), (["null", "string"], "text"), (["null", "string"], TRIMMED), (["null", "string"], CODED)]
 KEYS: list[tuple[Any, Any]] = [
     ("string", "text"),
     ("string", "small"),
@@ -117,7 +119,8 @@ KEYS: list[tuple[Any, Any]] = [
     ("string", {"column": "text", "trim": True, "id": {"case": "upper", "drop": "/-", "pad": 3}}),
     ("string", {"column": "small", "id": {"pad": 12}}),
     ("string", {"column": "code", "units": TABLE}),
-    ("string", {"column": "code", "codes": {"R": "red", "B": "blue", "": "none"}}),
+    ("long", {"column": "big", "id": {"drop": "-"}}),
+    ("string", CODED),
 ]
 
 
@@ -192,7 +195,7 @@ def the_long_way(contract: Contract, row: Mapping[str, Any]) -> tuple[bytes, byt
 @given(
     fields=st.lists(st.sampled_from([*FIELDS, DATED]), max_size=8),
     keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=3),
-    whose=st.sampled_from([("string", "text"), (["null", "string"], "text"), (["null", "string"], TRIMMED), None]),
+    whose=st.sampled_from([*WHOSE, None]),
     rows=st.lists(ROWS, min_size=1, max_size=4),
 )
 def test_the_short_way_leads_where_the_long_way_does(
@@ -218,6 +221,38 @@ def test_every_plain_field_takes_the_short_way(kind: Any, rule: Any) -> None:
     found = contract.straight(None, row)
     assert found is not None
     assert found[1:3] == the_long_way(contract, row.read())
+
+
+MADE_KEYS = [
+    (["null", "string"], CODED, {"code": ""}, None),
+    (["null", "string"], CODED, {"code": "B"}, b"blue/7"),
+    (["null", "string"], TRIMMED, {"text": "\u00a0"}, None),
+    (["null", "string"], TRIMMED, {"text": " /"}, None),
+    (["null", "string"], TRIMMED, {"text": " Hà "}, "Hà/7".encode()),
+    ("string", {"column": "code", "units": TABLE}, {"code": "R"}, b"R/7"),
+    ("string", {"column": "code", "units": TABLE}, {"code": "B"}, None),
+    ("string", {"column": "small", "id": {"pad": 3}}, {"small": "7"}, b"007/7"),
+]
+"""Kind and rule of the subject, its cell, and the key that the short way leads to, None where it leads nowhere."""
+
+
+@pytest.mark.parametrize(("kind", "rule", "cells", "key"), MADE_KEYS, ids=str)
+def test_a_key_is_what_its_rules_make(kind: Any, rule: Any, cells: dict[str, str], key: bytes | None) -> None:
+    """A part that is cleaned or translated stands so in the key, too; without any left, the long way is taken."""
+    contract = contract_of([], [(kind, rule), ("long", "big")], subject=True, secret=False)
+    row = WireRow(LAYOUT, told(PLAIN | {"big": "7"} | cells) + ROOM, 0)
+    found = contract.straight(None, row)
+    assert (None if found is None else found[1]) == key
+    if found is not None:
+        assert found[1:3] == the_long_way(contract, row.read())
+
+
+def test_a_number_that_its_rule_changes_takes_the_long_way_into_a_key() -> None:
+    """The cell of such a number is not what stands in the key."""
+    contract = contract_of([], [("long", {"column": "big", "id": {"drop": "-"}})], subject=False, secret=False)
+    row = WireRow(LAYOUT, told(PLAIN | {"big": "-7"}) + ROOM, 0)
+    assert contract.straight(None, row) is None
+    assert contract.mapper.key(row.read()).encode() == b"7"
 
 
 def test_nulls_are_told_by_column() -> None:
