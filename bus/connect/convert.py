@@ -42,15 +42,28 @@ def converter(rule: FieldRule, kind: Any, at: date | None = None) -> Convert:
 def dated(rule: FieldRule, kind: Any) -> Callable[[Any, Any], Any]:
     """What makes a field's value of a column's and of that which holds its day; without a day, as `converter` does."""
     on = lru_cache(DAYS_KEPT)(lambda day: converter(rule, kind, day))
+    zone = ZoneInfo(rule.time_zone) if rule.time_zone else None
 
     def convert(value: Any, day: Any) -> Any:
         try:
-            at = None if day in (None, "") else date.fromordinal(_days(_stripped(day), rule.date_format) + _EPOCH)
+            at = _day(day, rule.date_format, zone)
         except ValueError:
             raise RowUnfit(f"the day of its unit (column {rule.valid_at}) cannot be read as one") from None
         return on(at)(value)
 
     return convert
+
+
+def _day(value: Any, form: str | None, zone: ZoneInfo | None) -> date | None:
+    """The day of a date or a time, which is the zone's where the time has an offset."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = None if not text else datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007 - a date has no zone
+    if isinstance(value, datetime):
+        return (value.astimezone(zone) if zone and value.tzinfo else value).date()
+    if value is not None and not isinstance(value, date):
+        raise RowUnfit("is not a date")
+    return value
 
 
 def _stripped(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Codes of units that change: by day, to what each is part of now; and tables that are wrong."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,7 @@ def test_a_table_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 
 TEXT = ["null", "string"]
+TOKYO = {"time_zone": "Asia/Tokyo"}
 MAPPED: list[tuple[Any, dict[str, Any], dict[str, Any], Any]] = [
     (TEXT, {}, {"c": "02"}, "03"),
     (TEXT, {}, {"c": ""}, None),
@@ -124,6 +125,9 @@ MAPPED: list[tuple[Any, dict[str, Any], dict[str, Any], Any]] = [
     (TEXT, {"valid_at": "d"}, {"c": "01", "d": "2011-01-01"}, "01"),
     (TEXT, {"valid_at": "d", "date_format": "%d/%m/%Y"}, {"c": "01", "d": " 31/12/1999"}, "03"),
     (TEXT, {"valid_at": "d"}, {"c": "01", "d": None}, "01"),
+    (TEXT, {"valid_at": "d"}, {"c": "01", "d": " "}, "01"),
+    (TEXT, {"valid_at": "d", **TOKYO}, {"c": "01", "d": "2009-12-31T17:30:00Z"}, "01"),
+    (TEXT, {"valid_at": "d", **TOKYO}, {"c": "01", "d": datetime(2009, 12, 31, 17, tzinfo=UTC)}, "01"),
     (TEXT, {"valid_at": "d"}, {"c": None, "d": None}, None),
     ({"type": "array", "items": "string"}, {"valid_at": "d", "split": ","}, {"c": "01, 03", "d": "2021-01-01"},
      ["01", "03"]),
@@ -142,6 +146,7 @@ def test_a_rule_translates(units: Units, kind: Any, more: dict[str, Any], row: d
         ({"c": "bí mật", "d": None}, "field x (column c): holds a code that units.csv does not list"),
         ({"c": "01", "d": "bí mật"}, "field x (column c): the day of its unit (column d) cannot be read as one"),
         ({"c": "01", "d": 19990101}, "field x (column c): the day of its unit (column d) cannot be read as one"),
+        ({"c": "01", "d": "2009-12-31T17:30:00Z"}, "field x (column c): holds a code that units.csv does not list for"),
         ({"c": "01"}, "field x (column c): the row has no column d, which holds the day of its unit"),
         ({"d": None}, "field x (column c): the row has no such column"),
     ],
