@@ -168,7 +168,8 @@ def _ticks(value: Any, form: str | None, zone: ZoneInfo | None, per_second: int)
     return round(value.timestamp() * per_second)
 
 
-def _integer(value: Any) -> Any:
+def integer(value: Any) -> Any:
+    """A whole number; what is none stays, for the schema to judge."""
     if isinstance(value, str):
         return int(value)
     if isinstance(value, Decimal) and value == value.to_integral_value():
@@ -192,8 +193,8 @@ def text(value: Any) -> Any:
 
 
 _PLAIN: dict[str, Convert] = {
-    "int": _integer,
-    "long": _integer,
+    "int": integer,
+    "long": integer,
     "float": _number,
     "double": _number,
     "boolean": _boolean,

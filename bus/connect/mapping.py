@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from bus.avro.datasets import Dataset
 from bus.connect.convert import converter, dated, without_null
+from bus.connect.convert import integer as as_number
 from bus.connect.convert import text as as_text
 from bus.connect.folder import code_of, failure
 from bus.connect.manifest import DatasetRule, FieldRule, full_rule
@@ -23,8 +24,8 @@ Derive = Callable[[Row], Row]
 class Origin(NamedTuple):
     """What one field is made of: a column by `convert`; where that is None, nothing but a constant.
 
-    `kind` is the name of the field's Avro type, `as_text` whether a text is taken as it is, `made` whether the rule
-    makes another value of it than its type alone would.
+    `kind` is the name of the field's Avro type; `as_text` and `as_number` say that a text and a number are taken as
+    they are, `made` that the rule makes another value of it than its type alone would.
     """
 
     column: str | None
@@ -32,6 +33,7 @@ class Origin(NamedTuple):
     kind: str
     keep_empty: bool = False
     as_text: bool = False
+    as_number: bool = False
     made: bool = False
     constant: Any = None
 
@@ -167,7 +169,9 @@ def _origin(rule: FieldRule | None, kind: Any) -> Origin | None:
             else Origin(None, None, word, constant=rule and rule.constant)
         )
     convert = converter(rule, kind)
-    return Origin(rule.column, convert, word, rule.keep_empty, convert is as_text, rule.makes)
+    return Origin(
+        rule.column, convert, word, rule.keep_empty, convert is as_text, convert is as_number, made=rule.makes
+    )
 
 
 def _maker(rule: FieldRule, kind: Any) -> Make:

@@ -106,6 +106,9 @@ FIELDS += [
 ]
 """Of a text that is cleaned, what is left."""
 
+UNFIT = [(["null", "int"], "text"), (["null", DATE], "small")]
+"""Of those, what a row that is otherwise plain does not fit."""
+
 TRIMMED = {"column": "text", "trim": True}
 CODED = {"column": "code", "codes": {"R": "red", "B": "blue", "": "none"}}
 WHOSE = [("string", "text"), (["null", "string"], "text"), (["null", "string"], TRIMMED), (["null", "string"], CODED)]
