@@ -32,6 +32,9 @@ class Units:
         self.name = name
         self._units = units
 
+    def __repr__(self) -> str:
+        return f"Units({self.name!r})"
+
     def newest(self, code: str, at: date | None = None, as_of: date | None = None) -> str:
         """The code of what a unit is part of: as of a day, otherwise after everything that the table knows.
 
