@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from bus import clock
 from bus.avro.frame import BODY_START
@@ -88,6 +89,7 @@ class Lane:
         self._aborted = 0
         self._seconds_each = 0.0
         self._ahead: asyncio.Task[Taken] | None = None
+        self._more: list[Incoming] = []
         self._orders = Orders(parts.access, parts.topics, parts.messages)
 
     def stop(self) -> None:
@@ -111,7 +113,7 @@ class Lane:
         inputs = dict(self._state.position.inputs)
         if self._resting and not len(self._changes):  # then what was fetched beyond the position holds no record
             inputs |= {dataset: self._changes.reached(place) for dataset, place in self._input_places().items()}
-        first = next(self._changes.waiting(), None)
+        first = next(chain(self._more, self._changes.waiting()), None)
         return Progress(
             position=self._state.position,
             inputs=inputs,
@@ -166,11 +168,13 @@ class Lane:
         def ahead() -> asyncio.Task[Taken]:
             """The next records: what they are judged by is asked for while the end of a transaction is on its way."""
             self._wake.clear()
-            self._ahead = asyncio.create_task(self._take(consents, changes, changes.take(self._batch_limit)))
+            self._more = changes.take(self._batch_limit)
+            self._ahead = asyncio.create_task(self._take(consents, changes, self._more))
             return self._ahead
 
         while not self.stopping.is_set():
-            taken, self._ahead = await (self._ahead or ahead()), None
+            taken = await (self._ahead or ahead())
+            self._ahead, self._more = None, []
             if changes.places != self._change_places().keys():
                 changes.assign(self._change_places())
             inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
@@ -218,7 +222,7 @@ class Lane:
         return all(changes.reached(place) >= end for place, end in self._ends_at_start.items())
 
     def _note_caught_up(self, changes: Pump) -> None:
-        if not self._unlooked and not self._ahead and not len(changes) and self._passed_start(changes):
+        if not self._unlooked and not self._more and not len(changes) and self._passed_start(changes):
             self._state.caught_up(clock.now_ms())
 
     async def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
@@ -361,13 +365,8 @@ class Lane:
         self._state.apply(outcome.draft, stood_at)
         self.report.count(outcome)
         for letter in outcome.dead:
-            emit(
-                Event.RECORD_DEAD,
-                lane=self._lane,
-                topic=letter.record.topic,
-                offset=letter.record.offset,
-                reason=letter.reason,
-            )
+            where = {"topic": letter.record.topic, "offset": letter.record.offset}
+            emit(Event.RECORD_DEAD, lane=self._lane, **where, reason=letter.reason)
         for done in outcome.completions:
             emit(Event.COMMAND_DONE, lane=self._lane, command=done.command.command_id, outcome=done.ending.value)
 
