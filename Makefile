@@ -23,7 +23,7 @@ demo: $(READY)  ## run a small country for a day, check what every agency got, a
 	@$(VENV)/bin/bus demo
 
 test: $(READY)  ## all tests, on a real Kafka and a real PostgreSQL; last: what was skipped, and why
-	@$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # in order: the long ones come first
+	@$(VENV)/bin/python -m pytest -n 3 --dist loadfile
 
 compiled: $(READY)  ## the hot path compiled by mypyc (needs a C compiler) into .venv/compiled, and the tests of it on that
 	@rm -rf $(VENV)/source && mkdir $(VENV)/source && cp -R bus connectors schemas seeds *.toml *.md LICENSE $(VENV)/source
