@@ -20,6 +20,12 @@ FOREIGN = {
     "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
 }
 
+TOP = {
+    *("bus", "schemas", "connectors", "seeds", "tests", "compose.yaml", "pyproject.toml", "requirements.txt"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile"),
+}
+"""What lies at the top, beside files whose names begin with a dot."""
+
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 
@@ -35,6 +41,12 @@ def test_nothing_foreign_is_in_the_tree(kind: str) -> None:
         for match in FOREIGN[kind].finditer(path.read_bytes())
     }
     assert found == set()
+
+
+def test_the_top_shows_what_the_project_is() -> None:
+    """Nothing that a run leaves behind, a log for instance, becomes a part of the project."""
+    tops = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    assert {name for name in tops if not name.startswith(".")} == TOP
 
 
 def test_files_are_short() -> None:

@@ -58,13 +58,13 @@ def things(database: str) -> Iterator[psycopg.Connection[Any]]:
         yield sql
 
 
-async def test_what_debezium_tells(database: str, things: Any, source: Thing) -> None:
+async def test_what_debezium_tells(database: str, things: Any, source: Thing, tmp_path: Path) -> None:
     """Of the same writes, Debezium and we tell the same operations and values, before and after, in the same order."""
     start = await source.open(None)
     for statement in WRITES:
         things.execute(statement)
     ours = [one async for one in told_by_us(source, start, things)]
-    theirs = await told_by_debezium(database, len(ours))
+    theirs = await told_by_debezium(database, len(ours), tmp_path)
     assert [one["op"] for one in theirs] == [one["op"] for one in ours]
     for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         assert one == other, f"change {number}"
@@ -87,11 +87,14 @@ async def told_by_us(source: Thing, after: Position, things: Any) -> AsyncIterat
     await changes.aclose()  # type: ignore[attr-defined] # the source's stream is an async generator
 
 
-async def told_by_debezium(database: str, count: int) -> list[dict[str, Any]]:
-    """So many changes, read by a process of its own; it is ended then, for it would wait for more."""
+async def told_by_debezium(database: str, count: int, folder: Path) -> list[dict[str, Any]]:
+    """So many changes, read by a process of its own; it is ended then, for it would wait for more.
+
+    It keeps a log in the `folder` where it runs.
+    """
     slot = f"dbz_{database[-8:]}"
     words = (str(READER), database, "public.thing", slot, "compared", str(count))
-    pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.DEVNULL, "limit": 1 << 24}
+    pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.DEVNULL, "limit": 1 << 24, "cwd": folder}
     reader = await asyncio.create_subprocess_exec(sys.executable, *words, **pipes)  # type: ignore[arg-type] # as named
     found: list[dict[str, Any]] = []
     try:
