@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bus.avro.datasets import Dataset
+from bus.connect.cells import written
 from bus.connect.convert import converter, dated, without_null
 from bus.connect.convert import integer as as_number
 from bus.connect.convert import text as as_text
@@ -80,7 +81,7 @@ class Mapper:
     def key(self, row: Row) -> RecordKey:
         """Whose record it is and which one. Raises RowUnfit."""
         row = self._derived(row)
-        record_id = self._told(self._record_id(row), *self.dataset.record_id)
+        record_id = self._told(self._record_id(row), self.dataset.record_id[0])
         if self.dataset.subject is None:
             return RecordKey(None, record_id)
         try:
@@ -115,12 +116,12 @@ class Mapper:
                 return value
         return "-".join([self._part(name, row) for name in self.dataset.record_id])
 
-    def _told(self, text: str, *fields: str) -> str:
+    def _told(self, text: str, field: str) -> str:
         """A key's text, which must be one: a source whose encoding is wrong may give bytes that are none."""
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise RowUnfit(f"{self._place(fields[0])}: is not text of the encoding that was told") from None
+            raise RowUnfit(f"{self._place(field)}: is not text of the encoding that was told") from None
         return text
 
     def column(self, field: str) -> str:
@@ -231,9 +232,7 @@ def _whole(
             kept = "" if rule.keep_empty else " and v"
             made = f"v if type(v := row[{rule.column!r}]) is str{kept} else None if v is None{empty} else c{number}(v)"
         parts.append(f"{name!r}: ({made})")
-    source = "def whole(row):\n    return {" + ", ".join(parts) + "}"
-    exec(compile(source, "<mapper>", "exec"), names)  # noqa: S102 - made here; names are quoted by repr
-    whole: Callable[[Row], dict[str, Any]] = names["whole"]
+    whole: Callable[[Row], dict[str, Any]] = written("whole(row)", [f"return {{{', '.join(parts)}}}"], names)
     return whole
 
 

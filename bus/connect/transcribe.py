@@ -119,7 +119,7 @@ class _Author:
                 yield f"if kind == {NULL}: nulls |= {1 << place}"
                 yield f"at += 5 + size if kind == {TEXT} else 1"
 
-    def _walk_keys(self, keys: Sequence["_KeyPart"]) -> Iterable[str]:
+    def _walk_keys(self, keys: Sequence[_KeyPart]) -> Iterable[str]:
         yield f"at += {COUNT_BYTES}"
         for place in range(max(one.place for one in keys) + 1):
             yield "kind, size = cell(data, at)"
@@ -143,10 +143,8 @@ class _Author:
             lines += [f"{name}_ = {name}[size] + {name}_"]
         elif origin.as_number and read is int:
             self._names[name] = _sure(encode(0))[:-1]
-            lines = [
-                f"{name}_ = int(data[at:end])",
-                f"if not {-_WHOLE[origin.kind]} <= {name}_ < {_WHOLE[origin.kind]}: raise ValueError",
-            ]
+            reach = _WHOLE[origin.kind]
+            lines = [f"{name}_ = int(data[at:end])", f"if not {-reach} <= {name}_ < {reach}: raise ValueError"]
             lines += [f"{name}_ = {name} + varint({name}_)"]
         else:
             make = _maker(origin, read, encode)
@@ -158,7 +156,7 @@ class _Author:
         self._null.setdefault(place, []).append("raise ValueError" if null is None else f"{name}_ = {null!r}")
         return f"{name}_"
 
-    def _key_part(self, field: str) -> "_KeyPart":
+    def _key_part(self, field: str) -> _KeyPart:
         """A field that stands in a key as it stands in its cell, or as the text that its rule makes of it."""
         origin = self._mapper.origins[field]
         if origin is None or origin.convert is None:
@@ -201,14 +199,12 @@ def _sizes(empty: bytes, none: bytes | None) -> list[bytes | None]:
 
 
 def _maker(origin: Origin, read: Read, encode: QuickEncoder) -> Callable[[bytes], bytes]:
-    convert, keep_empty = origin.convert, origin.keep_empty
-    assert convert is not None
+    value_of = _value_of(origin, read)
     reach = _WHOLE.get(origin.kind, 0)
     before = _sure(encode(0))[:-1] if reach else b""
 
     def make(cell: bytes) -> bytes:
-        value = read(cell.decode())
-        made = None if value == "" and not keep_empty else convert(value)
+        made = value_of(cell)
         if type(made) is int and -reach <= made < reach:
             return before + varint(made)
         return _sure(encode(made))
@@ -217,17 +213,27 @@ def _maker(origin: Origin, read: Read, encode: QuickEncoder) -> Callable[[bytes]
 
 
 def _key_maker(origin: Origin, read: Read) -> Callable[[bytes], bytes]:
-    convert = origin.convert
-    assert convert is not None
+    value_of = _value_of(origin, read)
 
     def make(cell: bytes) -> bytes:
-        value = read(cell.decode())
-        made = None if value == "" and not origin.keep_empty else convert(value)
+        made = value_of(cell)
         if type(made) is not str:
             raise _NoShortWay
         return made.encode()
 
     return make
+
+
+def _value_of(origin: Origin, read: Read) -> Callable[[bytes], Any]:
+    """What a cell's text is as a value of its field."""
+    convert, keep_empty = origin.convert, origin.keep_empty
+    assert convert is not None
+
+    def value_of(cell: bytes) -> Any:
+        value = read(cell.decode())
+        return None if value == "" and not keep_empty else convert(value)
+
+    return value_of
 
 
 def _sure(encoded: bytes | None) -> bytes:

@@ -12,8 +12,10 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-SESSION = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex"
-SESSION += " -c client_encoding=UTF8"
+SESSION = (
+    "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex"
+    " -c client_encoding=UTF8"
+)
 """Text forms that do not depend on the server's settings; the same for the stream and for chunks."""
 
 _DATA = struct.Struct(">cQQq")

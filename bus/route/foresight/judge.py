@@ -145,13 +145,12 @@ class Judge:
 
     def _place(self, seen: Seen, by: str) -> str:
         """Where a record belongs: there are few places, and each is known by its bytes once it was read."""
-        if seen.bounds is None:
-            return str(seen.record.get(by) or NOWHERE)[: self._place_length]
-        told = seen.value[seen.bounds[self._place_at] : seen.bounds[self._place_at + 1]]
+        at, bounds = self._place_at, seen.bounds
+        told = seen.value[bounds[at] : bounds[at + 1]] if bounds else b""
         place = self._places.get(told)
         if place is None:
             place = str(seen.record.get(by) or NOWHERE)[: self._place_length]
-            if len(self._places) < PLACES_KNOWN:
+            if told and len(self._places) < PLACES_KNOWN:
                 self._places[told] = place
         return place
 

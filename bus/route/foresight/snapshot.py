@@ -18,7 +18,7 @@ from bus.kafka.log import Place
 from bus.model.consent import Cover
 from bus.route.schemas import Schemas
 from bus.route.state import Position
-from bus.route.store.bodies import cover_in, holding_of, position_of
+from bus.route.store.bodies import cover_in, holdings_of, position_of
 from bus.topics import Topics
 
 Step = Callable[[int], None]
@@ -124,7 +124,7 @@ class SnapshotReader:
         body = self._messages.body("lane_holdings", value)
         if body is None:
             body = await self._messages.renewed("lane_holdings", value)
-        one = holding_of(body, record_key, self._agreement)
+        one = holdings_of(body, record_key).get(self._agreement)
         if one is not None:
             found.held[record_key] = Held(
                 one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch

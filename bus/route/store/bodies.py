@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.own import Message, own_schema
-from bus.avro.wire import known_text
 from bus.consent.covers import cover_of
 from bus.consent.messages import standing
 from bus.model.consent import Consent, Cover
@@ -74,55 +73,26 @@ def holdings_of(body: bytes, record_key: bytes) -> Holdings:
     count, at = _number(body, at)
     held: dict[str, Holding] = {}
     for _ in range(count):
-        agreement, holding, at = _holding(body, at, record_key)
-        held[agreement] = holding
+        (agreement, revision, topic, partition), at = _begin(body, at)
+        key, consent, due_ms = record_key, None, None
+        if body[at]:
+            key, at = _data(body, at + 1)
+        else:
+            at += 1
+        if body[at]:
+            told, at = _data(body, at + 1)
+            consent = told.decode()
+        else:
+            at += 1
+        view_hash, at = _data(body, at)
+        released_at_ms, at = _moment(body, at)
+        if body[at]:
+            due_ms, at = _number(body, at + 1)
+        else:
+            at += 1
+        epoch, at = _number(body, at)
+        held[agreement] = Holding(revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch)
     return held
-
-
-def _holding(body: bytes, at: int, record_key: bytes) -> tuple[str, Holding, int]:
-    """The agreement, what is held under it, and where the next one begins."""
-    (agreement, revision, topic, partition), at = _begin(body, at)
-    key, consent, due_ms = record_key, None, None
-    if body[at]:
-        key, at = _data(body, at + 1)
-    else:
-        at += 1
-    if body[at]:
-        told, at = _data(body, at + 1)
-        consent = told.decode()
-    else:
-        at += 1
-    view_hash, at = _data(body, at)
-    released_at_ms, at = _moment(body, at)
-    if body[at]:
-        due_ms, at = _number(body, at + 1)
-    else:
-        at += 1
-    epoch, at = _number(body, at)
-    holding = Holding(revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch)
-    return agreement, holding, at
-
-
-def holding_of(body: bytes, record_key: bytes, agreement: str) -> Holding | None:
-    """What the recipient of one agreement holds of a record: `holdings_of(body, record_key).get(agreement)`."""
-    wanted = known_text(agreement)
-    at = 1 if body[0] == NOTHING_DUE else _number(body, 1)[1]
-    count, at = _number(body, at)
-    for _ in range(count):
-        if body.startswith(wanted, at):
-            return _holding(body, at, record_key)[1]
-        at = _past_holding(body, at)
-    return None
-
-
-def _past_holding(body: bytes, at: int) -> int:
-    _, at = _begin(body, at)
-    for _ in ("key", "consent"):
-        at = _data(body, at + 1)[1] if body[at] else at + 1
-    _, at = _data(body, at)
-    _, at = _moment(body, at)
-    _, at = _maybe_number(body, at)
-    return _number(body, at)[1]
 
 
 _Begin = tuple[str, str, str, int]
