@@ -1,4 +1,4 @@
-"""Avro's primitives as bytes, for the few messages that are written so often that they are put together by hand."""
+"""Avro's primitives as bytes and back, for the few messages that come so often that they are put together by hand."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -41,3 +41,33 @@ def items(listed: Sequence[bytes]) -> bytes:
 def maybe_number(value: int | None) -> bytes:
     """A `["null", "long"]`."""
     return b"\0" if value is None else b"\2" + number(value)
+
+
+def number_at(body: bytes, at: int) -> tuple[int, int]:
+    """An int or a long, and where the next field begins."""
+    byte = body[at]
+    if byte < 128:
+        return (byte >> 1) ^ -(byte & 1), at + 1
+    value, shift = byte & 127, 7
+    while byte > 127:
+        at += 1
+        byte = body[at]
+        value |= (byte & 127) << shift
+        shift += 7
+    return (value >> 1) ^ -(value & 1), at + 1
+
+
+def data_at(body: bytes, at: int) -> tuple[bytes, int]:
+    """Bytes or a string, and where the next field begins."""
+    byte = body[at]
+    if byte < 128:
+        start, end = at + 1, at + 1 + (byte >> 1)
+    else:
+        length, start = number_at(body, at)
+        end = start + length
+    return body[start:end], end
+
+
+def maybe_number_at(body: bytes, at: int) -> tuple[int | None, int]:
+    """A `["null", "long"]`, and where the next field begins."""
+    return number_at(body, at + 1) if body[at] else (None, at + 1)

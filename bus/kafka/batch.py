@@ -6,7 +6,6 @@ were its own: it asks for what `BatchBuilder` of aiokafka 0.14 answers, and our 
 """
 
 import struct
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.record.util import calc_crc32c
@@ -86,55 +85,47 @@ class Batch:
             head = (_TRANSACTIONAL, self._count - 1, self._first_ms, self._last_ms, *self._producer, self._count)
             body = b"".join((_HEAD.pack(*head), *self._parts))
             frame = _FRAME.pack(0, self._size - _LENGTH_FROM, -1, _MAGIC, calc_crc32c(body))
-            self._built, self._parts = bytearray(frame + body), []
+            self._built, self._parts = bytearray().join((frame, body)), []
         return self._built
 
 
 def batches(records: Iterable[Outgoing]) -> dict[tuple[str, int], list[Batch]]:
     """Records of a transaction by (topic, partition), in order within each; a new batch where one is full."""
     now_ms = clock.now_ms()
-    of_place: defaultdict[tuple[str, int], list[Outgoing]] = defaultdict(list)
+    of_place: dict[tuple[str, int], list[Outgoing]] = {}
+    topic, partition, listed = "", -1, list[Outgoing]()
     for record in records:
-        of_place[record[:2]].append(record)
+        if record[0] is not topic or record[1] != partition:  # most come after others of their partition
+            topic, partition = record[:2]
+            listed = of_place.setdefault((topic, partition), [])
+        listed.append(record)
     return {place: list(_filled(listed, now_ms)) for place, listed in of_place.items()}
 
 
 def _filled(records: Sequence[Outgoing], now_ms: int) -> Iterator[Batch]:
     """Batches of one partition's records. An empty batch takes any record, and the broker judges its size."""
     parts: list[bytes] = []
-    count, size = 0, EMPTY_BYTES
-    first_ms = last_ms = _time(records[0], now_ms)
-    for record in records:
-        time_ms = _time(record, now_ms)
+    count, size, first_ms, last_ms = 0, EMPTY_BYTES, 0, 0
+    for _, _, key, value, headers, told_ms, stamp in records:
+        time_ms = now_ms if told_ms is None else told_ms
+        body = b"".join(
+            (
+                b"\1" if key is None else varint(len(key)) + key,
+                b"\1" if value is None else varint(len(value)) + value,
+                varint(len(headers)) + encoded_headers(headers) if stamp is None else stamp,
+            )
+        )
         for _ in range(2):  # once more, where it begins a new batch
-            begin = b"\0\0" if time_ms == first_ms else b"\0" + varint(time_ms - first_ms)
-            body = _body(begin + varint(count), record)
-            length = varint(len(body))
-            after = size + len(length) + len(body)
+            if not count:
+                first_ms = last_ms = time_ms
+            begin = (b"\0\0" if time_ms == first_ms else b"\0" + varint(time_ms - first_ms)) + varint(count)
+            length = varint(len(begin) + len(body))
+            after = size + len(length) + len(begin) + len(body)
             if after <= BATCH_BYTES or not count:
                 break
             yield Batch(parts, count, size, first_ms, last_ms)
             parts, count, size = [], 0, EMPTY_BYTES
-            first_ms = last_ms = time_ms
-        parts += (length, body)
+        parts += (length, begin, body)
         count, size = count + 1, after
         last_ms = max(last_ms, time_ms)
     yield Batch(parts, count, size, first_ms, last_ms)
-
-
-def _time(record: Outgoing, now_ms: int) -> int:
-    return now_ms if record.timestamp_ms is None else record.timestamp_ms
-
-
-def _body(begin: bytes, record: Outgoing) -> bytes:
-    _, _, key, value, headers, _, stamp = record
-    return b"".join(
-        (
-            begin,
-            b"\1" if key is None else varint(len(key)),
-            key or b"",
-            b"\1" if value is None else varint(len(value)),
-            value or b"",
-            varint(len(headers)) + encoded_headers(headers) if stamp is None else stamp,
-        )
-    )

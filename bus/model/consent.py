@@ -1,5 +1,6 @@
 """Consent as events and as the standing that follows from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -75,3 +76,6 @@ class Cover(NamedTuple):
 
 NO_COVER = Cover(Reason.CONSENT_MISSING)
 """Nobody has ever consented."""
+
+NOBODY: Mapping[str, Cover] = {}
+"""The covers, by agreement, of somebody of whom nothing is known."""

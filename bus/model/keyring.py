@@ -29,18 +29,18 @@ def keyed_id(key: bytes, *parts: str, size: int = 16) -> str:
     return _base32(_absorbed(key, parts, size).digest())
 
 
-def keyed_marks(key: bytes, *parts: str) -> Callable[[str], str]:
-    """A function of `last` that gives the same 16 bytes as `keyed_id(key, *parts, last)`, in hexadecimal.
+def keyed_marks(key: bytes, *parts: str) -> Callable[[bytes], bytes]:
+    """A function of `last`, in UTF-8, that gives the same 16 bytes as `keyed_id(key, *parts, last)`, in hexadecimal.
 
     For ids that are made for every record: a MAC that has begun already, and digits that the standard library writes,
     take a sixth of the time.
     """
     begin = _absorbed(key, parts, 16).copy
 
-    def of(last: str) -> str:
-        mac, data = begin(), last.encode()
-        mac.update(len(data).to_bytes(4, "big") + data)
-        return mac.hexdigest()
+    def of(last: bytes) -> bytes:
+        mac = begin()
+        mac.update(len(last).to_bytes(4, "big") + last)
+        return mac.hexdigest().encode()
 
     return of
 
@@ -75,9 +75,7 @@ class KeyRing:
         self._root = root
         self._salts = salts
         self.derive = cache(self._derive)
-        self.subject_hash = keyed_marks(self.derive("subject"))
-        """How a person stands in disclosures and logs: the same everywhere inside the bus, never outside it."""
-
+        self._subject = keyed_marks(self.derive("subject"))
         self._view = hashlib.blake2b(key=self.derive("view"), digest_size=16)
 
     def _derive(self, use: str) -> bytes:
@@ -86,6 +84,10 @@ class KeyRing:
 
     def _salted(self, salt: bytes | None, use: str) -> bytes:
         return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt, info=use.encode()).derive(self._root)
+
+    def subject_hash(self, subject: str) -> str:
+        """How a person stands in disclosures and logs: the same everywhere inside the bus, never outside it."""
+        return self._subject(subject.encode()).decode()
 
     def pseudonym(self, recipient: str, epoch: int, value: str) -> str:
         """How a value stands in a pseudonymous flow: stable for one recipient and epoch, joinable with no other."""
@@ -110,8 +112,8 @@ class KeyRing:
         """The id of one delivery; differs from recipient to recipient."""
         return keyed_id(self.derive(f"event/{recipient}"), *parts)
 
-    def consent_refs(self, recipient: str) -> Callable[[str], str]:
-        """How consent events, by their ids, stand in the headers of a recipient's records."""
+    def consent_refs(self, recipient: str) -> Callable[[bytes], bytes]:
+        """How consent events, by their ids in UTF-8, stand in the headers of a recipient's records."""
         return keyed_marks(self.derive(f"event/{recipient}"), "consent")
 
     def trace(self, agreement: str, *parts: str) -> tuple[str, str]:

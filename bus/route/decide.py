@@ -1,7 +1,8 @@
 """The decision about one record under one agreement. Everything else in the router obeys it."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 from bus.agreements.route import Route
 from bus.consent.covers import uncovered
@@ -13,23 +14,8 @@ from bus.register.state import Standing
 from bus.route.rules import Rule
 from bus.route.seen import Seen
 
-
-class Release(NamedTuple):
-    """Give the recipient this framed view; `consent` is the event that allows it, None where an article of law does."""
-
-    view: bytes
-    consent: str | None
-
-
-class Withhold(NamedTuple):
-    """Let the recipient have nothing; what becomes of a copy already held follows from the reason."""
-
-    reason: Reason
-
-
-WITHHOLD = {reason: Withhold(reason) for reason in Reason}
-
-Decision = Release | Withhold
+Decision = bytes | Reason
+"""The framed view that the recipient gets; or why it gets none: from that follows what becomes of a copy it holds."""
 
 
 class Copy(Protocol):
@@ -53,7 +39,7 @@ class Copy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A rule at a moment: what of its decisions depends on no record and on nobody."""
+    """A rule at a moment: what of its decisions depends on no record and on nobody is settled."""
 
     rule: Rule
     refused: Reason | None
@@ -64,40 +50,48 @@ class Term:
 
     agreement: str
     needs_consent: bool
+    accepted_revisions: AbstractSet[str]
+
+    scoped: bool
+    """Whether it shares some records only."""
 
     @classmethod
     def of(cls, rule: Rule, now_ms: int) -> Self:
         """The rule as it stands at a time of the lane."""
-        route, held_up = rule.route, Reason.ROUTE_PAUSED if rule.standing is Standing.PAUSED else None
-        refused = agreement_refusal(route, rule.standing, now_ms)
-        return cls(rule, refused, held_up, route.agreement, route.needs_consent)
+        route = rule.route
+        return cls(
+            rule,
+            refused=agreement_refusal(route, rule.standing, now_ms),
+            held_up=Reason.ROUTE_PAUSED if rule.standing is Standing.PAUSED else None,
+            agreement=route.agreement,
+            needs_consent=route.needs_consent,
+            accepted_revisions=route.accepted_revisions,
+            scoped=route.filtered or route.oldest is not None,
+        )
 
 
 def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now_ms: int) -> Decision:
-    """Release or withhold. Deny by default: only the last line releases.
+    """Release a view, or withhold for a reason. Deny by default: only one line releases, after the last refusal.
 
     `seen` None means deleted at the source. `subject` is whom the record is about, None in a dataset without subjects;
     `cover` what of their consent decides; `now_ms` the time of the lane.
     """
     if seen is None:
-        return WITHHOLD[Reason.DELETED]
-    rule, refused = term.rule, term.refused
+        return Reason.DELETED
+    refused = term.refused
     if refused is None and term.needs_consent:
-        refused = consent_refusal(rule.route, subject, cover, now_ms)
+        refused = consent_refusal(term.accepted_revisions, subject, cover, now_ms)
     if refused is None:
         refused = term.held_up  # it comes last: a withdrawal erases, whatever an operator holds up
     if refused is not None:
-        return WITHHOLD[refused]
+        return refused
     try:
-        outside = scope_refusal(rule, seen, now_ms)
-        if outside is not None:
-            return WITHHOLD[outside]
-        view = rule.cut(seen)
+        outside = scope_refusal(term.rule, seen, now_ms) if term.scoped else None
+        return term.rule.cut(seen) if outside is None else outside
     except FilterError:
-        return WITHHOLD[Reason.FILTER_ERROR]
+        return Reason.FILTER_ERROR
     except (FieldMissing, RecordUnreadable):
-        return WITHHOLD[Reason.FIELD_MISSING]
-    return Release(view, cover.event_id if term.needs_consent else None)
+        return Reason.FIELD_MISSING
 
 
 def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason | None:
@@ -113,11 +107,13 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
     return None
 
 
-def consent_refusal(route: Route, subject: str | None, cover: Cover, now_ms: int) -> Reason | None:
+def consent_refusal(
+    accepted_revisions: AbstractSet[str], subject: str | None, cover: Cover, now_ms: int
+) -> Reason | None:
     """Why a consent does not cover a release now that needs one, or None."""
     if subject is None or subject == UNKNOWN_SUBJECT:
         return Reason.SUBJECT_UNKNOWN
-    return uncovered(cover, route.accepted_revisions, now_ms)
+    return uncovered(cover, accepted_revisions, now_ms)
 
 
 def scope_refusal(rule: Rule, seen: Seen, now_ms: int) -> Reason | None:

@@ -1,44 +1,18 @@
 """The messages that each delivery and each consent cause, put together by hand: fastavro's bytes in a part of its time.
 
-The fields stand in the order of `schemas/bus/lane_holdings.avsc`, `lane_consent.avsc` and `disclosure_block.avsc`; a
+The fields stand in the order of `schemas/bus/lane_consent.avsc` and `disclosure_block.avsc`; a
 test compares the bytes with fastavro's.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-from bus.avro.wire import items, known_text, maybe_data, maybe_number, maybe_text, number, text
+from bus.avro.wire import items, known_text, maybe_number, number, text
 from bus.model.consent import Consent, ConsentAction, GivenBy
 from bus.route.rules import Rule
-from bus.route.state import Holding, Holdings
 
 RELEASE, ERASE = b"\0", b"\2"
 """The enum `Kind`."""
-
-
-def holdings_body(holdings: Holdings, record_key: bytes) -> bytes:
-    """What recipients hold of a record, as `lane-state` keeps it."""
-    first_due_ms: int | None = None
-    parts: list[bytes] = [b"", number(len(holdings))]
-    for agreement, holding in holdings.items():
-        revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch = holding
-        if due_ms is not None and (first_due_ms is None or due_ms < first_due_ms):
-            first_due_ms = due_ms
-        parts += (
-            _where(agreement, revision, topic, partition),
-            b"\0" if key == record_key else maybe_data(key),
-            b"\0" if consent is None else maybe_text(consent),
-            number(len(view_hash)),
-            view_hash,
-            number(released_at_ms),
-            b"\0" if due_ms is None else maybe_number(due_ms),
-            number(epoch),
-        )
-    parts[0] = maybe_number(first_due_ms)
-    if holdings:
-        parts.append(b"\0")
-    return b"".join(parts)
 
 
 _ACTIONS = {one: number(rank) for rank, one in enumerate((ConsentAction.GIVE, ConsentAction.WITHDRAW))}
@@ -69,12 +43,6 @@ def consent_body(consent: Consent) -> bytes:
     return b"".join(parts)
 
 
-@lru_cache(maxsize=4096)
-def _where(agreement: str, revision: str, topic: str, partition: int) -> bytes:
-    """How a holding begins; the same for all records of an agreement in a lane."""
-    return text(agreement) + text(revision) + text(topic) + number(partition)
-
-
 def entry_head(rule: Rule, revision: str) -> bytes:
     """What all entries under a revision of an agreement have in common, from `agreement` to `basis`."""
     route = rule.route
@@ -83,15 +51,15 @@ def entry_head(rule: Rule, revision: str) -> bytes:
     )
 
 
-def entry_body(begin: bytes, holding: Holding, subject: bytes, event_id: bytes, end: bytes) -> bytes:
+def entry_body(begin: bytes, consent: bytes | None, subject: bytes, *end: bytes) -> bytes:
     """An entry of a disclosure block.
 
-    `begin` is its kind and its `entry_head`. The subject, and the reason in `end`, may be none; all but what the
-    holding tells is encoded already, for it stands elsewhere too.
+    `begin` is its kind and its `entry_head`, `end` what follows the subject. All but the consent, an event's id in
+    UTF-8, is encoded already, for it stands elsewhere too.
     """
-    _, topic, partition, _, consent, _, _, _, _ = holding
-    told = b"\0" if consent is None else maybe_text(consent)
-    return b"".join((begin, told, subject, known_text(topic), number(partition), event_id, end))
+    if consent is None:
+        return b"".join((begin, b"\0", subject, *end))
+    return b"".join((begin, b"\2", number(len(consent)), consent, subject, *end))
 
 
 def block_body(block: Mapping[str, Any], entries: Sequence[bytes]) -> bytes:

@@ -43,7 +43,7 @@ class Label:
     event_id: bytes
     """How the ids of these deliveries begin; the number of the delivery among them follows."""
 
-    consent_ref: Callable[[str], str]
+    consent_ref: Callable[[bytes], bytes]
     """How the consent event that allows a delivery stands in its headers."""
 
     numbers: Iterator[int] = field(default_factory=count)
@@ -54,16 +54,18 @@ class Label:
     """The headers, encoded, behind the count of those of a delivery."""
 
     def __post_init__(self) -> None:
-        encoded, count = encoded_headers(self.headers), len(self.headers)
-        object.__setattr__(self, "_statutory", varint(count + 1) + encoded + ID)
-        object.__setattr__(self, "_by_consent", varint(count + 2) + encoded + ID)
+        encoded, headers = encoded_headers(self.headers), len(self.headers)
+        object.__setattr__(self, "_statutory", varint(headers + 1) + encoded + ID)
+        object.__setattr__(self, "_by_consent", varint(headers + 2) + encoded + ID)
 
-    def stamp(self, event_id: bytes, consent: str | None) -> bytes:
-        """All headers of one delivery, encoded; `event_id` is so already, its length in front."""
+    def mark(self, consent: bytes | None) -> tuple[bytes, bytes]:
+        """The id of the next of these deliveries after its length, and all of its headers, encoded."""
+        told = b"%s-%d" % (self.event_id, next(self.numbers))
+        event_id = varint(len(told)) + told
         if consent is None:
-            return self._statutory + event_id
-        ref = self.consent_ref(consent).encode()
-        return b"".join((self._by_consent, event_id, REFERENCE, varint(len(ref)), ref))
+            return event_id, self._statutory + event_id
+        ref = self.consent_ref(consent)
+        return event_id, b"".join((self._by_consent, event_id, REFERENCE, varint(len(ref)), ref))
 
     @classmethod
     def of(cls, rule: Rule, revision: str, reason: Reason | None, at: "Moment", keyring: KeyRing) -> Self:

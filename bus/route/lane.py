@@ -13,21 +13,26 @@ from bus.consent.fold import fold, fold_unreadable
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
 from bus.model.command import Ending
-from bus.model.consent import NO_COVER, ConsentEvent
+from bus.model.consent import NO_COVER, NOBODY, ConsentEvent, Cover
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
 from bus.route.commands import Command, Completion, ending
-from bus.route.decide import Release, Term, decide, erases, too_soon
-from bus.route.outputs import Delivery, agency_key
+from bus.route.decide import Term, decide, erases
+from bus.route.held import Copy, holding_of
+from bus.route.outlet import Delivery, Outlet, erasure
 from bus.route.rules import Rule, Rules
 from bus.route.seen import Seen
-from bus.route.state import Cursor, DeadVersion, Draft, Holding, LaneState, Position
+from bus.route.state import Cursor, DeadVersion, Draft, LaneState, Position
 from bus.route.sweep import sweep_waits, swept
 
 Decode = Callable[[bytes], Mapping[str, Any]]
 """A framed record to its values. Raises RecordUnreadable or SchemaUnknown: poison."""
+
+
+Case = tuple[bytes, str | None, Seen | None, Mapping[str, Cover], dict[str, Copy]]
+"""A record to be judged: key, whom it is about, what it says, what of their consents decides, what is held of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ class LaneCore:
             (name, key)
             for key in keys
             if state.dead_version(dataset, key) is None
-            for name in state.holdings_of(dataset, key)
+            for name in state.held(dataset, key)
             if name in rules.rules and rules.rules[name].route.dataset == dataset
         ]
         return found, then
@@ -179,8 +184,7 @@ class _Work:
         self._rules = rules
         self._now_ms = now_ms
         self._hash = core.keyring.view_hash
-        self._deliver = outcome.deliveries.append
-        self._terms: dict[str, tuple[Term, ...]] = {}
+        self._readied: dict[Rule, tuple[Term, Outlet]] = {}
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
@@ -196,13 +200,13 @@ class _Work:
                 fold_unreadable(before, event.at_ms) if isinstance(event, UnreadableConsent) else fold(before, event)
             )
             if after is not before:
-                self._draft.consents[pair] = after
+                self._draft.take_consent(*pair, after)
                 touched[pair] = None
-        for subject, agreement in touched.keys() - later:
-            self._judge_person(subject, agreement)
+        self._judge_people(pair for pair in touched if pair not in later)
 
     def take_changes(self, changes: Sequence[Change | Unreadable]) -> None:
-        """Take over each change and judge it under every agreement of its dataset."""
+        """Take over each change, then judge them all under every agreement of their datasets."""
+        cases: dict[str, list[Case]] = {}
         for change in changes:
             if isinstance(change, Unreadable):
                 self._bury(change)
@@ -212,23 +216,22 @@ class _Work:
             except (RecordUnreadable, SchemaUnknown) as error:
                 self._bury(Unreadable(change.origin, type(error).__name__, (change.dataset, change.key)))
             else:
-                self._take(change, seen)
+                cases.setdefault(change.dataset, []).append(self._take(change, seen))
+        for dataset, listed in cases.items():
+            self._judge_under(self._rules.of_dataset.get(dataset, ()), listed)
 
     def take_commands(self, commands: Sequence[Command]) -> None:
         """Obey what operators ordered; after the changes, so that a newer version of a record wins."""
         for command in commands:
             self.outcome.completions.append(Completion(command, self._obey(command)))
 
-    def _take(self, change: Change, seen: Seen | None) -> None:
+    def _take(self, change: Change, seen: Seen | None) -> Case:
         dataset, key, subject, value, _ = change
-        if self._draft.dead_version(dataset, key) is not None:
-            self._draft.dead[(dataset, key)] = None
-        self._draft.records[(dataset, key)] = value
-        terms = self._terms.get(dataset)
-        if terms is None:
-            listed = self._rules.of_dataset.get(dataset, ())
-            terms = self._terms[dataset] = tuple(Term.of(rule, self._now_ms) for rule in listed)
-        self._judge_under(terms, dataset, key, subject, seen)
+        draft, place = self._draft, (dataset, key)
+        if draft.dead_version(dataset, key) is not None:
+            draft.dead[place] = None
+        draft.records[place] = value
+        return self._case(dataset, key, subject, seen)
 
     def _bury(self, letter: Unreadable) -> None:
         self.outcome.dead.append(letter)
@@ -246,7 +249,7 @@ class _Work:
                 seen = self._see(change.dataset, change.value)
             except (RecordUnreadable, SchemaUnknown):
                 return Ending.STILL_UNREADABLE
-            self._take(change, seen)
+            self._judge_under(self._rules.of_dataset.get(change.dataset, ()), [self._take(change, seen)])
         elif result is Ending.DISCARDED:
             self._draft.dead[record] = DeadVersion(change.origin.offset, discarded=True)
         return result
@@ -254,16 +257,14 @@ class _Work:
     def take_gone(self, gone: Sequence[tuple[str, bytes]]) -> None:
         """Judge copies whose record is no longer there as the deletion would have been judged."""
         for agreement, key in gone:
-            rule = self._rules.rules[agreement]
-            self._judge(rule, key)
+            self._judge(self._rules.rules[agreement], [key])
 
     def take_due(self, limit: int) -> bool:
         """Judge anew whom a moment has passed for; a retention that is over erases. Whether that was all of it."""
         due = list(self._draft.take_due(limit))
+        self._judge_people((ident.decode(), agreement) for _, kind, agreement, ident in due if kind == "consent")
         for _, kind, agreement, ident in due:
-            if kind == "consent":
-                self._judge_person(ident.decode(), agreement)
-            else:
+            if kind != "consent":
                 self._retention_over(agreement, ident)
         return len(due) < limit
 
@@ -282,17 +283,15 @@ class _Work:
             if after is None or after.standing != text or not after.done:
                 self.outcome.lagging = True
                 return
-        for rule, key in swept(self._draft, self._rules, self._now_ms, limit):
-            self._judge(rule, key)
-            self.outcome.caught_up += 1
+        for rule, keys in swept(self._draft, self._rules, self._now_ms, limit):
+            self._judge(rule, keys)
+            self.outcome.caught_up += len(keys)
         self.outcome.lagging = sweep_waits(self._draft, self._rules, self._now_ms)
 
     def _advance(self, name: str, rule: Rule, cursor: Cursor, limit: int) -> int:
         dataset = rule.route.dataset
         keys = self._draft.state.keys_after(dataset, cursor.after, limit)
-        for key in keys:
-            if self._draft.record(dataset, key) is not None:
-                self._judge(rule, key)
+        self._judge(rule, [key for key in keys if self._draft.record(dataset, key) is not None])
         self.outcome.caught_up += len(keys)
         after = keys[-1] if keys else cursor.after
         self._draft.cursors[name] = replace(cursor, after=after, done=len(keys) < limit)
@@ -300,84 +299,72 @@ class _Work:
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _judge_person(self, subject: str, agreement: str) -> None:
-        rule = self._rules.rules.get(agreement)
-        if rule is None or not rule.route.needs_consent:
-            return  # a consent for what does not exist yet is kept, and counts when it does
-        for key in self._draft.keys_of_person(rule.route.dataset, subject):
-            self._judge(rule, key)
+    def _judge_people(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """What a person's standing to an agreement decides."""
+        keys: dict[str, list[bytes]] = {}
+        for subject, agreement in pairs:
+            rule = self._rules.rules.get(agreement)
+            if rule is not None and rule.route.needs_consent:  # a consent for what does not exist yet is kept
+                keys.setdefault(agreement, []).extend(self._draft.keys_of_person(rule.route.dataset, subject))
+        for agreement, listed in keys.items():
+            self._judge(self._rules.rules[agreement], listed)
 
-    def _judge(self, rule: Rule, key: bytes) -> None:
-        dataset = rule.route.dataset
-        terms, subject = (Term.of(rule, self._now_ms),), self._subject(dataset, key)
-        self._judge_under(terms, dataset, key, subject, self._see(dataset, self._draft.record(dataset, key)))
+    def _judge(self, rule: Rule, keys: Iterable[bytes]) -> None:
+        """The newest versions of records, under one agreement."""
+        draft, dataset = self._draft, rule.route.dataset
+        cases: list[Case] = []
+        for key in keys:
+            subject, seen = self._subject(dataset, key), self._see(dataset, draft.record(dataset, key))
+            cases.append(self._case(dataset, key, subject, seen))
+        self._judge_under((rule,), cases)
 
-    def _judge_under(
-        self, terms: Iterable[Term], dataset: str, key: bytes, subject: str | None, seen: Seen | None
-    ) -> None:
-        draft, now_ms = self._draft, self._now_ms
-        cover_of = draft.cover if draft.consents else draft.state.cover
-        before = draft.holdings_of(dataset, key)
-        held = dict(before)
-        for term in terms:
-            cover = cover_of(subject or "", term.agreement) if term.needs_consent else NO_COVER
-            decision = decide(seen, subject, cover, term, now_ms)
-            if isinstance(decision, Release):
-                self._release(term.rule, subject, key, decision, held)
-            else:
-                self._withhold(term.rule, subject, decision.reason, held)
-        if held != before:
-            draft.holdings[(dataset, key)] = held
+    def _case(self, dataset: str, key: bytes, subject: str | None, seen: Seen | None) -> Case:
+        draft = self._draft
+        return (key, subject, seen, NOBODY if subject is None else draft.covers(subject), draft.open(dataset, key))
 
-    def _release(
-        self, rule: Rule, subject: str | None, key: bytes, decision: Release, held: dict[str, Holding]
-    ) -> None:
-        route, now_ms = rule.route, self._now_ms
-        value, consent = decision
-        shown, partition = agency_key(rule, key, subject, self._core.lane)
-        hashed = self._hash(value)
-        before = held.get(route.agreement)
-        due_ms = None if route.retention_ms is None else now_ms + route.retention_ms
-        if before is None:
-            pass
-        elif before.key != shown or before.topic != route.topic:
-            renewed = before.epoch != rule.epoch
-            self._erase(rule, subject, before, Reason.PSEUDONYMS_RENEWED if renewed else Reason.RECORD_MOVED)
-            if renewed and before.revision == route.revision:
-                due_ms = before.due_ms  # another name for what is kept, not another copy
-        elif before.view_hash == hashed:
-            if (before.revision, before.consent, before.epoch) != (route.revision, consent, rule.epoch):
-                held[route.agreement] = before._replace(revision=route.revision, consent=consent, epoch=rule.epoch)
-            return  # the recipient has these very bytes already
-        elif route.frequency is not None and too_soon(before, hashed, route, now_ms):
-            self.outcome.withheld[(route.agreement, Reason.TOO_SOON)] += 1
-            return
-        now = Holding(route.revision, route.topic, partition, shown, consent, hashed, now_ms, due_ms, rule.epoch)
-        held[route.agreement] = now
-        self._deliver(Delivery(rule, now, value, subject, None))
+    def _judge_under(self, rules: Iterable[Rule], cases: Sequence[Case]) -> None:
+        """Agreement by agreement: what all records have in common there is settled before the first."""
+        for rule in rules:
+            term, outlet = self._ready(rule)
+            now_ms, agreement, needs_consent, release = self._now_ms, term.agreement, term.needs_consent, outlet.release
+            refusals: dict[Reason, int] = {}
+            for key, subject, seen, covers, held in cases:
+                cover = covers.get(agreement, NO_COVER) if needs_consent else NO_COVER
+                decision = decide(seen, subject, cover, term, now_ms)
+                if isinstance(decision, bytes):
+                    refused = release(key, subject, decision, cover.event_id if needs_consent else None, held)
+                else:
+                    refused = decision
+                    if agreement in held and erases(refused, rule.route):
+                        self._erase(rule, subject, key, held.pop(agreement), refused)
+                if refused is not None:
+                    refusals[refused] = refusals.get(refused, 0) + 1
+            refusals.pop(Reason.DELETED, None)
+            for reason, count in refusals.items():
+                self.outcome.withheld[(agreement, reason)] += count
 
-    def _withhold(self, rule: Rule, subject: str | None, reason: Reason, held: dict[str, Holding]) -> None:
-        agreement = rule.route.agreement
-        if reason is not Reason.DELETED:
-            self.outcome.withheld[(agreement, reason)] += 1
-        before = held.get(agreement)
-        if before is not None and erases(reason, rule.route):
-            self._erase(rule, subject, before, reason)
-            del held[agreement]
+    def _ready(self, rule: Rule) -> tuple[Term, Outlet]:
+        """A rule as it stands, and where its views go out; made once a transaction."""
+        known = self._readied.get(rule)
+        if known is None:
+            outlet = Outlet(rule, self._core.lane, self._now_ms, self._hash, self.outcome.deliveries)
+            known = self._readied[rule] = (Term.of(rule, self._now_ms), outlet)
+        return known
 
     def _retention_over(self, agreement: str, key: bytes) -> None:
         rule = self._rules.rules.get(agreement)
         if rule is None:
             return
-        held = self._draft.holdings_of(rule.route.dataset, key).get(agreement)
-        if held is None or held.due_ms is None or held.due_ms > self._now_ms:
+        dataset = rule.route.dataset
+        copy = self._draft.held(dataset, key).get(agreement)
+        if copy is None or copy.due_ms is None or copy.due_ms > self._now_ms:
             return
         if erases(Reason.RETENTION_OVER, rule.route):
-            self._erase(rule, self._subject(rule.route.dataset, key), held, Reason.RETENTION_OVER)
-            self._draft.hold(rule.route.dataset, key, agreement, None)
+            self._erase(rule, self._subject(dataset, key), key, copy, Reason.RETENTION_OVER)
+            del self._draft.open(dataset, key)[agreement]
 
-    def _erase(self, rule: Rule, subject: str | None, held: Holding, reason: Reason) -> None:
-        self._deliver(Delivery(rule, held, None, subject, reason))
+    def _erase(self, rule: Rule, subject: str | None, key: bytes, copy: Copy, reason: Reason) -> None:
+        self.outcome.deliveries.append(erasure(rule, subject, holding_of(copy, key), reason))
 
     def _see(self, dataset: str, value: bytes | None) -> Seen | None:
         """None for a record that is not there. Raises RecordUnreadable, SchemaUnknown."""

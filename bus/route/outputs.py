@@ -1,19 +1,19 @@
 """What a lane writes: records for agencies, disclosure blocks, lane state, dead letters. Values in, records out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from bus.avro.own import Message, OwnMessages
-from bus.avro.wire import data, maybe_text
-from bus.model.key import lane_of
+from bus.avro.wire import known_text, maybe_text
+from bus.avro.wire import number as encoded
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
-from bus.model.record import Incoming, Outgoing
+from bus.model.record import Incoming, Outgoing, new_record
 from bus.route.commands import Completion
 from bus.route.entries import block_body, entry_body
 from bus.route.label import Label, Moment
+from bus.route.outlet import Delivery
 from bus.route.rules import Rule
-from bus.route.state import Draft, Holding, Position
+from bus.route.state import Draft, Position
 from bus.route.store.bodies import NAMES, entries_of, position_message
 from bus.topics import Topics
 
@@ -25,35 +25,6 @@ BLOCK_BYTES = 400_000
 
 COUNT_BYTES = 16
 """What a count of withholdings takes at the most, beside its two names."""
-
-
-class Delivery(NamedTuple):
-    """One record for one recipient: a view, or, with `value` None, an erasure for a reason."""
-
-    rule: Rule
-    holding: Holding
-    value: bytes | None
-    subject: str | None
-    reason: Reason | None
-
-
-def agency_key(rule: Rule, key: bytes, subject: str | None, lane: int) -> tuple[bytes, int]:
-    """A record's key as the view may show it, and its partition in the agency's topic.
-
-    What the view does not release stands in the key as a pseudonym.
-    """
-    route = rule.route
-    if route.record_id_shown and (subject is None or route.subject_shown):
-        return key, lane
-    record_id = key.decode() if subject is None else key.decode().partition("/")[2]
-    if not route.record_id_shown:
-        record_id = rule.pseudonym(record_id)
-    if subject is None:
-        shown, text = route.record_id_shown, record_id
-    else:
-        shown = route.subject_shown
-        text = f"{subject if shown else rule.pseudonym(subject)}/{record_id}"
-    return text.encode(), lane if shown else lane_of(text, rule.partitions)
 
 
 class Writer:
@@ -110,23 +81,27 @@ class Writer:
         self, position: Position, deliveries: Sequence[Delivery], entries: list[bytes], traces: dict[str, str]
     ) -> list[Outgoing]:
         """A record for each delivery; its entry for the block is added to `entries`, its trace to `traces`."""
+        moment = Moment(self._lane, position.block, position.lane_time_ms)
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
         hashes: dict[str | None, bytes] = {None: maybe_text(None)}  # a change that goes to four has one subject
         records: list[Outgoing] = []
-        for rule, held, value, subject, reason in deliveries:
-            kind = (rule, held.revision, reason)
-            label = labels.get(kind)
-            if label is None:
-                moment = Moment(self._lane, position.block, position.lane_time_ms)
-                label = labels[kind] = Label.of(*kind, moment, self._keyring)
-                traces[rule.route.agreement] = label.trace
+        label: Label | None = None
+        place, last_where, last_reason = b"", None, None
+        for rule, where, key, consent, value, subject, reason in deliveries:
+            if label is None or where is not last_where or reason is not last_reason:  # most come in long runs
+                last_where, last_reason = where, reason
+                label = labels.get((rule, where.revision, reason))
+                if label is None:
+                    label = Label.of(rule, where.revision, reason, moment, self._keyring)
+                    labels[rule, where.revision, reason] = label
+                    traces[rule.route.agreement] = label.trace
+                place = known_text(where.topic) + encoded(where.partition)
             hashed = hashes.get(subject)
             if hashed is None:
                 hashed = hashes[subject] = maybe_text(self._keyring.subject_hash(subject or ""))
-            event_id = data(b"%s-%d" % (label.event_id, next(label.numbers)))
-            entries.append(entry_body(label.entry_begin, held, hashed, event_id, label.entry_end))
-            stamp = label.stamp(event_id, held.consent)
-            records.append(Outgoing(held.topic, held.partition, held.key, value, (), label.time_ms, stamp))
+            event_id, stamp = label.mark(consent)
+            entries.append(entry_body(label.entry_begin, consent, hashed, place, event_id, label.entry_end))
+            records.append(new_record((where.topic, where.partition, key, value, (), label.time_ms, stamp)))
         return records
 
     def _blocks(

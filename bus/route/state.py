@@ -5,12 +5,13 @@
 away.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from bus.consent.covers import cover_of
 from bus.model.consent import Consent, Cover
+from bus.route.held import Copy, Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +26,6 @@ class Position:
     commands_offset: int = 0
     due_until_ms: int = 0
     """Everything that fell due up to this moment has been judged; of what came later some may still wait."""
-
-
-class Holding(NamedTuple):
-    """A recipient holds a record: where and as what it was released, and what allowed it."""
-
-    revision: str
-    topic: str
-    partition: int
-    key: bytes
-    consent: str | None
-    view_hash: bytes
-    released_at_ms: int
-    due_ms: int | None
-    epoch: int = 0
-    """The epoch of the pseudonyms in it; 0 where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +55,6 @@ Pair = tuple[str, str]
 RecordPlace = tuple[str, bytes]
 """(dataset, key) of a record."""
 
-Holdings = Mapping[str, Holding]
-"""What recipients hold of one record, by agreement."""
-
 Entry = tuple[bytes, bytes | None]
 """Key and bare body of an entry of `lane-state`; None for one that is removed."""
 
@@ -96,7 +79,7 @@ class LaneState(Protocol):
         """The newest version of a record, framed; None where there is none."""
         ...
 
-    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+    def held(self, dataset: str, key: bytes) -> Held:
         """What recipients hold of a record."""
         ...
 
@@ -104,8 +87,8 @@ class LaneState(Protocol):
         """How a person stands to an agreement; NEVER where nothing is known."""
         ...
 
-    def cover(self, subject: str, agreement: str) -> Cover:
-        """What of that decides; NO_COVER where nothing is known."""
+    def covers(self, subject: str) -> Mapping[str, Cover]:
+        """What of that decides, by agreement: those of which anything is known."""
         ...
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> Sequence[bytes]:
@@ -160,12 +143,14 @@ class Draft:
         self.position = position
         self.records: dict[RecordPlace, bytes | None] = {}
         self.consents: dict[Pair, Consent] = {}
-        self.holdings: dict[RecordPlace, dict[str, Holding]] = {}
         self.cursors: dict[str, Cursor] = {}
         self.dead: dict[RecordPlace, DeadVersion | None] = {}
         self.due_taken: list[DueKey] = []
         self.entries: list[Entry] | None = None
         """What it changes in `lane-state`, once it is finished and somebody has asked, see `bodies.entries_of`."""
+
+        self._covers: dict[str, dict[str, Cover]] = {}
+        self._opened: dict[RecordPlace, tuple[Held, dict[str, Copy]]] = {}
 
     def record(self, dataset: str, key: bytes) -> bytes | None:
         """The newest version, this transaction's included."""
@@ -186,26 +171,38 @@ class Draft:
         drafted = self.consents.get((subject, agreement))
         return self.state.consent(subject, agreement) if drafted is None else drafted
 
-    def cover(self, subject: str, agreement: str) -> Cover:
-        """What of that decides."""
-        drafted = self.consents.get((subject, agreement))
-        return self.state.cover(subject, agreement) if drafted is None else cover_of(drafted)
+    def take_consent(self, subject: str, agreement: str, consent: Consent) -> None:
+        """Note how a person stands to an agreement from now on."""
+        self.consents[(subject, agreement)] = consent
+        covers = self._covers.get(subject)
+        if covers is None:
+            covers = self._covers[subject] = dict(self.state.covers(subject))
+        covers[agreement] = cover_of(consent)
 
-    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+    def covers(self, subject: str) -> Mapping[str, Cover]:
+        """What of a person's consents decides, by agreement, this transaction's events included."""
+        drafted = self._covers.get(subject) if self._covers else None
+        return self.state.covers(subject) if drafted is None else drafted
+
+    def held(self, dataset: str, key: bytes) -> Held:
         """What recipients hold of a record, this transaction's outputs included."""
-        drafted = self.holdings.get((dataset, key))
-        return self.state.holdings_of(dataset, key) if drafted is None else drafted
+        opened = self._opened.get((dataset, key))
+        return self.state.held(dataset, key) if opened is None else opened[1]
 
-    def hold(self, dataset: str, key: bytes, agreement: str, holding: Holding | None) -> None:
-        """Note that a recipient holds a record, or, with None, no longer does."""
+    def open(self, dataset: str, key: bytes) -> dict[str, Copy]:
+        """The same, to be changed by whom it is given to: every time it is asked for the same."""
         place = (dataset, key)
-        held = self.holdings.get(place)
-        if held is None:
-            held = self.holdings[place] = dict(self.state.holdings_of(dataset, key))
-        if holding is None:
-            held.pop(agreement, None)
-        else:
-            held[agreement] = holding
+        opened = self._opened.get(place)
+        if opened is None:
+            before = self.state.held(dataset, key)
+            opened = self._opened[place] = (before, dict(before))
+        return opened[1]
+
+    def moved(self) -> Iterator[tuple[RecordPlace, Held]]:
+        """The records of which recipients hold something else now, and what."""
+        for place, (before, now) in self._opened.items():
+            if now != before:
+                yield place, now
 
     def cursor(self, agreement: str) -> Cursor | None:
         """How far the agreement's catch-up has come."""

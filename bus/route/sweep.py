@@ -17,14 +17,14 @@ LOOKS = 20
 """To pass over a record that is not held costs little: so many are looked at for one that may be judged."""
 
 
-def swept(draft: Draft, rules: Rules, now_ms: int, limit: int) -> Iterator[tuple[Rule, bytes]]:
-    """The copies that are to be judged now, at most `limit`; how far each sweep has come is put into the draft."""
+def swept(draft: Draft, rules: Rules, now_ms: int, limit: int) -> Iterator[tuple[Rule, list[bytes]]]:
+    """Whose copies are to be judged now, at most `limit` keys; how far each sweep has come is put into the draft."""
     for rule in rules.rules.values():
         cursor = _open(draft, rule, now_ms)
         if cursor is not None and limit > 0:
             keys, draft.cursors[_name(rule)] = _held_after(draft, rule, cursor, limit)
             limit -= len(keys)
-            yield from ((rule, key) for key in keys)
+            yield rule, keys
 
 
 def sweep_waits(draft: Draft, rules: Rules, now_ms: int) -> bool:
@@ -52,7 +52,7 @@ def _held_after(draft: Draft, rule: Rule, cursor: Cursor, limit: int) -> tuple[l
     agreement, dataset, held = rule.route.agreement, rule.route.dataset, []
     keys = draft.state.keys_after(dataset, cursor.after, limit * LOOKS)
     for key in keys:
-        if agreement in draft.holdings_of(dataset, key):
+        if agreement in draft.held(dataset, key):
             held.append(key)
             if len(held) == limit:
                 return held, replace(cursor, after=key)

@@ -19,13 +19,13 @@ from bus.model.consent import NO_COVER
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
-from bus.route.decide import Release, Term, decide, erases, too_soon
+from bus.route.decide import Term, decide, erases, too_soon
 from bus.route.foresight.fields import field_change
 from bus.route.foresight.found import Example, Foresight
 from bus.route.foresight.question import Question
 from bus.route.foresight.snapshot import Held, Snapshot, Step
 from bus.route.lane import Decode
-from bus.route.outputs import agency_key
+from bus.route.outlet import agency_key
 from bus.route.seen import Seen, Sight
 
 AT_ONCE = 2_000
@@ -88,11 +88,11 @@ class Judge:
         self._found.judged += 1
         cover = snapshot.consents.get(subject or "", NO_COVER) if term.needs_consent else NO_COVER
         decision = decide(seen, subject, cover, term, now_ms)
-        if isinstance(decision, Release):
+        if isinstance(decision, bytes):
             shown, _ = agency_key(self._rule, key, subject, snapshot.lane)
-            self._released(shown, seen, decision.view, held, now_ms)
+            self._released(shown, seen, decision, held, now_ms)
         else:
-            self._withheld(seen, decision.reason, held)
+            self._withheld(seen, decision, held)
 
     def _released(self, key: bytes, seen: Seen, view: bytes, held: Held | None, now_ms: int) -> None:
         route = self._rule.route

@@ -16,9 +16,10 @@ from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.bulk import Bit, BulkReader, Span
 from bus.kafka.log import Place
 from bus.model.consent import Cover
+from bus.route.held import held_in, holding_of
 from bus.route.schemas import Schemas
 from bus.route.state import Position
-from bus.route.store.bodies import cover_in, holdings_of, position_of
+from bus.route.store.bodies import cover_in, position_of
 from bus.topics import Topics
 
 Step = Callable[[int], None]
@@ -124,8 +125,9 @@ class SnapshotReader:
         body = self._messages.body("lane_holdings", value)
         if body is None:
             body = await self._messages.renewed("lane_holdings", value)
-        one = holdings_of(body, record_key).get(self._agreement)
-        if one is not None:
+        copy = held_in(body).get(self._agreement)
+        if copy is not None:
+            one = holding_of(copy, record_key)
             found.held[record_key] = Held(
                 one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch
             )

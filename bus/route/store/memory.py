@@ -8,20 +8,19 @@ from collections.abc import Callable, Iterable, Mapping
 from bus.avro.frame import BODY_START
 from bus.consent.covers import cover_of
 from bus.consent.fold import NEVER
-from bus.model.consent import NO_COVER, Consent, Cover
+from bus.model.consent import NOBODY, Consent, Cover
+from bus.route.held import NOTHING, Held, held_in
 from bus.route.state import (
     Cursor,
     DeadVersion,
     Draft,
     DueKey,
-    Holding,
-    Holdings,
     Pair,
     Position,
     RecordPlace,
     moments_of,
 )
-from bus.route.store.bodies import NOBODY, consent_of, cursor_of, dead_of, holdings_of
+from bus.route.store.bodies import consent_of, cursor_of, dead_of
 
 
 class MemoryState:
@@ -32,8 +31,9 @@ class MemoryState:
         self.stood_at: int | None = None
         self.schemas: set[bytes] = set()
         self.records: dict[str, dict[bytes, bytes]] = defaultdict(dict)
-        self.holdings: dict[str, dict[bytes, Holdings]] = defaultdict(dict)
+        self.holdings: dict[str, dict[bytes, Held]] = defaultdict(dict)
         self.consents: dict[Pair, Consent] = {}
+        self._covers: dict[str, dict[str, Cover]] = defaultdict(dict)
         self.cursors: dict[str, Cursor] = {}
         self.dead: dict[RecordPlace, DeadVersion] = {}
         self._keys: dict[tuple[str, str], set[bytes]] = defaultdict(set)
@@ -44,18 +44,17 @@ class MemoryState:
         """The newest version of a record."""
         return self.records[dataset].get(key)
 
-    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+    def held(self, dataset: str, key: bytes) -> Held:
         """What recipients hold of a record."""
-        return self.holdings[dataset].get(key, NOBODY)
+        return self.holdings[dataset].get(key, NOTHING)
 
     def consent(self, subject: str, agreement: str) -> Consent:
         """How a person stands to an agreement."""
         return self.consents.get((subject, agreement), NEVER)
 
-    def cover(self, subject: str, agreement: str) -> Cover:
-        """What of that decides."""
-        known = self.consents.get((subject, agreement))
-        return NO_COVER if known is None else cover_of(known)
+    def covers(self, subject: str) -> Mapping[str, Cover]:
+        """What of that decides, by agreement."""
+        return self._covers.get(subject, NOBODY)
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
         """The next keys of a dataset in byte order."""
@@ -107,19 +106,21 @@ class MemoryState:
 
     def put_consent(self, subject: str, agreement: str, consent: Consent) -> None:
         """How a person stands to an agreement."""
+        cover = cover_of(consent)
         self.consents[(subject, agreement)] = consent
-        for moment in moments_of(cover_of(consent), self.position.due_until_ms):
+        self._covers[subject][agreement] = cover
+        for moment in moments_of(cover, self.position.due_until_ms):
             heapq.heappush(self._due, (moment, "consent", agreement, subject.encode()))
 
-    def put_holdings(self, dataset: str, key: bytes, holdings: Mapping[str, Holding]) -> None:
+    def put_held(self, dataset: str, key: bytes, held: Held) -> None:
         """What recipients hold of a record: all of it."""
-        if holdings:
-            self.holdings[dataset][key] = holdings
+        if held:
+            self.holdings[dataset][key] = held
         else:
             self.holdings[dataset].pop(key, None)
-        for agreement, holding in holdings.items():
-            if holding.due_ms is not None:
-                heapq.heappush(self._due, (holding.due_ms, "holding", agreement, key))
+        for agreement, copy in held.items():
+            if copy.due_ms is not None:
+                heapq.heappush(self._due, (copy.due_ms, "holding", agreement, key))
         self._known(dataset, key)
 
     def put_cursor(self, agreement: str, cursor: Cursor) -> None:
@@ -138,7 +139,7 @@ class MemoryState:
         kind, _, rest = key.partition(b"/")
         name, _, ident = rest.partition(b"/")
         if kind == b"holding":
-            self.put_holdings(name.decode(), ident, {} if body is None else holdings_of(body, ident))
+            self.put_held(name.decode(), ident, {} if body is None else held_in(body))
         elif kind == b"consent" and body is not None:
             self.put_consent(name.decode(), ident.decode(), consent_of(body))
         elif kind == b"cursor" and body is not None:
@@ -169,8 +170,8 @@ class MemoryState:
             self.put_record(dataset, key, value)
         for (subject, agreement), consent in draft.consents.items():
             self.put_consent(subject, agreement, consent)
-        for (dataset, key), holdings in draft.holdings.items():
-            self.put_holdings(dataset, key, holdings)
+        for (dataset, key), held in draft.moved():
+            self.put_held(dataset, key, held)
         for agreement, cursor in draft.cursors.items():
             self.put_cursor(agreement, cursor)
         for (dataset, key), version in draft.dead.items():

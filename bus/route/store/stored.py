@@ -12,11 +12,10 @@ from pathlib import Path
 
 from bus.avro.frame import BODY_START
 from bus.consent.fold import NEVER
-from bus.model.consent import NO_COVER, Consent, Cover
-from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Holdings, Position, moments_of
+from bus.model.consent import NO_COVER, NOBODY, Consent, Cover
+from bus.route.held import NOTHING, NOTHING_DUE, Held, held_in
+from bus.route.state import Cursor, DeadVersion, Draft, DueKey, Position, moments_of
 from bus.route.store.bodies import (
-    NOBODY,
-    NOTHING_DUE,
     consent_of,
     cover_in,
     covers_body,
@@ -24,7 +23,6 @@ from bus.route.store.bodies import (
     cursor_of,
     dead_of,
     entries_of,
-    holdings_of,
     position_message,
     position_of,
 )
@@ -37,7 +35,6 @@ HOUR_MS = 3_600_000
 MOST_CURSORS = 1_000_000
 
 PLACE, DUE, CONSENT, COVER = "place", "due", "consent", "cover"
-NOTHING: Mapping[str, Cover] = {}
 _PLACE_KEY = b"place"
 
 
@@ -69,26 +66,26 @@ class StoredState:
         """The newest version of a record."""
         return self._tables.get(f"record/{dataset}", key)
 
-    def holdings_of(self, dataset: str, key: bytes) -> Holdings:
+    def held(self, dataset: str, key: bytes) -> Held:
         """What recipients hold of a record."""
         body = self._tables.get(f"holding/{dataset}", key)
-        return NOBODY if body is None else holdings_of(body, key)
+        return NOTHING if body is None else held_in(body)
 
     def consent(self, subject: str, agreement: str) -> Consent:
         """How a person stands to an agreement."""
         body = self._tables.get(CONSENT, _consent_key(subject, agreement))
         return NEVER if body is None else consent_of(body)
 
-    def cover(self, subject: str, agreement: str) -> Cover:
-        """What of that decides: kept once more for each person, all agreements together, quick to read."""
+    def covers(self, subject: str) -> Mapping[str, Cover]:
+        """What of that decides, by agreement: kept once more for each person, quick to read."""
         covers = self._covers.get(subject)
         if covers is None:
             row = self._tables.get(COVER, subject.encode())
-            covers = NOTHING if row is None else covers_of(row)
+            covers = NOBODY if row is None else covers_of(row)
             if len(self._covers) >= PEOPLE_KEPT:
                 self._covers.clear()
             self._covers[subject] = covers
-        return covers.get(agreement, NO_COVER)
+        return covers
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
         """The next keys of a dataset."""
@@ -215,11 +212,11 @@ class StoredState:
         self._tables.put(PLACE, _PLACE_KEY, json.dumps(told).encode())
 
     def _put_holdings(self, dataset: str, key: bytes, body: bytes | None) -> None:
-        table, new = f"holding/{dataset}", _dues(body, key)
+        table, new = f"holding/{dataset}", _dues(body)
         if not new and not self._tables.has(DUE):
             self._tables.put(table, key, body)  # nothing has ever fallen due: what was there cannot either
             return
-        old = _dues(self._tables.swap(table, key, body), key)
+        old = _dues(self._tables.swap(table, key, body))
         if old or new:
             self._move_dues("holding", key, old, new)
 
@@ -236,7 +233,7 @@ class StoredState:
     def _put_cover(self, subject: str, agreement: str, cover: Cover) -> None:
         key = subject.encode()
         row = self._tables.landing(COVER, key)
-        covers = {**(NOTHING if row is None else covers_of(row)), agreement: cover}
+        covers = {**(NOBODY if row is None else covers_of(row)), agreement: cover}
         self._tables.put(COVER, key, covers_body(covers))
         self._covers.pop(subject, None)
 
@@ -260,10 +257,10 @@ class StoredState:
             self._cursors[agreement] = cursor_of(body)
 
 
-def _dues(body: bytes | None, key: bytes) -> set[tuple[int, str]]:
+def _dues(body: bytes | None) -> set[tuple[int, str]]:
     if body is None or body[0] == NOTHING_DUE:
         return set()
-    return {(one.due_ms, name) for name, one in holdings_of(body, key).items() if one.due_ms is not None}
+    return {(one.due_ms, name) for name, one in held_in(body).items() if one.due_ms is not None}
 
 
 def _consent_key(subject: str, agreement: str) -> bytes:

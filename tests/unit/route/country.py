@@ -16,7 +16,7 @@ from bus.model.record import Incoming
 from bus.register.state import RegisterState
 from bus.route.label import Label, Moment
 from bus.route.lane import Inputs, LaneCore, Outcome
-from bus.route.outputs import Delivery
+from bus.route.outlet import Delivery
 from bus.route.rules import RuleBook
 from bus.route.store.memory import MemoryState
 from tests.unit.agreements.ground import DATASETS
@@ -114,10 +114,10 @@ class CountryLane:
         self.told += [self._told(one, outcome.draft.position.block) for one in outcome.deliveries]
 
     def _told(self, one: Delivery, block: int) -> Told:
-        label = Label.of(one.rule, one.holding.revision, one.reason, Moment(0, block, self.now), KEYRING)
+        label = Label.of(one.rule, one.where.revision, one.reason, Moment(0, block, self.now), KEYRING)
         view = None if one.value is None else decode(parse(one.rule.route.view_schema), unframe(one.value)[1])
         headers = {name: text.decode() for name, text in label.headers}
-        place = (one.holding.topic, one.holding.partition, one.holding.key.decode())
+        place = (one.where.topic, one.where.partition, one.key.decode())
         return Told(iso(self.now), *place, view, headers)
 
     def story(self) -> list[tuple[str, str]]:

@@ -16,9 +16,11 @@ from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
 from bus.register.state import Standing
 from bus.route.commands import Command
+from bus.route.held import Holding, holding_of
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
-from bus.route.outputs import Delivery
+from bus.route.outlet import Delivery
 from bus.route.rules import Rule, Rules
+from bus.route.state import LaneState
 from bus.route.store.memory import MemoryState
 
 PERSON = "population.person"
@@ -185,12 +187,12 @@ class Nutshell:
 
     def deliver(self, delivery: Delivery) -> None:
         """What a recipient's compacted topic holds after one more record."""
-        held = self.topics.setdefault(delivery.holding.topic, {})
+        held = self.topics.setdefault(delivery.where.topic, {})
         if delivery.value is None:
-            assert held.pop(delivery.holding.key, None) is not None, "an erasure of what was not held"
+            assert held.pop(delivery.key, None) is not None, "an erasure of what was not held"
         else:
-            assert held.get(delivery.holding.key) != delivery.value, "a release of what was held"
-            held[delivery.holding.key] = delivery.value
+            assert held.get(delivery.key) != delivery.value, "a release of what was held"
+            held[delivery.key] = delivery.value
         self.log.append(delivery)
 
     def held(self, agreement: str = "a") -> dict[str, str]:
@@ -200,12 +202,17 @@ class Nutshell:
         return {key.decode(): decode(view, unframe(framed)[1])["name"] for key, framed in topic.items()}
 
 
+def holdings(state: LaneState, dataset: str, key: bytes) -> dict[str, Holding]:
+    """What recipients hold of a record, told in full, by agreement."""
+    return {name: holding_of(copy, key) for name, copy in state.held(dataset, key).items()}
+
+
 def story(outcome: Outcome) -> str:
     """What an outcome does, for a failing test's message."""
     told = [
         {
-            "topic": one.holding.topic,
-            "key": one.holding.key.decode(),
+            "topic": one.where.topic,
+            "key": one.key.decode(),
             "reason": one.reason,
             "release": one.value is not None,
         }

@@ -17,11 +17,13 @@ from bus.consent import fold as folding
 from bus.model.consent import Consent, ConsentEvent
 from bus.model.reasons import Reason
 from bus.route import lane as lanes
+from bus.route import outlet as outlets
 from bus.route.commands import ending
 from bus.route.decide import erases, too_soon
+from bus.route.held import Copy, Holding
 from bus.route.lane import Unreadable
 from bus.route.rules import Rule
-from bus.route.state import DeadVersion, Draft, Holding
+from bus.route.state import DeadVersion, Draft
 from bus.route.store.memory import MemoryState
 from tests.unit.route.model.machine import LaneAgainstModel
 
@@ -72,9 +74,9 @@ def take_a_refused_draft_over(patch: pytest.MonkeyPatch) -> None:
 
     def draft(core: Any, state: MemoryState, *rest: Any) -> Any:
         outcome = whole(core, state, *rest)
-        for (dataset, key), held in outcome.draft.holdings.items():
+        for (dataset, key), held in outcome.draft.moved():
             if "law" in held:
-                state.put_holdings(dataset, key, held)
+                state.put_held(dataset, key, held)
         return outcome
 
     patch.setattr(lanes.LaneCore, "draft", draft)
@@ -93,18 +95,18 @@ def let_the_old_pass(patch: pytest.MonkeyPatch) -> None:
 
 
 def update_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(lanes, "too_soon", lambda *_: False)
+    patch.setattr(outlets, "too_soon", lambda *_: False)
 
 
 def let_a_new_text_wait(patch: pytest.MonkeyPatch) -> None:
     def waits(held: Holding, view_hash: bytes, route: Route, now_ms: int) -> bool:
         return too_soon(held._replace(revision=route.revision), view_hash, route, now_ms)
 
-    patch.setattr(lanes, "too_soon", waits)
+    patch.setattr(outlets, "too_soon", waits)
 
 
 def forget_retention(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(lanes, "Holding", lambda *words: Holding(*words)._replace(due_ms=None))
+    patch.setattr(outlets, "new_copy", lambda parts: Copy(parts[0], None))
 
 
 def release_what_was_superseded(patch: pytest.MonkeyPatch) -> None:
@@ -116,13 +118,14 @@ def forget_what_was_discarded(patch: pytest.MonkeyPatch) -> None:
 
 
 def leave_the_old_name(patch: pytest.MonkeyPatch) -> None:
-    whole: Any = lanes._Work._erase
+    whole: Any = outlets.Outlet.__init__
 
-    def erase(work: Any, rule: Rule, subject: str | None, held: Holding, reason: Reason) -> None:
-        if reason is not Reason.PSEUDONYMS_RENEWED:
-            whole(work, rule, subject, held, reason)
+    def made(outlet: Any, *words: Any) -> None:
+        whole(outlet, *words)
+        deliver = outlet._deliver
+        outlet._deliver = lambda one: deliver(one) if one.reason is not Reason.PSEUDONYMS_RENEWED else None
 
-    patch.setattr(lanes._Work, "_erase", erase)
+    patch.setattr(outlets.Outlet, "__init__", made)
 
 
 def keep_the_old_epoch(patch: pytest.MonkeyPatch) -> None:

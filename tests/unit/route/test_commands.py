@@ -160,12 +160,12 @@ def test_a_backfill_judges_everything_again_and_sends_what_is_missing() -> None:
     """A fact that asks for it makes every record be judged again; an unchanged view is not sent."""
     lane, now = Nutshell(), rules(rule())
     lane.step(now, lane.change("p1", value("An")), lane.change("p2", value("Bình")))
-    lane.state.put_holdings(PERSON, b"p2/1", {})
+    lane.state.put_held(PERSON, b"p2/1", {})
     lane.topics.clear()
     again = rules(replace(rule(), backfill=9), offset=10)
     assert lane.core.behind(lane.state, again, lane.now) == ["a"]
     outcome = lane.step(again)
-    assert [one.holding.key for one in outcome.deliveries] == [b"p2/1"]
+    assert [one.key for one in outcome.deliveries] == [b"p2/1"]
     assert lane.core.behind(lane.state, again, lane.now) == []
 
 

@@ -7,14 +7,26 @@ from hypothesis import strategies as st
 
 from bus.avro.codec import encode, parse
 from bus.avro.own import own_schema
-from bus.avro.wire import data, maybe_text
+from bus.avro.wire import data, maybe_text, number, text
 from bus.consent.covers import cover_of
 from bus.consent.messages import standing_message
 from bus.model.consent import Consent, ConsentEvent
 from bus.model.reasons import Reason
-from bus.route.entries import ERASE, RELEASE, block_body, consent_body, entry_body, entry_head, holdings_body
-from bus.route.state import Holding
-from bus.route.store.bodies import consent_of, cover_in, covers_body, covers_of, holdings_of
+from bus.route.entries import ERASE, RELEASE, block_body, consent_body, entry_body, entry_head
+from bus.route.held import (
+    HASH_BYTES,
+    HASH_LENGTH,
+    Copy,
+    Holding,
+    Where,
+    begin_of,
+    copy_of,
+    end_of,
+    held_body,
+    held_in,
+    holding_of,
+)
+from bus.route.store.bodies import consent_of, cover_in, covers_body, covers_of
 from tests.unit.route.lanes import rule
 
 LONGS = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -48,12 +60,32 @@ BLOCKS = st.fixed_dictionaries(
 
 @given(st.dictionaries(TEXTS, HOLDINGS, max_size=4), st.binary(max_size=3))
 def test_holdings(holdings: dict[str, Holding], record_key: bytes) -> None:
-    """Any holdings are written as their schema says."""
+    """Any holdings are written as their schema says, taken apart into copies, and each copy told in full."""
     messages = [message(agreement, holding, record_key) for agreement, holding in holdings.items()]
     due = min((one.due_ms for one in holdings.values() if one.due_ms is not None), default=None)
-    body = holdings_body(holdings, record_key)
+    held = {name: copy_of(name, one, record_key) for name, one in holdings.items()}
+    body = held_body(held)
     assert body == encode(parse(own_schema("lane_holdings")), {"due": due, "held": messages})
-    assert holdings_of(body, record_key) == holdings
+    assert held_in(body) == held
+    assert {name: holding_of(copy, record_key) for name, copy in held.items()} == holdings
+
+
+@given(HOLDINGS, HOLDINGS, TEXTS, st.binary(max_size=3))
+def test_how_a_copy_begins_and_ends(one: Holding, other: Holding, agreement: str, record_key: bytes) -> None:
+    """A copy is its beginning, its view's hash and its end; and it begins like no other that tells something else."""
+    copies: list[tuple[Copy, bytes, Holding]] = []
+    for told in (one, other):
+        hashed = told.view_hash[:HASH_BYTES].ljust(HASH_BYTES)
+        holding = told._replace(view_hash=hashed)
+        where = Where(agreement, holding.revision, holding.topic, holding.partition)
+        consent = None if holding.consent is None else holding.consent.encode()
+        begin = begin_of(where, holding.key, record_key, consent)
+        end = end_of(holding.released_at_ms, holding.due_ms, holding.epoch)
+        copies.append((copy_of(agreement, holding, record_key), begin, holding))
+        assert copies[-1][0].body == begin + HASH_LENGTH + hashed + end
+    (first, begin, told), (second, _, else_told) = copies
+    assert first.body.startswith(begin)
+    assert second.body.startswith(begin) == (told[:5] == else_told[:5])
 
 
 def message(agreement: str, holding: Holding, record_key: bytes) -> dict[str, Any]:
@@ -97,8 +129,9 @@ def test_block(block: dict[str, Any], drawn: list[tuple[Holding, str | None, str
     entries = [
         entry_body(
             (RELEASE if reason is None else ERASE) + entry_head(one, held.revision),
-            held,
+            None if held.consent is None else held.consent.encode(),
             maybe_text(subject_hash),
+            text(held.topic) + number(held.partition),
             data(event_id.encode()),
             maybe_text(None if reason is None else reason.value),
         )

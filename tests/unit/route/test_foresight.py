@@ -32,6 +32,7 @@ from bus.route.lane import Inputs, LaneCore
 from bus.route.rules import Rule, Rules
 from bus.route.store.memory import MemoryState
 from tests.unit.agreements.ground import AGENCIES, DATASETS, SEEDS
+from tests.unit.route.lanes import holdings
 
 PERSON = DATASETS["population.person"]
 SCHEMA, NOW = parse(dict(PERSON.schema), schema_id=7), 1_790_000_000_000
@@ -128,14 +129,15 @@ def drafted(state: MemoryState, text: Text, offset: int) -> tuple[dict[str, set[
     """
     rules = rules_of(replace(text, rule=replace(text.rule, backfill=offset)), offset)
     core, first = LaneCore(0, KEYS, read), True
-    before = {held[text.document.id].key for held in state.holdings[PERSON.name].values() if text.document.id in held}
+    held_before = [holdings(state, PERSON.name, key) for key in state.holdings[PERSON.name]]
+    before = {held[text.document.id].key for held in held_before if text.document.id in held}
     told: dict[str, set[bytes]] = {}
     withheld: Counter[str] = Counter()
     while True:
         outcome = core.draft(state, rules, Inputs(existing_limit=PEOPLE), NOW)
         for delivery in outcome.deliveries:
-            held = "changed" if delivery.holding.key in before else "released"
-            told.setdefault("erased" if delivery.value is None else held, set()).add(delivery.holding.key)
+            held = "changed" if delivery.key in before else "released"
+            told.setdefault("erased" if delivery.value is None else held, set()).add(delivery.key)
         if first:
             withheld.update({reason.value: count for (_, reason), count in outcome.withheld.items()})
         first = False
@@ -184,8 +186,8 @@ def judged(question: Question, state: MemoryState) -> tuple[Foresight, Snapshot]
     """A preview of a state in memory."""
     route = question.route
     snapshot = Snapshot(0, records=dict(state.records[PERSON.name]))
-    for key, held in state.holdings[PERSON.name].items():
-        one = held.get(route.agreement)
+    for key in state.holdings[PERSON.name]:
+        one = holdings(state, PERSON.name, key).get(route.agreement)
         if one is None:
             continue
         snapshot.held[key] = Held(one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch)

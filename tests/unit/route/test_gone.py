@@ -14,6 +14,6 @@ def test_a_copy_without_a_record_is_erased() -> None:
     gone, _ = lane.core.gone(lane.state, now, PERSON, b"", 10)
     outcome = lane.core.draft(lane.state, now, Inputs(gone=gone), lane.now)
     [erasure] = outcome.deliveries
-    assert (erasure.holding.key, erasure.value, erasure.reason) == (b"p1/1", None, Reason.DELETED)
+    assert (erasure.key, erasure.value, erasure.reason) == (b"p1/1", None, Reason.DELETED)
     lane.state.apply(outcome.draft)
     assert lane.core.gone(lane.state, now, PERSON, b"", 10) == ([], None)

@@ -9,7 +9,7 @@ from bus.model.reasons import Reason
 from bus.register.state import Standing
 from bus.route.lane import Inputs, LaneCore, UnreadableConsent
 from bus.route.store.memory import MemoryState
-from tests.unit.route.lanes import PARCEL, Nutshell, give, rule, rules, value, values, withdraw
+from tests.unit.route.lanes import PARCEL, Nutshell, give, holdings, rule, rules, value, values, withdraw
 
 
 def reasons(lane: Nutshell) -> list[str]:
@@ -298,8 +298,8 @@ def test_new_revision_sends_what_changed() -> None:
     narrower = rule(revision="r2", admits=lambda record: record["name"] == "An")
     lane.step(rules(narrower, offset=2))
     assert lane.held() == {"p1/1": "An"}
-    assert [delivery.holding.key for delivery in lane.log] == [b"p2/1"]
-    assert lane.state.holdings_of("population.person", b"p1/1")["a"].revision == "r2"
+    assert [delivery.key for delivery in lane.log] == [b"p2/1"]
+    assert holdings(lane.state, "population.person", b"p1/1")["a"].revision == "r2"
 
 
 def test_two_agreements_for_one_recipient() -> None:
@@ -325,7 +325,7 @@ def test_key_shows_only_what_the_view_shows() -> None:
     lane = Nutshell()
     lane.step(rules(rule(subject_shown=False, record_id_shown=False)), lane.change("p1", value("An")))
     (delivery,) = lane.log
-    assert delivery.holding.key == b"<p1>/<1>"
+    assert delivery.key == b"<p1>/<1>"
 
 
 def test_poison_is_kept_and_the_flow_goes_on() -> None:
@@ -368,7 +368,7 @@ def test_draft_leaves_the_state_alone() -> None:
     outcome = core.draft(state, now, Inputs(changes=[change], input_offsets={"population.person": 1}), 5)
     assert len(outcome.deliveries) == 1
     assert state.record("population.person", b"p1/1") is None
-    assert not state.holdings_of("population.person", b"p1/1")
+    assert not state.held("population.person", b"p1/1")
     assert state.position.block == 0
 
 
@@ -380,4 +380,4 @@ def test_waiting_consents_hold_back_changes() -> None:
         consents=[give("p1"), give("p2")], consents_offset=2, later_consents=frozenset({("p1", "a")}), changes=()
     )
     outcome = lane.core.draft(lane.state, now, inputs, lane.now)
-    assert [delivery.holding.key for delivery in outcome.deliveries] == [b"p2/1"]
+    assert [delivery.key for delivery in outcome.deliveries] == [b"p2/1"]

@@ -13,7 +13,7 @@ from bus.avro.datasets import load_datasets
 from bus.model.reasons import Reason
 from bus.register.state import Standing
 from bus.route.rules import Rule
-from tests.unit.route.lanes import PERSON, Nutshell, rule, rules, value
+from tests.unit.route.lanes import PERSON, Nutshell, holdings, rule, rules, value
 
 ROOT = Path(__file__).parents[3]
 DATASETS = load_datasets(ROOT / "schemas/changes")
@@ -38,15 +38,15 @@ def test_old_and_new_in_one_transaction() -> None:
     moved = 0
     for _ in range(5):
         outcome = lane.step(after, existing_limit=2)
-        erased = {one.holding.key for one in outcome.deliveries if one.value is None}
-        released = {one.holding.key for one in outcome.deliveries if one.value is not None}
+        erased = {one.key for one in outcome.deliveries if one.value is None}
+        released = {one.key for one in outcome.deliveries if one.value is not None}
         assert {key.replace(b"in-1", b"in-2") for key in erased} == released
         assert {one.reason for one in outcome.deliveries if one.value is None} <= {Reason.PSEUDONYMS_RENEWED}
         assert len(erased) <= 2
         moved += len(erased)
     assert moved == 5
     assert lane.held().keys() == {f"p{number}-in-2/1-in-2" for number in range(5)}
-    assert lane.state.holdings_of(PERSON, b"p0/1")["a"].epoch == 2
+    assert holdings(lane.state, PERSON, b"p0/1")["a"].epoch == 2
 
 
 def test_a_renewed_name_is_not_a_new_copy() -> None:
@@ -55,7 +55,7 @@ def test_a_renewed_name_is_not_a_new_copy() -> None:
     lane.step(rules(hidden(1, retention_ms=100)), lane.change("p1", value("An")))
     lane.now += 60
     lane.step(rules(hidden(2, retention_ms=100), offset=2))
-    assert lane.state.holdings_of(PERSON, b"p1/1")["a"].due_ms == 1100
+    assert holdings(lane.state, PERSON, b"p1/1")["a"].due_ms == 1100
 
 
 def test_what_is_held_up_keeps_its_epoch() -> None:
@@ -63,9 +63,9 @@ def test_what_is_held_up_keeps_its_epoch() -> None:
     lane = Nutshell()
     lane.step(rules(hidden(1)), lane.change("p1", value("An")))
     lane.step(rules(hidden(2, standing=Standing.PAUSED), offset=2))
-    assert lane.state.holdings_of(PERSON, b"p1/1")["a"].epoch == 1
+    assert holdings(lane.state, PERSON, b"p1/1")["a"].epoch == 1
     lane.step(rules(hidden(2), offset=3))
-    assert lane.state.holdings_of(PERSON, b"p1/1")["a"].epoch == 2
+    assert holdings(lane.state, PERSON, b"p1/1")["a"].epoch == 2
 
 
 @pytest.mark.parametrize("document", HIDING, ids=lambda one: one.id)

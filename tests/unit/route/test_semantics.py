@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bus.model.reasons import Reason
-from tests.unit.route.lanes import Nutshell, give, rule, rules, value
+from tests.unit.route.lanes import Nutshell, give, holdings, rule, rules, value
 
 
 def test_a_corrected_number() -> None:
@@ -46,4 +46,4 @@ def test_what_retention_erased_comes_back_when_judged_again() -> None:
     lane.step(rules(rule(retention_ms=500)))
     assert lane.held() == {}
     lane.step(rules(replace(rule(retention_ms=500), backfill=2), offset=2))
-    assert lane.state.holdings_of("population.person", b"p1/1")["a"].due_ms == 2000
+    assert holdings(lane.state, "population.person", b"p1/1")["a"].due_ms == 2000

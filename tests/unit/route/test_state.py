@@ -11,8 +11,8 @@ def read_back(before: MemoryState) -> MemoryState:
     for (subject, agreement), consent in before.consents.items():
         after.put_consent(subject, agreement, consent)
     for dataset, held in before.holdings.items():
-        for key, holdings in held.items():
-            after.put_holdings(dataset, key, holdings)
+        for key, copies in held.items():
+            after.put_held(dataset, key, copies)
     for agreement, cursor in before.cursors.items():
         after.put_cursor(agreement, cursor)
     for (dataset, key), version in before.dead.items():

@@ -56,7 +56,7 @@ def found(folder: Path, **words: Any) -> int | None:
     stood_at = state.stood_at
     if stood_at is not None:
         assert state.record(PERSON, b"p1/1") == value("An")
-        assert state.holdings_of(PERSON, b"p1/1").keys() == {"a"}
+        assert state.held(PERSON, b"p1/1").keys() == {"a"}
         assert state.consent("p1", "a").given == give()
     else:
         assert state.record(PERSON, b"p1/1") is None
@@ -162,7 +162,7 @@ def test_the_map_grows(tmp_path: Path) -> None:
     for batch in range(5):
         lane.step(now, *(lane.change(f"p{batch}-{one}", value("An" * 50)) for one in range(200)))
     assert len(state.keys_after(PERSON, b"", 2000)) == 1000
-    assert state.holdings_of(PERSON, b"p4-199/1").keys() == {"a", "b"}
+    assert state.held(PERSON, b"p4-199/1").keys() == {"a", "b"}
     state.close(sync=False)
 
 

@@ -11,7 +11,7 @@ from bus.model.consent import ConsentEvent
 from bus.register.state import Standing
 from bus.route.commands import Command
 from bus.route.lane import UnreadableConsent
-from tests.unit.route.lanes import PERSON, give, withdraw
+from tests.unit.route.lanes import PERSON, give, holdings, withdraw
 from tests.unit.route.model.naive import FILTERS, LATER, Model, Place, Terms
 from tests.unit.route.model.running import Running, name_in, written
 
@@ -313,6 +313,6 @@ class LaneAgainstModel(Running):
         booked: set[tuple[str, bytes]] = set()
         for dataset in self.datasets:
             for key in EVERY_KEY:
-                held = self.lane.state.holdings_of(dataset, key.encode()).values()
+                held = holdings(self.lane.state, dataset, key.encode()).values()
                 booked.update((one.topic, one.key) for one in held)
         assert booked == {(topic, key) for topic, records in self.lane.topics.items() for key in records}

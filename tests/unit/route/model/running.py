@@ -17,7 +17,8 @@ from bus.model.change import Change
 from bus.model.consent import ConsentEvent
 from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, UnreadableConsent
-from bus.route.outputs import Delivery, Writer
+from bus.route.outlet import Delivery
+from bus.route.outputs import Writer
 from bus.route.rules import Rule, Rules
 from bus.route.store.memory import MemoryState
 from bus.topics import Topics
@@ -261,15 +262,15 @@ class Running(RuleBasedStateMachine):
         agreement = delivery.rule.route.agreement
         terms = self.model.terms[agreement]
         assert terms.within(self.model.now)
-        assert delivery.holding.revision == f"r{terms.revision}"
+        assert delivery.where.revision == f"r{terms.revision}"
         if terms.needs_consent:
             given = self.model.consent(agreement, delivery.subject or "-")
             assert given is not None
-            assert delivery.holding.consent == given.event_id
+            assert delivery.consent == given.event_id.encode()
 
     def comes_in_order(self, delivery: Delivery) -> None:
         """A recipient never gets a version of a record that is older than one it was given."""
-        route, key = delivery.rule.route, delivery.holding.key.decode()
+        route, key = delivery.rule.route, delivery.key.decode()
         if not route.subject_shown:
             key = "/".join(part.partition(".in.")[0] for part in key.split("/"))
         versions = self.model.versions.get((route.dataset, key), [])
