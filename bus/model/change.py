@@ -1,6 +1,8 @@
 """A change: what a registry says happened to one record."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from bus.model.record import Incoming
@@ -29,3 +31,7 @@ class Change(NamedTuple):
     subject: str | None
     value: bytes | None
     origin: Incoming
+
+
+new_change: Callable[[tuple[str, bytes, str | None, bytes | None, Incoming]], Change] = partial(tuple.__new__, Change)
+"""A change from its parts, without the call that a name for each part costs."""

@@ -1,9 +1,10 @@
 """Consent as events and as the standing that follows from them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from bus.model.reasons import Reason
 
@@ -73,6 +74,9 @@ class Cover(NamedTuple):
     valid_from_ms: int = 0
     valid_until_ms: int | None = None
 
+
+new_cover: Callable[[Iterable[Any]], Cover] = partial(tuple.__new__, Cover)
+"""A cover from its five parts."""
 
 NO_COVER = Cover(Reason.CONSENT_MISSING)
 """Nobody has ever consented."""

@@ -75,8 +75,10 @@ class KeyRing:
         self._root = root
         self._salts = salts
         self.derive = cache(self._derive)
-        self._subject = keyed_marks(self.derive("subject"))
-        self._view = hashlib.blake2b(key=self.derive("view"), digest_size=16)
+        self.subject_mark = keyed_marks(self.derive("subject"))
+        """`subject_hash`, of and in UTF-8."""
+
+        self._begun_view = hashlib.blake2b(key=self.derive("view"), digest_size=16).copy
 
     def _derive(self, use: str) -> bytes:
         """32 bytes for one use, for instance `subject`."""
@@ -87,7 +89,7 @@ class KeyRing:
 
     def subject_hash(self, subject: str) -> str:
         """How a person stands in disclosures and logs: the same everywhere inside the bus, never outside it."""
-        return self._subject(subject.encode()).decode()
+        return self.subject_mark(subject.encode()).decode()
 
     def pseudonym(self, recipient: str, epoch: int, value: str) -> str:
         """How a value stands in a pseudonymous flow: stable for one recipient and epoch, joinable with no other."""
@@ -104,7 +106,7 @@ class KeyRing:
 
     def view_hash(self, view: bytes) -> bytes:
         """16 bytes that tell whether two views are equal, keyed, for a view is personal."""
-        mac = self._view.copy()
+        mac = self._begun_view()
         mac.update(view)
         return mac.digest()
 

@@ -80,7 +80,9 @@ def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now
         return Reason.DELETED
     refused = term.refused
     if refused is None and term.needs_consent:
-        refused = consent_refusal(term.accepted_revisions, subject, cover, now_ms)
+        if subject is None or subject == UNKNOWN_SUBJECT:
+            return Reason.SUBJECT_UNKNOWN
+        refused = uncovered(cover, term.accepted_revisions, now_ms)
     if refused is None:
         refused = term.held_up  # it comes last: a withdrawal erases, whatever an operator holds up
     if refused is not None:
@@ -105,15 +107,6 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
     if route.valid_until_ms is not None and now_ms >= route.valid_until_ms:
         return Reason.AGREEMENT_OVER
     return None
-
-
-def consent_refusal(
-    accepted_revisions: AbstractSet[str], subject: str | None, cover: Cover, now_ms: int
-) -> Reason | None:
-    """Why a consent does not cover a release now that needs one, or None."""
-    if subject is None or subject == UNKNOWN_SUBJECT:
-        return Reason.SUBJECT_UNKNOWN
-    return uncovered(cover, accepted_revisions, now_ms)
 
 
 def scope_refusal(rule: Rule, seen: Seen, now_ms: int) -> Reason | None:

@@ -11,7 +11,7 @@ from bus.avro.own import OwnMessages
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
-from bus.model.change import Change
+from bus.model.change import Change, new_change
 from bus.model.key import subject_of
 from bus.model.record import Incoming
 from bus.route.lane import Unreadable
@@ -216,4 +216,4 @@ def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool])
         subject = subject_of(key, has_subject=has_subject[dataset])
     except ValueError:
         return Unreadable(record, "key-unreadable")
-    return Change(dataset, key, subject, record.value, record)
+    return new_change((dataset, key, subject, record.value, record))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from bus.model.key import lane_of
 from bus.model.reasons import Reason
+from bus.model.varint import varint
 from bus.route.decide import too_soon
 from bus.route.held import HASH_LENGTH, Copy, Holding, Where, begin_of, copy_of, end_of, holding_of, new_copy
 from bus.route.rules import Rule
@@ -46,6 +47,8 @@ class Outlet:
         self._agreement = route.agreement
         self._shown = route.record_id_shown and route.subject_shown
         self._where = Where(route.agreement, route.revision, route.topic, lane)
+        self._begin = begin_of(self._where, b"", b"", None)
+        self._by_consent = self._begin[:-1] + b"\2"
         self._due_ms = None if route.retention_ms is None else now_ms + route.retention_ms
         self._end = end_of(now_ms, self._due_ms, rule.epoch)
         self._plain = not rule.epoch and route.frequency is None
@@ -59,12 +62,15 @@ class Outlet:
         `consent` is the event that allows it, None where an article of law does; `held` what recipients hold of the
         record with that key, which is brought up to date.
         """
-        where, shown = self._where, key
+        where, shown, begin = self._where, key, self._begin
+        by = None if consent is None else consent.encode()
         if not self._shown:
             shown, partition = agency_key(self._rule, key, subject, self._lane)
             where = where if partition == self._lane else where._replace(partition=partition)
-        by = None if consent is None else consent.encode()
-        begin, hashed, due_ms, end = begin_of(where, shown, key, by), self._hash(view), self._due_ms, self._end
+            begin = begin_of(where, shown, key, by)
+        elif by is not None:
+            begin = self._by_consent + varint(len(by)) + by
+        hashed, due_ms, end = self._hash(view), self._due_ms, self._end
         copy = held.get(self._agreement)
         if copy is None:
             pass

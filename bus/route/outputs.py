@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from bus.avro.own import Message, OwnMessages
-from bus.avro.wire import known_text, maybe_text
+from bus.avro.wire import known_text, maybe_data
 from bus.avro.wire import number as encoded
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
@@ -83,7 +83,7 @@ class Writer:
         """A record for each delivery; its entry for the block is added to `entries`, its trace to `traces`."""
         moment = Moment(self._lane, position.block, position.lane_time_ms)
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
-        hashes: dict[str | None, bytes] = {None: maybe_text(None)}  # a change that goes to four has one subject
+        marks: dict[str | None, bytes] = {None: maybe_data(None)}  # a change that goes to four has one subject
         records: list[Outgoing] = []
         label: Label | None = None
         place, last_where, last_reason = b"", None, None
@@ -96,11 +96,11 @@ class Writer:
                     labels[rule, where.revision, reason] = label
                     traces[rule.route.agreement] = label.trace
                 place = known_text(where.topic) + encoded(where.partition)
-            hashed = hashes.get(subject)
-            if hashed is None:
-                hashed = hashes[subject] = maybe_text(self._keyring.subject_hash(subject or ""))
+            mark = marks.get(subject)
+            if mark is None:
+                mark = marks[subject] = maybe_data(self._keyring.subject_mark((subject or "").encode()))
             event_id, stamp = label.mark(consent)
-            entries.append(entry_body(label.entry_begin, consent, hashed, place, event_id, label.entry_end))
+            entries.append(entry_body(label.entry_begin, consent, mark, place, event_id, label.entry_end))
             records.append(new_record((where.topic, where.partition, key, value, (), label.time_ms, stamp)))
         return records
 

@@ -14,7 +14,7 @@ from bus.avro.own import Message, own_schema
 from bus.avro.wire import data_at, maybe_number_at, number_at
 from bus.consent.covers import cover_of
 from bus.consent.messages import standing
-from bus.model.consent import Consent, Cover
+from bus.model.consent import Consent, Cover, new_cover
 from bus.model.reasons import Reason
 from bus.route.entries import consent_body
 from bus.route.held import held_body
@@ -94,7 +94,7 @@ def covers_body(covers: Mapping[str, Cover]) -> bytes:
 def covers_of(body: bytes) -> dict[str, Cover]:
     """The inverse of `covers_body`."""
     told, _ = _read(body.decode())
-    return {name: _LACKING[one[0]] if one[0] else Cover._make(one) for name, one in told.items()}
+    return {name: _LACKING[one[0]] if one[0] else new_cover(one) for name, one in told.items()}
 
 
 _write = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
