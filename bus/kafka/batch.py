@@ -17,6 +17,9 @@ from bus.model.varint import varint
 BATCH_BYTES = 900_000
 """A batch stays below `max.message.bytes` of every topic (1 MiB), with room for its frame."""
 
+FULL_BYTES = BATCH_BYTES - 32
+"""Nothing is added beyond it: what stands before a record's key takes up to 32 bytes."""
+
 _FRAME = struct.Struct(">qiibI")
 """Base offset, length of what follows it, leader's epoch, magic, checksum of all that comes after."""
 
@@ -108,24 +111,22 @@ def _filled(records: Sequence[Outgoing], now_ms: int) -> Iterator[Batch]:
     count, size, first_ms, last_ms = 0, EMPTY_BYTES, 0, 0
     for _, _, key, value, headers, told_ms, stamp in records:
         time_ms = now_ms if told_ms is None else told_ms
-        body = b"".join(
-            (
-                b"\1" if key is None else varint(len(key)) + key,
-                b"\1" if value is None else varint(len(value)) + value,
-                varint(len(headers)) + encoded_headers(headers) if stamp is None else stamp,
+        if key is None or value is None or stamp is None:
+            body = (
+                _sized(key)
+                + _sized(value)
+                + (varint(len(headers)) + encoded_headers(headers) if stamp is None else stamp)
             )
-        )
-        for _ in range(2):  # once more, where it begins a new batch
-            if not count:
-                first_ms = last_ms = time_ms
-            begin = (b"\0\0" if time_ms == first_ms else b"\0" + varint(time_ms - first_ms)) + varint(count)
-            length = varint(len(begin) + len(body))
-            after = size + len(length) + len(begin) + len(body)
-            if after <= BATCH_BYTES or not count:
-                break
+        else:
+            body = b"".join((varint(len(key)), key, varint(len(value)), value, stamp))
+        if count and size + len(body) > FULL_BYTES:
             yield Batch(parts, count, size, first_ms, last_ms)
             parts, count, size = [], 0, EMPTY_BYTES
+        if not count:
+            first_ms = last_ms = time_ms
+        begin = (b"\0\0" if time_ms == first_ms else b"\0" + varint(time_ms - first_ms)) + varint(count)
+        length = varint(len(begin) + len(body))
         parts += (length, begin, body)
-        count, size = count + 1, after
+        count, size = count + 1, size + len(length) + len(begin) + len(body)
         last_ms = max(last_ms, time_ms)
     yield Batch(parts, count, size, first_ms, last_ms)

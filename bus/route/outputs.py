@@ -17,6 +17,8 @@ from bus.route.state import Draft, Position
 from bus.route.store.bodies import NAMES, entries_of, position_message
 from bus.topics import Topics
 
+NO_HEADERS = encoded(0)
+
 BLOCK_ENTRIES = 1000
 """Releases and erasures in one disclosure record at the most; more are split."""
 
@@ -135,7 +137,7 @@ class Writer:
         topic, lane, messages = self._topics.lane_state, self._lane, self._messages
         for key, body in entries_of(draft):
             value = None if body is None else messages.framed(NAMES[key.partition(b"/")[0]], body)
-            yield Outgoing(topic, lane, key, value)
+            yield new_record((topic, lane, key, value, (), None, NO_HEADERS))
         position = messages.encode("lane_position", position_message(draft.position))
         yield Outgoing(topic, lane, b"position", position)
 

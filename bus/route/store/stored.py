@@ -29,7 +29,7 @@ from bus.route.store.bodies import (
 from bus.route.store.tables import FIRST_MAP_BYTES, Tables
 
 PEOPLE_KEPT = 10_000
-"""People whose covers are kept decoded; about half a kilobyte each."""
+"""People whose covers are kept decoded, and as many again who were asked for before them; half a kilobyte each."""
 
 HOUR_MS = 3_600_000
 MOST_CURSORS = 1_000_000
@@ -57,6 +57,7 @@ class StoredState:
 
         self._tables = Tables(folder, map_bytes=map_bytes, prompt=frozenset({DUE}))
         self._covers: dict[str, Mapping[str, Cover]] = {}
+        self._older_covers: dict[str, Mapping[str, Cover]] = {}
         self._cursors = {key.decode(): cursor_of(body) for key, body in self._tables.first("cursor", MOST_CURSORS)}
         self._recall()
 
@@ -80,10 +81,12 @@ class StoredState:
         """What of that decides, by agreement: kept once more for each person, quick to read."""
         covers = self._covers.get(subject)
         if covers is None:
-            row = self._tables.get(COVER, subject.encode())
-            covers = NOBODY if row is None else covers_of(row)
+            covers = self._older_covers.get(subject)
+            if covers is None:
+                row = self._tables.get(COVER, subject.encode())
+                covers = NOBODY if row is None else covers_of(row)
             if len(self._covers) >= PEOPLE_KEPT:
-                self._covers.clear()
+                self._older_covers, self._covers = self._covers, {}
             self._covers[subject] = covers
         return covers
 
@@ -236,6 +239,7 @@ class StoredState:
         covers = {**(NOBODY if row is None else covers_of(row)), agreement: cover}
         self._tables.put(COVER, key, covers_body(covers))
         self._covers.pop(subject, None)
+        self._older_covers.pop(subject, None)
 
     def _move_dues(self, kind: str, ident: bytes, old: set[tuple[int, str]], new: set[tuple[int, str]]) -> None:
         for moment, agreement in old - new:
