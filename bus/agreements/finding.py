@@ -50,6 +50,9 @@ class Finding:
     suggestion: str | None = None
     severity: Severity = Severity.ERROR
 
+    def __str__(self) -> str:
+        return self.sentence()
+
     def sentence(self, language: str = "en") -> str:
         """What is wrong, and what to write instead, in one line."""
         words = words_of(language)

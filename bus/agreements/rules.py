@@ -280,15 +280,15 @@ def _in_filter(case: Case, problem: Problem) -> Finding:
     return Finding(problem.code, place, problem.details, problem.allowed, problem.suggestion)
 
 
-def unfit(document: AgreementDocument, dataset: Dataset) -> str | None:
+def unfit(document: AgreementDocument, dataset: Dataset) -> Finding | None:
     """The first reason why a document that comes from elsewhere than a checked text must not be obeyed, or None.
 
     The rules of the document against its dataset's newest schema; not those about languages and agencies.
     """
     case = Case(document, Text("register", [], ""), {}, dataset, {dataset.name: dataset}, _NOBODY, None)
     if document.dataset != dataset.name:
-        return f"it is about {document.dataset}"
-    return next((finding.sentence() for rule, _ in RULES_OF_THE_DOCUMENT for finding in rule(case)), None)
+        return case.finding("other-dataset", "dataset", text=document.dataset)
+    return next((finding for rule, _ in RULES_OF_THE_DOCUMENT for finding in rule(case)), None)
 
 
 _NOBODY = Agencies(languages=("en",), consent_basis="none", agencies=())

@@ -88,7 +88,7 @@ def try_out(
     try:
         view = compile_view(document, dataset, lambda value: f"pseudonym of {value}")(record)
     except FieldMissing as error:
-        steps.append(_step("view", problem=str(error), passed=False))
+        steps.append(_step("view", field=str(error.details["field"]), passed=False))
         return Trial(tuple(steps), None, Reason.FIELD_MISSING)
     shapes = shape_of(view_schema(document, dataset)).fields
     release = {name: written_value(value, shapes[name]) for name, value in view.items()}

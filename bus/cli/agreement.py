@@ -18,7 +18,7 @@ from bus.agreements.jsonschema import schema_text
 from bus.agreements.lint import lint as lint_all
 from bus.agreements.sentence import sentence, transform_words
 from bus.agreements.text import read_text
-from bus.agreements.trial import CONSENTS, Trial, try_out
+from bus.agreements.trial import CONSENTS, Step, Trial, try_out
 from bus.agreements.view import view_schema
 from bus.cli.ground import ANY, FILE, FINDINGS, FOLDER, Ground, grounded, sound, tell, today
 from bus.cli.life import COMMANDS
@@ -234,7 +234,7 @@ def _quiet(finding: Finding) -> Finding:
 def _tell_trial(trial: Trial, language: str, *, as_json: bool) -> None:
     words = words_of(language)["trial"]
     if as_json:
-        steps = [{"what": one.what(), "found": one.found(), "passed": one.passed} for one in trial.steps]
+        steps = [_step_as_json(one) for one in trial.steps]
         whole = {"steps": steps, "release": trial.release, "withhold": trial.reason}
         click.echo(json.dumps(whole, ensure_ascii=False, indent=2))
         return
@@ -245,6 +245,12 @@ def _tell_trial(trial: Trial, language: str, *, as_json: bool) -> None:
     else:
         meaning, remedy = reason_words(trial.reason, language)
         click.echo(f"{words['withheld'].format(reason=trial.reason, meaning=meaning)}\n{remedy}")
+
+
+def _step_as_json(step: Step) -> dict[str, Any]:
+    """For machines, which go by the code; the sentences in each language are for whoever they show them to."""
+    what, found = ({one: said(one) for one in LANGUAGES} for said in (step.what, step.found))
+    return {"code": step.code, "what": what, "found": found, "passed": step.passed}
 
 
 def _day(given: datetime | None) -> date:

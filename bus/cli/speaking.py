@@ -13,7 +13,7 @@ from typing import IO, Any
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from bus.agreements.finding import LANGUAGES, words_of
+from bus.agreements.finding import LANGUAGES, Finding, words_of
 from bus.errors import BusError, WrongUse
 
 _LANGUAGE = "bus.language"
@@ -66,8 +66,11 @@ def lines_of(error: BusError, language: str) -> tuple[str, str]:
     told["kind"] = " ".join(filter(None, (words["kinds"].get(kind[0], kind[0]), kind[2])))
     told["action"] = words_of(language)["steps"].get(str(told.get("action")), told.get("action"))
     told["refusal"] = words_of(language)["refusals"].get(str(told.get("refusal")), told.get("refusal"))
-    if "reason" in told:
-        told["reason"] = _begun(str(told["reason"]), words["beginnings"])
+    reason = told.get("reason")
+    if isinstance(reason, Finding):
+        told["reason"] = reason.sentence(language)
+    elif reason is not None:
+        told["reason"] = _begun(str(reason), words["beginnings"])
     message = str(error) if own is None else own["message"].format(**told)
     remedy = error.how_to_mend if own is None else own["remedy"].format(**told)
     return f"{labels['error']}: {message}", f"{labels['remedy']}: {remedy}"

@@ -96,14 +96,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def _felt(entry: AgreementEntry, old: Dataset, new: Dataset) -> Felt:
     document = AgreementDocument.model_validate(entry.document)
-    reason = unfit(document, new)
+    finding = unfit(document, new)
+    reason = None if finding is None else finding.sentence()
     if reason is None and (old.subject, old.record_id) != (new.subject, new.record_id):
         reason = "subject or record id change: what was released could not be found again to be erased"
     if reason is None:
         before, after = (view_schema(document, dataset) for dataset in (old, new))
         if _shape(before) != _shape(after):
-            findings = "; ".join(str(finding) for finding in unreadable(before, after))
-            reason = f"its view would change{f' ({findings})' if findings else ''}, and the recipient was given another"
+            breaks = "; ".join(str(one) for one in unreadable(before, after))
+            reason = f"its view would change{f' ({breaks})' if breaks else ''}, and the recipient was given another"
     effect = Effect.NONE if reason is None else Effect.BREAKS
     return Felt(entry.agreement, document.recipient, entry.standing, effect, reason or "its view stays as it is")
 

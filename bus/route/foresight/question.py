@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.route import Route
+from bus.agreements.rules import unfit
 from bus.agreements.view import view_schema
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset, dataset_of
@@ -74,7 +75,7 @@ async def asked(state: RegisterState, document: AgreementDocument, consent_basis
     old = book.compile(state).rules.get(document.id)
     new = book.compile(replace(state, agreements={document.id: entry})).rules.get(document.id)
     if new is None:
-        reason = "it cannot be compiled against the newest schema"
+        reason = unfit(document, dataset) or "it cannot be compiled against the newest schema"
         raise AgreementUnfit(agreement=document.id, dataset=document.dataset, reason=reason)
     in_force = None
     if old is not None:

@@ -103,6 +103,7 @@ def test_every_code_is_tried() -> None:
         "filter-too-long",
         "filter-too-deep",
         "id-twice",
+        "other-dataset",  # told of a text from the register alone
         "together",
         "expires-soon",
         "expired",

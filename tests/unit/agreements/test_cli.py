@@ -93,6 +93,20 @@ def test_try_withholds(record: str) -> None:
     assert "withheld: consent-withdrawn. The person withdrew the consent." in refused.output
 
 
+@pytest.mark.parametrize("language", ["en", "vi"])
+def test_try_for_machines(record: str, language: str) -> None:
+    """With --json each step has its code and its sentences in every language, whoever asks."""
+    words = ("try", str(SEEDS / "person-to-tax.yaml"), "--record", record, "--at", "2026-03-01", "--json")
+    steps = json.loads(run(*words, lang=language).stdout)["steps"]
+    assert steps[2] == {
+        "code": "by-law",
+        "what": {"en": "consent", "vi": "sự đồng ý"},
+        "found": {"en": "not needed: VN-PDPL-19.1.c", "vi": "không cần: VN-PDPL-19.1.c"},
+        "passed": True,
+    }
+    assert all(set(one["what"]) == set(one["found"]) == {"en", "vi"} for one in steps)
+
+
 def test_try_with_no_record(tmp_path: Path) -> None:
     """What is no record of the dataset is a finding at its place in the file, told without its value."""
     file = tmp_path / "record.yaml"

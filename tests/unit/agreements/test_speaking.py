@@ -9,16 +9,19 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
 
 from bus import errors
+from bus.agreements.document import AgreementDocument
 from bus.agreements.finding import LANGUAGES, words_of
+from bus.agreements.rules import unfit
 from bus.cli import cli
 from bus.cli.agreement import SECTIONS, agreement
 from bus.cli.key import key
 from bus.cli.speaking import SpokenCommand, lines_of, translated
-from bus.errors import BusError, ReadersCannotFollow, WrongUse
+from bus.errors import AgreementUnfit, BusError, ReadersCannotFollow, WrongUse
 from bus.register.life import Action
-from tests.unit.agreements.ground import ROOT, SEEDS
+from tests.unit.agreements.ground import DATASETS, ROOT, SEEDS
 
 VI = words_of("vi")
 RAISING = (
@@ -188,6 +191,23 @@ def test_a_view_that_readers_cannot_follow_in_vietnamese() -> None:
     message, remedy = lines_of(error, "vi")
     assert message.startswith("lỗi: chương trình của bên nhận không theo được văn bản mới của x (birth_date: ")
     assert all("`major: 2`" in line for line in (message, remedy))
+
+
+@pytest.mark.parametrize(
+    ("changes", "english", "vietnamese"),
+    [
+        ({"dataset": "test.other"}, "it is about test.other", "thỏa thuận này về test.other"),
+        ({"timezone": "Nowhere"}, "`Nowhere` is not a time zone", "`Nowhere` không phải múi giờ"),
+    ],
+)
+def test_why_a_text_does_not_fit_in_vietnamese(changes: dict[str, Any], english: str, vietnamese: str) -> None:
+    """The rule that a text breaks is told in the reader's language too, within the refusal that it is the reason of."""
+    text = YAML(typ="safe").load((SEEDS / "person-to-tax.yaml").read_text(encoding="utf-8"))
+    document = AgreementDocument.model_validate(text | changes)
+    error = AgreementUnfit(agreement=document.id, dataset="test", reason=unfit(document, DATASETS["population.person"]))
+    assert str(error) == f"the agreement person-to-tax does not fit test: {english}"
+    assert lines_of(error, "en")[0] == f"error: {error}"
+    assert lines_of(error, "vi")[0] == f"lỗi: thỏa thuận person-to-tax không khớp với test: {vietnamese}"
 
 
 def test_why_nothing_answers_in_vietnamese(tmp_path: Path) -> None:
