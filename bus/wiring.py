@@ -17,7 +17,7 @@ from bus.avro.own import OwnMessages
 from bus.avro.registry.server import TOKEN_NAME
 from bus.connect.folder import forget as forget_folder
 from bus.connect.folder import remember as remember_folder
-from bus.connect.process import leave, make_source
+from bus.connect.process import Gone, last_source, leave
 from bus.errors import NotFound, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import PREVIEWER, connector_transactional_id, connector_user
@@ -341,16 +341,18 @@ async def remove_connector(settings: Settings, name: str, reason: str, *, force:
 
     What it published stays on the bus, under its agreements. Raises SourceUnreachable or SourceUnfit while the source
     cannot be left clean: then nothing but the running process has ended, and it may be tried again. With `force`, it
-    goes anyway; returns what it leaves at the source and why, empty for nothing.
+    goes anyway, by its name alone where folder or settings are gone; returns what it leaves at the source and why.
     """
     home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
-    source, _ = make_source(name, settings)
+    source = last_source(name, settings, force=force)
     async with registrar_of(settings) as registrar:
+        if isinstance(source, Gone):
+            source.require((await registrar.state()).connectors)
         access = kafka_access(settings, KafkaSettings(), home, ADMIN)
         writer = TransactionalWriter(access, connector_transactional_id(topics, name))
         await writer.start()  # fences the process that runs it
         try:
-            left = await leave(source, force=force)
+            left = await leave(name, settings, source, force=force)
             await writer.commit([Outgoing(topics.positions, 0, name.encode(), None)])
         finally:
             await source.close()

@@ -9,6 +9,7 @@ import click
 
 from bus import clock
 from bus.connect.orders import Order, OrderKind
+from bus.connect.process import UNMADE
 from bus.connect.standing import OrderState
 from bus.errors import SourceUnfit, SourceUnreachable, WrongUse
 from bus.settings import Settings
@@ -83,7 +84,7 @@ def accept(name: str, datasets: tuple[str, ...], seconds: float) -> None:
 @click.argument("name")
 @click.option("--reason", required=True, help="Why: it stands in the register for ever.")
 @click.option("--yes", is_flag=True, help="Without asking.")
-@click.option("--force", is_flag=True, help="Also where its source is gone for good and cannot be left clean.")
+@click.option("--force", is_flag=True, help="Also where its source, its folder or its settings are gone for good.")
 def remove(name: str, *, reason: str, yes: bool, force: bool) -> None:
     """Take a connector down for good: its process ends, slot, publication, Kafka user, rights and settings go.
 
@@ -95,8 +96,10 @@ def remove(name: str, *, reason: str, yes: bool, force: bool) -> None:
         click.confirm(f"Remove {name} for good?", abort=True)
     try:
         left = asyncio.run(remove_connector(Settings(), name, reason, force=force))
-    except (SourceUnreachable, SourceUnfit):
-        click.echo(f"{name} is not removed; where its source is gone for good, `--force` removes it", err=True)
+    except (SourceUnreachable, SourceUnfit, *UNMADE):
+        if not force:
+            gone = "its source, its folder or its settings are gone"
+            click.echo(f"{name} is not removed; where {gone} for good, `--force` removes it", err=True)
         raise
     click.echo(f"removed {name}; what it published stays")
     if left:

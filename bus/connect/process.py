@@ -3,6 +3,8 @@
 import asyncio
 import json
 import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from bus.connect.source import Source
 from bus.errors import (
     BusError,
     ConnectorFolderWrong,
+    ConnectorSettingMissing,
     ConnectorSettingsUnreadable,
     ConnectorUnregistered,
+    ManifestWrong,
     NoSuchConnector,
     SourceFailed,
     SourceUnfit,
@@ -108,7 +112,46 @@ def make_source(name: str, settings: Settings) -> tuple[Source, Manifest]:
     return source, manifest
 
 
-async def leave(source: Source, *, force: bool = False) -> str:
+UNMADE = (
+    NoSuchConnector,
+    ConnectorFolderWrong,
+    ManifestWrong,
+    ConnectorSettingsUnreadable,
+    ConnectorSettingMissing,
+)
+"""Why there may be no source of a connector: its folder, its package or its settings are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What stands in for a source that cannot be made any more, where its connector is to be taken down."""
+
+    why: BusError
+
+    async def forget(self) -> None:
+        """Nobody can be asked to. Raises why."""
+        raise self.why
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def require(self, known: Iterable[str]) -> None:
+        """Raises NoSuchConnector for a name that is not among those that the bus knows either."""
+        if isinstance(self.why, NoSuchConnector) and str(self.why.details["name"]) not in known:
+            raise self.why
+
+
+def last_source(name: str, settings: Settings, *, force: bool = False) -> Source | Gone:
+    """A connector's source, for the last time. Raises UNMADE, unless forced."""
+    try:
+        return make_source(name, settings)[0]
+    except UNMADE as error:
+        if not force:
+            raise
+        return Gone(error)
+
+
+async def leave(name: str, settings: Settings, source: Source | Gone, *, force: bool = False) -> str:
     """Have a source take away what it made for its connector; returns what stays there and why, empty for nothing.
 
     Raises SourceUnreachable, SourceUnfit, unless forced.
@@ -118,11 +161,20 @@ async def leave(source: Source, *, force: bool = False) -> str:
         return ""
     try:
         await forget()
-    except (SourceUnreachable, SourceUnfit) as error:
+    except (SourceUnreachable, SourceUnfit, *UNMADE) as error:
         if not force:
             raise
-        return f"{getattr(source, 'traces', 'whatever it made there')} ({error})"
+        return f"{_traces(name, settings)} ({error})"
     return ""
+
+
+def _traces(name: str, settings: Settings) -> str:
+    """What a connector made at its source, as far as its class can say it without asking there."""
+    try:
+        found: str = class_here(name, settings).traces(Place(name, settings.prefix, {}))
+    except (*UNMADE, AttributeError):
+        return "whatever it made there"
+    return found
 
 
 def settings_file(name: str, settings: Settings) -> Path:

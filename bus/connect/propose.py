@@ -56,12 +56,16 @@ _IDENTIFIES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, an entry's attribute or a header of a file. `text` is what its owner wrote about it."""
+    """A column, an entry's attribute or a header of a file. `text` is what its owner wrote about it.
+
+    `padded`: the source fills its values up with blanks, as those of character(n).
+    """
 
     name: str
     kind: Kind
     nullable: bool
     text: str = ""
+    padded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,8 @@ def _category(name: str, *, subject: bool) -> tuple[str, str]:
 
 
 def _rule(column: Column, time_zone: str) -> Any:
+    if column.padded:
+        return {"column": column.name, "trim": True}
     return {"column": column.name, "time_zone": time_zone} if column.kind is Kind.LOCAL_TIME else column.name
 
 

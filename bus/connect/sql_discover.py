@@ -70,13 +70,19 @@ def server_clock(url: str) -> float | None:
 
 
 def _table(seen: Any, origin: str, name: str, schema: str | None, key: tuple[str, ...]) -> Table:
-    columns = tuple(
-        Column(one["name"], _kind(one["type"]), bool(one.get("nullable", True)), one.get("comment") or "")
-        for one in seen.get_columns(name, schema)
-    )
+    columns = tuple(_column(one) for one in seen.get_columns(name, schema))
     own = tuple(seen.get_pk_constraint(name, schema).get("constrained_columns") or ())
     there = {column.name for column in columns}
     return Table(origin, columns, own or tuple(one for one in key if one in there), _text(seen, name, schema))
+
+
+def _column(found: Any) -> Column:
+    """A column as SQLAlchemy reflects it; character(n), by whatever name, may come filled up with blanks."""
+    from sqlalchemy import types  # noqa: PLC0415 - as above
+
+    kind, padded = found["type"], isinstance(found["type"], types.CHAR | types.NCHAR)
+    nullable, text = bool(found.get("nullable", True)), found.get("comment") or ""
+    return Column(found["name"], _kind(kind), nullable, text, padded=padded)
 
 
 def _text(seen: Any, name: str, schema: str | None) -> str:

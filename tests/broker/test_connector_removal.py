@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from bus.cli import cli
 from bus.connect.recall import Reach, read_standing
 from bus.connect.standing import Standing, to_message
-from bus.errors import SourceUnreachable
+from bus.errors import ConnectorSettingsUnreadable, NoSuchConnector, SourceUnreachable
 from bus.model.record import Outgoing
+from bus.register.registrar import ConnectorEntry
 from bus.wiring import environment
 from tests.broker.conftest import SmallBus
 
@@ -55,3 +56,31 @@ async def test_a_connector_whose_source_is_gone_goes_by_force(
     assert "hidden" not in left
     assert await read_standing(reach, bus.messages, NAME) is None
     assert not settings_file.exists()
+
+
+@pytest.mark.parametrize("name", [NAME, "library"])
+async def test_a_connector_goes_by_its_name_alone(
+    name: str, small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where settings or folder are gone, force needs the name alone; one that the bus doesn't know is refused."""
+    bus = small_bus
+    for variable, text in environment(bus.settings).items():
+        monkeypatch.setenv(variable, text)
+    await bus.registrar.enrol_connectors([ConnectorEntry(name, name, {"dsn": NOBODY})])
+    (bus.settings.home_path / "connectors" / f"{name}.json").unlink()
+    words = [*WORDS[:2], name, *WORDS[3:]]
+
+    refused = await asyncio.to_thread(CliRunner().invoke, cli, words)
+    assert isinstance(refused.exception, ConnectorSettingsUnreadable | NoSuchConnector), refused.output
+    assert "`--force` removes it" in refused.output
+    assert name in (await bus.registrar.state()).connectors
+
+    answer = await asyncio.to_thread(CliRunner().invoke, cli, [*words, "--force"])
+    assert answer.exit_code == 0, (answer.output, answer.exception)
+    removed, left = answer.output.splitlines()
+    assert removed == f"removed {name}; what it published stays"
+    assert ("replication slot" if name == NAME else "whatever it made there") in left
+    assert name not in (await bus.registrar.state()).connectors
+
+    again = await asyncio.to_thread(CliRunner().invoke, cli, [*WORDS[:2], "nobody", *WORDS[3:], "--force"])
+    assert isinstance(again.exception, NoSuchConnector)

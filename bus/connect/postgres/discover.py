@@ -30,6 +30,9 @@ _KINDS = {
 }
 """Type of PostgreSQL → what it is to the bus. Others are read as text, as the server writes them; arrays are nested."""
 
+_PADDED = "bpchar"
+"""character(n): what is shorter than n comes with blanks behind it, which mean nothing."""
+
 _TABLES = """
 select c.oid, n.nspname, c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''), current_setting('TimeZone'),
   coalesce((select array_agg(a.attname::text order by k.place) from pg_index i
@@ -65,7 +68,7 @@ async def tables(dsn: str, connector: str, wanted: tuple[str, ...] = ()) -> list
                 columns = await (await connection.execute(_COLUMNS, (oid,))).fetchall()
                 origin = name if schema == "public" else f"{schema}.{name}"
                 listed = tuple(
-                    Column(column, _kind(kind, category), nullable, about)
+                    Column(column, _kind(kind, category), nullable, about, padded=kind == _PADDED)
                     for column, kind, category, nullable, about in columns
                 )
                 found.append(Table(origin, listed, tuple(key), text, _zone(zone)))

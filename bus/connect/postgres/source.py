@@ -150,10 +150,11 @@ class PostgresSource:
             await self._connection.close()
         self._connection = self._replication = None
 
-    @property
-    def traces(self) -> str:
+    @staticmethod
+    def traces(place: Place) -> str:
         """What `forget` removes, for those who have to do it by hand."""
-        return f"the replication slot {self._slot}, for which a server keeps its log, and the publication {self._slot}"
+        slot = slot_name(place)
+        return f"the replication slot {slot}, for which a server keeps its log, and the publication {slot}"
 
     async def forget(self) -> None:
         """Remove slot and publication: the connector is taken down for good."""

@@ -26,12 +26,12 @@ SHOP = """
 create table member (
   id bigint primary key, personal_id text not null, full_name text not null, blood_group text, born date,
   joined timestamp not null default now(), seen timestamptz, balance numeric(12,2), tags text[], extra jsonb,
-  "Điện thoại" varchar(20));
+  "Điện thoại" varchar(20), ward char(6));
 comment on column member.full_name is 'Name as on the card.';
 create table visit (member_id bigint, day date, note uuid, primary key (member_id, day));
 create table loose (x int);
 insert into member values (1, 'P1', 'Nguyễn Văn An', 'O', '1990-02-03', '2024-01-01 10:00', now(), 12.50,
-  '{a,"b c"}', '{"deep": 1}', '0901');
+  '{a,"b c"}', '{"deep": 1}', '0901', '017');
 insert into visit values (1, '2024-05-06', null);
 """
 
@@ -114,6 +114,9 @@ async def test_what_was_written_publishes_the_rows(written: Path, shop: str) -> 
             contract = Contract.of(Mapper(dataset, found.manifest.datasets[name], "shop"), 1)
             (row,) = (await source.chunk(name, None, 10)).rows
             assert contract.value(row)
+            if name == "shop.member":
+                assert row["ward"] == "017   "
+                assert contract.mapper.record(row)["ward"] == "017"
             assert contract.mapper.key(row).record_id in {"1", "1-19849"}
     finally:
         await source.close()
@@ -260,10 +263,11 @@ def test_a_database_asked_by_queries_becomes_a_connector(
     engine = sqlalchemy.create_engine(url)
     with engine.begin() as connection:
         for statement in (
-            "create table member (id int primary key, personal_id text, born date, blood text, updated_at timestamp)",
+            "create table member (id int primary key, personal_id text, born date, blood text, ward char(6))",
+            "alter table member add updated_at timestamp",
             "create table loose (x int)",
-            "insert into member values (1, 'P1', '1990-02-03', 'O', '2024-01-01 10:00:00')",
-            "insert into member values (2, 'P2', null, null, '2024-01-02 10:00:00')",
+            "insert into member values (1, 'P1', '1990-02-03', 'O', '017', '2024-01-01 10:00:00')",
+            "insert into member values (2, 'P2', null, null, null, '2024-01-02 10:00:00')",
         ):
             connection.execute(sqlalchemy.text(statement))
     engine.dispose()
@@ -273,6 +277,7 @@ def test_a_database_asked_by_queries_becomes_a_connector(
     manifest = load_folder(tmp_path / "shop").manifest
     asked = manifest.sql.tables["shop.member"]
     assert (asked.key, asked.version) == (("id",), "updated_at")
+    assert "      ward: {column: ward, trim: true}\n" in (tmp_path / "shop" / "manifest.yaml").read_text()
     member = load_datasets(tmp_path / "shop" / "schemas")["shop.member"]
     assert member.field("blood").category == "sensitive"  # type: ignore[union-attr] # it is there
     code, found = findings(tmp_path / "shop")
