@@ -25,6 +25,7 @@ from confluent_kafka.admin import (
 from bus.clock import monotonic
 from bus.errors import KafkaUnreachable, TopicDrifted
 from bus.kafka.access import KafkaAccess
+from bus.kafka.reach import require_answer
 from bus.kafka.rights import Pattern, Resource, Right
 from bus.topics import LARGEST_RECORD, TopicSpec
 
@@ -59,10 +60,14 @@ class Admin:
 
     def __init__(self, access: KafkaAccess) -> None:
         self._access = access
+        self._answered = False
         self._client = AdminClient(access.for_confluent() | {"log_level": 2})
 
     async def topics(self) -> dict[str, int]:
         """Every topic and its number of partitions. Raises KafkaUnreachable."""
+        if not self._answered:
+            await require_answer(self._access)
+            self._answered = True
         try:
             metadata = await asyncio.to_thread(self._client.list_topics, timeout=ANSWER_SECONDS)
         except KafkaException as error:

@@ -10,14 +10,14 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
 from bus.clock import monotonic, now_ms
-from bus.errors import AwayTooLong, KafkaUnreachable
+from bus.errors import AwayTooLong
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import FETCH_WAIT_MS, Place, incoming
-from bus.kafka.words import said
+from bus.kafka.reach import started
 from bus.model.record import Incoming
 from bus.topics import DAY_MS, LONGEST_ABSENCE_MS
 
@@ -54,11 +54,7 @@ class GroupReader:
 
     async def start(self) -> None:
         """Join the group. Raises KafkaUnreachable."""
-        try:
-            await self._consumer.start()
-        except KafkaConnectionError as error:
-            await self._consumer.stop()
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
+        await started(self._consumer, self._access)
         self._consumer.subscribe(self._topics, listener=_Listener(self))
 
     async def stop(self) -> None:

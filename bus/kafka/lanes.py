@@ -14,6 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place
+from bus.kafka.reach import started
 
 LanesChanged = Callable[[frozenset[int]], Awaitable[None]]
 
@@ -39,6 +40,7 @@ class LaneMember(ConsumerRebalanceListener):
         self._topic = topic
         self._got = got
         self._gave_up = gave_up
+        self._access = access
         self._consumer = AIOKafkaConsumer(
             **access.for_aiokafka(),
             group_id=group,
@@ -50,8 +52,8 @@ class LaneMember(ConsumerRebalanceListener):
         )
 
     async def start(self) -> None:
-        """Join the group; the callbacks follow."""
-        await self._consumer.start()
+        """Join the group; the callbacks follow. Raises KafkaUnreachable."""
+        await started(self._consumer, self._access)
         self._consumer.subscribe([self._topic], listener=self)
 
     async def run(self) -> None:

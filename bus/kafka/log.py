@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorization
 
 from bus.errors import KafkaUnreachable
 from bus.kafka.access import KafkaAccess
+from bus.kafka.reach import started
 from bus.kafka.words import said
 from bus.model.record import Incoming, Outgoing
 
@@ -68,11 +69,7 @@ class Reader:
 
     async def start(self, positions: Mapping[Place, int] | None = None) -> None:
         """Connect, and assign the given places. Raises KafkaUnreachable."""
-        try:
-            await self._consumer.start()
-        except KafkaConnectionError as error:
-            await self._consumer.stop()
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
+        await started(self._consumer, self._access)
         await asyncio.sleep(0)  # the client's own tasks must have begun, or a stop right after fails
         if positions:
             self.assign(positions)
@@ -189,11 +186,7 @@ class LogWriter:
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnreachable."""
-        try:
-            await self._producer.start()
-        except KafkaConnectionError as error:
-            await self._producer.stop()
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
+        await started(self._producer, self._access)
 
     async def stop(self) -> None:
         """Send what waits and close."""

@@ -77,6 +77,7 @@ class TransactionalWriter:
             await self.stop()
             raise Dismissed(what=self.transactional_id) from error
         except KafkaConnectionError as error:
+            await self.stop()
             raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
 
     async def stop(self) -> None:

@@ -5,6 +5,8 @@ from aiokafka.errors import KafkaError
 
 from bus.errors import KafkaTooOld, KafkaUnreachable
 from bus.kafka.access import KafkaAccess
+from bus.kafka.reach import answered
+from bus.kafka.words import said
 
 FETCH = 1
 FIRST_FETCH_OF_4_0 = 4
@@ -15,10 +17,10 @@ async def require_kafka_4(access: KafkaAccess) -> None:
     """Return if the broker is Kafka 4.0 or newer. Raises KafkaTooOld, KafkaUnreachable."""
     client = AIOKafkaClient(**access.for_aiokafka())
     try:
-        await client.bootstrap()
+        await answered(client, access)
         oldest = await _oldest_fetch(client)
     except KafkaError as error:
-        raise KafkaUnreachable(bootstrap=access.bootstrap, reason=error) from error
+        raise KafkaUnreachable(bootstrap=access.bootstrap, reason=said(error)) from error
     finally:
         await client.close()
     if oldest < FIRST_FETCH_OF_4_0:

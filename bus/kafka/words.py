@@ -8,10 +8,12 @@ from collections import deque
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 _HEARD: deque[str] = deque(maxlen=1)
-_FAILED = re.compile(r'Unable connect to "[^"]*": (.*)', re.DOTALL)
+_FAILED = re.compile(r'Unable (?:connect to|to request metadata from) "[^"]*": (.*)', re.DOTALL)
+_CLOSED = re.compile(r"Connection at \S+ closed")
 _SYSTEM = re.compile(r"\[Errno (-?\d+)\] ?")
 REFUSED = "it refuses the user or the password"
 NO_CONNECTION = "no connection"
+CLOSED = "it closes the connection, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own"
 
 
 class _Listener(logging.Handler):
@@ -41,6 +43,8 @@ def in_words(text: str) -> str:
     """A line of the client's log in words: `[Errno 111] Connect call failed (…)` becomes `Connection refused`."""
     if "SaslAuthenticationFailed" in text or "Authentication" in text:
         return REFUSED
+    if _CLOSED.search(text):
+        return CLOSED
     found = _SYSTEM.search(text)
     if found and int(found[1]) > 0:
         return os.strerror(int(found[1]))

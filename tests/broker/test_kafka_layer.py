@@ -1,16 +1,18 @@
 """Readers, writers and transactions against a real broker."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bus.errors import Fenced, KafkaTooOld, RecordRefused, TopicDrifted
+from bus.errors import Fenced, KafkaTooOld, KafkaUnreachable, RecordRefused, TopicDrifted
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.batch import encoded_headers
-from bus.kafka.log import LogReader, LogWriter, Place
+from bus.kafka.group import GroupReader
+from bus.kafka.log import LogReader, LogWriter, Place, Reader
 from bus.kafka.pump import Pump
 from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.version import require_kafka_4
@@ -49,6 +51,35 @@ async def test_new_enough(kafka: KafkaAccess) -> None:
         await require_kafka_4(kafka)
     except KafkaTooOld as error:
         pytest.fail(str(error))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda access, _: Reader(access).start(),
+        lambda access, _: LogWriter(access).start(),
+        lambda access, prefix: GroupReader(access, f"{prefix}group", [f"{prefix}topic"]).start(),
+        lambda access, prefix: TransactionalWriter(access, f"{prefix}w").start(),
+        lambda access, _: Admin(access).topics(),
+        lambda access, _: require_kafka_4(access),
+    ],
+    ids=["reader", "writer", "group", "transactions", "administrator", "version"],
+)
+async def test_a_wrong_password_is_told_at_once(
+    identities: KafkaAccess, prefix: str, ask: Callable[[KafkaAccess, str], Awaitable[object]]
+) -> None:
+    """Nobody waits without a word: a client that a broker turns away says so within seconds, with place and reason."""
+    async with asyncio.timeout(8):
+        with pytest.raises(KafkaUnreachable) as raised:
+            await ask(identities.as_user("agency-of-nobody", "guessed"), prefix)
+    told = f"no Kafka broker answers at {identities.bootstrap} (it refuses the user or the password)"
+    assert str(raised.value) == told
+
+
+async def test_another_protocol_is_told_of(identities: KafkaAccess) -> None:
+    """A broker that wants names, asked without one, closes the connection: the setting that is wrong is named."""
+    with pytest.raises(KafkaUnreachable, match="BUS_KAFKA_SECURITY_PROTOCOL"):
+        await Reader(KafkaAccess(identities.bootstrap)).start()
 
 
 async def test_whole_or_not_at_all(kafka: KafkaAccess, prefix: str) -> None:

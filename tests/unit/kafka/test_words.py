@@ -1,7 +1,9 @@
 """What is told of a broker that does not answer."""
 
+import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
@@ -11,7 +13,7 @@ from bus.errors import KafkaUnreachable
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import LogWriter, Reader
-from bus.kafka.words import in_words
+from bus.kafka.words import CLOSED, in_words
 
 
 @pytest.fixture
@@ -30,13 +32,31 @@ async def test_a_broker_that_is_not_there_is_told_in_words(nobody: str, kind: ty
     assert str(raised.value) == f"no Kafka broker answers at {nobody} (Connection refused)"
 
 
-async def test_an_administrator_without_a_broker_is_told_in_words(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other client's error has no name of a class or a library's code either."""
-    monkeypatch.setattr("bus.kafka.admin.ANSWER_SECONDS", 0.3)
-    with pytest.raises(KafkaUnreachable) as raised:
-        await Admin(KafkaAccess(nobody)).topics()
-    assert "no connection" in str(raised.value)
-    assert "Local:" not in str(raised.value)
+async def test_an_administrator_without_a_broker_is_told_in_words(nobody: str) -> None:
+    """The other client, which would try again for long, is asked only when a broker is known to answer."""
+    async with asyncio.timeout(5):
+        with pytest.raises(KafkaUnreachable) as raised:
+            await Admin(KafkaAccess(nobody)).topics()
+    assert str(raised.value) == f"no Kafka broker answers at {nobody} (Connection refused)"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address at which connections are taken, and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("ask", [lambda access: Reader(access).start(), lambda access: Admin(access).topics()])
+async def test_a_broker_that_says_nothing_is_given_up(
+    silent: str, ask: Callable[[KafkaAccess], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who takes the connection and does not answer is told of after some seconds, whichever client asks."""
+    monkeypatch.setattr("bus.kafka.reach.PATIENCE_SECONDS", 1.0)
+    async with asyncio.timeout(5):
+        with pytest.raises(KafkaUnreachable) as raised:
+            await ask(KafkaAccess(silent))
+    assert str(raised.value) == f"no Kafka broker answers at {silent} (no answer within 1 s)"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +65,7 @@ async def test_an_administrator_without_a_broker_is_told_in_words(nobody: str, m
         ("[Errno 111] Connect call failed ('127.0.0.1', 1)", "Connection refused"),
         ("[Errno -2] Name or service not known", "Name or service not known"),
         ("[Error 58] SaslAuthenticationFailed: Authentication failed", "it refuses the user or the password"),
+        ("KafkaConnectionError: Connection at 127.0.0.1:1 closed", CLOSED),
         ("", "no connection"),
     ],
 )
