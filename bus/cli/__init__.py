@@ -73,7 +73,7 @@ def main() -> None:
             raise
         _end(FileUnusable(file=error.filename, reason=error.strerror))
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "aiokafka":
+        if type(error).__module__.partition(".")[0] not in {"aiokafka", "cimpl"}:  # the modules of the two clients
             raise
         from bus.kafka.words import said  # noqa: PLC0415 - keeps `bus --help` quick
 

@@ -31,7 +31,7 @@ def flows(*, minutes: int, everything: bool, once: bool, as_json: bool) -> None:
     Counted from the log of disclosures. The rate is that of the last minute; the latency is from a decision to its
     entry in the log. How long a change took from its registry on is told by `bus lanes`.
     """
-    since_ms = None if everything else clock.now_ms() - minutes * 60_000
+    since_ms = None if everything else max(0, clock.now_ms() - minutes * 60_000)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(since_ms, once=once, as_json=as_json))
 

@@ -22,6 +22,17 @@ class KafkaRefused(BusError):
     retryable = True
 
 
+class RightMissing(BusError):
+    """A broker knows the user, who lacks a right."""
+
+    message = "the Kafka user {user} may not {what} at {bootstrap}"
+    remedy = (
+        "Call it as a user who may: with the BUS_HOME in which `bus up` keeps the passwords of the bus's users, or as"
+        " the one that BUS_KAFKA_USERNAME names."
+    )
+    retryable = True
+
+
 class KafkaTooOld(BusError):
     """The broker is below 4.0."""
 

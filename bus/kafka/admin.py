@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
 )
 
 from bus.clock import monotonic
-from bus.errors import KafkaUnreachable, TopicDrifted
+from bus.errors import KafkaUnreachable, RightMissing, TopicDrifted
 from bus.kafka.access import KafkaAccess
 from bus.kafka.reach import require_answer
 from bus.kafka.rights import Pattern, Resource, Right
@@ -155,7 +155,10 @@ class Admin:
         return {_right(binding) for binding in found}
 
     async def owners(self, group: str, topic: str) -> dict[int, str]:
-        """Which member of a group has which partition of a topic: `instance@host`. Raises KafkaUnreachable."""
+        """Which member of a group has which partition of a topic: `instance@host`.
+
+        Raises KafkaUnreachable, RightMissing.
+        """
         found = await self._group(group)
         if found is None:
             return {}
@@ -177,6 +180,11 @@ class Admin:
                 refusal = error.args[0]
                 if refusal.code() == KafkaError.GROUP_ID_NOT_FOUND:
                     return None
+                if refusal.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                    what = f"look at the group {group}"
+                    raise RightMissing(
+                        user=self._access.username, what=what, bootstrap=self._access.bootstrap
+                    ) from error
                 if refusal.code() not in _NO_COORDINATOR:
                     raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=refusal.name()) from error
                 if monotonic() > deadline:

@@ -6,11 +6,16 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
-from bus.errors import KafkaUnreachable
+from bus.errors import KafkaUnreachable, RightMissing
 from bus.kafka.access import KafkaAccess
-from bus.kafka.reach import started
+from bus.kafka.reach import require_seen, started
 from bus.kafka.words import said
 from bus.model.record import Incoming, Outgoing
 
@@ -66,6 +71,7 @@ class Reader:
             max_partition_fetch_bytes=4 << 20,
         )
         self._access = access
+        self._seen: set[str] = set()
 
     async def start(self, positions: Mapping[Place, int] | None = None) -> None:
         """Connect, and assign the given places. Raises KafkaUnreachable."""
@@ -95,21 +101,35 @@ class Reader:
         return {Place(*place): [incoming(record) for record in records] for place, records in found.items()}
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The offset after the newest record that this reader may see, asked of the broker now."""
+        """The offset after the newest record that this reader may see, asked of the broker now.
+
+        Raises RightMissing.
+        """
+        places = await self._required(places)
         found = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
         return {Place(place.topic, place.partition): offset for place, offset in found.items()}
 
     async def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The oldest offset that the broker still has."""
+        """The oldest offset that the broker still has. Raises RightMissing."""
+        places = await self._required(places)
         found = await self._consumer.beginning_offsets([TopicPartition(*place) for place in places])
         return {Place(place.topic, place.partition): offset for place, offset in found.items()}
 
     async def since(self, places: Iterable[Place], at_ms: int) -> dict[Place, int]:
         """The offset of the first record of a moment or later; the end where there is none."""
-        listed = list(places)
+        listed = await self._required(places)
         found = await self._consumer.offsets_for_times({TopicPartition(*place): at_ms for place in listed})
         ends = await self.ends(listed)
         return {place: there.offset if (there := found[TopicPartition(*place)]) else ends[place] for place in listed}
+
+    async def _required(self, places: Iterable[Place]) -> list[Place]:
+        """The places, once it is known that the user may see their topics. Raises RightMissing."""
+        listed = list(places)
+        unseen = {place.topic for place in listed} - self._seen
+        if unseen:
+            await require_seen(self._consumer._client, self._access, unseen)  # noqa: SLF001 - it tells nobody otherwise
+            self._seen |= unseen
+        return listed
 
     async def position(self, place: Place) -> int:
         """The offset that the next poll reads from; also passes what a reader never sees, such as markers."""
@@ -193,23 +213,27 @@ class LogWriter:
         await self._producer.stop()
 
     async def append(self, record: Outgoing) -> int:
-        """Write one record and return its offset. Raises the client's KafkaError, KafkaUnreachable on no answer."""
+        """Write one record and return its offset. Raises RightMissing, KafkaUnreachable, the client's KafkaError."""
         return (await self.append_all([record]))[0]
 
     async def append_all(self, records: Iterable[Outgoing]) -> list[int]:
-        """Write records, in order within a partition, and return their offsets."""
-        futures = [
-            await self._producer.send(
-                record.topic,
-                partition=record.partition,
-                key=record.key,
-                value=record.value,
-                headers=list(record.headers),
-            )
-            for record in records
-        ]
+        """Write records, in order within a partition, and return their offsets. Raises as `append`."""
+        listed = list(records)
         try:
+            futures = [
+                await self._producer.send(
+                    record.topic,
+                    partition=record.partition,
+                    key=record.key,
+                    value=record.value,
+                    headers=list(record.headers),
+                )
+                for record in listed
+            ]
             return [done.offset for done in await asyncio.gather(*futures)]
+        except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError) as error:
+            what = f"write {', '.join(sorted({record.topic for record in listed}))}"
+            raise RightMissing(user=self._access.username, what=what, bootstrap=self._access.bootstrap) from error
         except KafkaConnectionError as error:
             raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
 

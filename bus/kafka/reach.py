@@ -4,15 +4,19 @@ import asyncio
 from typing import Protocol
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError
 
-from bus.errors import KafkaUnreachable
+from bus.clock import monotonic
+from bus.errors import KafkaUnreachable, RightMissing
 from bus.kafka.access import KafkaAccess
 from bus.kafka.words import said
 
 PATIENCE_SECONDS = 10.0
 """How long a broker may take to answer who connects; one that takes the connection and says nothing else is given up.
 """
+
+GRANTED_SECONDS = 2.0
+"""A right that was given just now is known to every broker after this long."""
 
 
 class Client(Protocol):
@@ -26,10 +30,13 @@ class Client(Protocol):
 
 
 async def started(client: Client, access: KafkaAccess) -> None:
-    """Start a client. Raises KafkaUnreachable, with the client stopped."""
+    """Start a client. Raises KafkaUnreachable, RightMissing, with the client stopped."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await client.start()
+    except ClusterAuthorizationFailedError as error:
+        await client.stop()
+        raise RightMissing(user=access.username, what="write", bootstrap=access.bootstrap) from error
     except (KafkaConnectionError, TimeoutError) as error:
         await client.stop()
         raise KafkaUnreachable(bootstrap=access.bootstrap, reason=_why(error)) from error
@@ -55,6 +62,26 @@ async def answered(client: AIOKafkaClient, access: KafkaAccess) -> None:
             await client.bootstrap()
     except (KafkaConnectionError, TimeoutError) as error:
         raise KafkaUnreachable(bootstrap=access.bootstrap, reason=_why(error)) from error
+
+
+async def require_seen(client: AIOKafkaClient, access: KafkaAccess, topics: set[str]) -> None:
+    """Have a client of aiokafka learn where topics lie. Raises RightMissing for those that the user may not see.
+
+    Asked for their offsets, the client would look for them for 40 seconds, and then say that nobody answered. A topic
+    that is not there is left to it: one that was just made may take its time.
+    """
+    deadline = monotonic() + GRANTED_SECONDS
+    cluster = client.cluster
+    while unknown := {topic for topic in topics if cluster.partitions_for_topic(topic) is None}:
+        await client.set_topics(topics | client._topics)  # noqa: SLF001 - those that it follows already stay
+        await client.force_metadata_update()
+        hidden = sorted(unknown & cluster.unauthorized_topics)
+        if not hidden:
+            return
+        if monotonic() > deadline:
+            what = f"read {', '.join(hidden)}"
+            raise RightMissing(user=access.username, what=what, bootstrap=access.bootstrap)
+        await asyncio.sleep(0.1)
 
 
 def _why(error: Exception) -> str:

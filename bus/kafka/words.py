@@ -5,7 +5,15 @@ import os
 import re
 from collections import deque
 
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+from confluent_kafka import KafkaException
 
 _HEARD: deque[str] = deque(maxlen=1)
 _FAILED = re.compile(r'Unable (?:connect to|to request metadata from) "[^"]*": (.*)', re.DOTALL)
@@ -14,6 +22,13 @@ _SYSTEM = re.compile(r"\[Errno (-?\d+)\] ?")
 REFUSED = "it refuses the user or the password"
 NO_CONNECTION = "no connection"
 CLOSED = "it closes the connection, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own"
+FORBIDDEN = "this user has no right to it"
+_NO_RIGHT = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 
 class _Listener(logging.Handler):
@@ -36,6 +51,10 @@ def said(error: BaseException) -> str:
         return _HEARD.pop() if _HEARD else NO_CONNECTION
     if isinstance(error, TimeoutError | KafkaTimeoutError):
         return "no answer in time, as of a topic that is not there or that this user may not read"
+    if isinstance(error, _NO_RIGHT):
+        return FORBIDDEN
+    if isinstance(error, KafkaException):
+        return str(error.args[0].str())
     return text if isinstance(error, KafkaError) and text else "the client gives no reason"
 
 

@@ -14,6 +14,9 @@ from bus.register.state import RegisterState
 from bus.telemetry import Event, emit
 from bus.topics import Topics
 
+FOUND_SECONDS = 10.0
+"""A register that does not show itself for so long is not there."""
+
 
 def fact_message(fact: Fact) -> dict[str, Any]:
     """The fact as its Avro schema has it."""
@@ -66,6 +69,11 @@ class Register:
         Raises BusNotFounded, BusMismatch.
         """
         await self._reader.start(0)
+        try:
+            async with asyncio.timeout(FOUND_SECONDS):
+                await self._reader.end()
+        except TimeoutError:
+            raise BusNotFounded(bootstrap=self._bootstrap, prefix=self._topics.prefix) from None
         state = await self.newest()
         if state.founding is None:
             raise BusNotFounded(bootstrap=self._bootstrap, prefix=self._topics.prefix)

@@ -62,7 +62,7 @@ class Letter:
 def parse_name(text: str) -> tuple[int, int]:
     """The inverse of `Letter.name`. Raises WrongUse."""
     lane, colon, offset = text.partition(":")
-    if not (colon and lane.isdigit() and offset.isdigit()):
+    if not (colon and text.isascii() and lane.isdigit() and offset.isdigit()):
         raise WrongUse(what=f"{text} names no dead letter", instead="Name it as `bus deadletter list` does: 3:17.")
     return int(lane), int(offset)
 

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from confluent_kafka.admin import AdminClient
 
 from bus import clock
 from bus.avro.frame import frame
+from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.rights import router_group
 from bus.model.consent import ConsentAction
 from bus.model.key import lane_of
 from bus.model.record import Outgoing
-from tests.broker.conftest import PERSON, SmallBus
+from tests.broker.conftest import PERSON, SmallBus, kafka_environment
 
 pytestmark = pytest.mark.broker
 
@@ -178,6 +181,59 @@ async def register_the_schema(bus: SmallBus, schema_id: int) -> None:
     """Now the schema exists under the id that the record named."""
     schema = bus.datasets[PERSON].schema | {"doc": "registered too late"}
     assert await bus.client.register("changes.late-value", schema) == schema_id
+
+
+async def test_what_no_number_is(bus: SmallBus) -> None:
+    """A name of digits that are none of ours is wrong use, and a span longer than all time counts everything."""
+    letter = await call("deadletter", "show", "²:0")
+    assert (letter.code, letter.stderr.splitlines()[0]) == (2, "error: ²:0 names no dead letter")
+    assert (await call("flows", "--once", "--last", "99999999999999")).code == 0
+
+
+ORDERS = [
+    *(("route", word, TAX, "--reason", "x") for word in ("pause", "resume", "backfill")),
+    ("route", "verify"),
+    ("deadletter", "list"),
+    ("deadletter", "show", "0:0"),
+    *(("deadletter", word, "0:0", "--reason", "x") for word in ("release", "discard")),
+    ("lanes", "--once"),
+    ("flows", "--once"),
+]
+
+
+async def test_a_user_without_the_right(
+    bus: SmallBus, identities: KafkaAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not is told at once what, as whom and where, with a remedy, by each command that operators have."""
+    user = f"{bus.settings.prefix}nobody"
+    await Admin(identities).ensure_user(user, "secret")
+    for variable, text in kafka_environment(identities.as_user(user, "secret")).items():
+        monkeypatch.setenv(variable, text)
+    monkeypatch.setenv("BUS_HOME", str(tmp_path / "home"))
+    try:
+        async with asyncio.timeout(60):  # one of them alone would look for a topic for 40 seconds
+            answers = [await call(*words) for words in ORDERS]
+    finally:
+        await Admin(identities).remove_user(user)
+    for words, answer in zip(ORDERS, answers, strict=True):
+        error, remedy = answer.stderr.splitlines()
+        assert error.startswith(f"error: the Kafka user {user} may not "), words
+        assert error.endswith(f" at {identities.bootstrap}"), words
+        assert remedy.startswith("remedy: Call it as a user who may"), words
+        assert (answer.code, answer.stdout) == (1, ""), words
+
+
+async def test_no_bus_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was started, each of these commands says so, and where it looked."""
+    for variable in ("BUS_KAFKA", "BUS_SCHEMA_REGISTRY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("BUS_HOME", str(tmp_path / "home"))
+    for words in ORDERS:
+        answer = await call(*words)
+        error, remedy = answer.stderr.splitlines()
+        assert error == f"error: no Kafka broker answers at 127.0.0.1 (none was started in {tmp_path / 'home'})", words
+        assert remedy.startswith("remedy: Is it running?"), words
+        assert answer.code == 1, words
 
 
 async def test_release_a_dead_letter(bus: SmallBus) -> None:
