@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
 from bus.kafka.rights import OPERATOR
+from bus.model.waits import MEND_WAIT
 from bus.settings import Settings
 from bus.watch.lanes import LaneHealth, LaneView, survey_lanes
 from bus.watch.reach import looking
@@ -21,6 +22,7 @@ PERIOD_SECONDS = 1.0
 _COLOURS = {
     LaneHealth.SERVING: "green",
     LaneHealth.CATCHING_UP: "cyan",
+    LaneHealth.AWAITING_BROKER: "yellow",
     LaneHealth.SILENT: "red",
     LaneHealth.STOPPED: "yellow",
     LaneHealth.UNSERVED: "red",
@@ -36,8 +38,9 @@ def lanes(*, once: bool, as_json: bool) -> None:
     `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
     waited. `p50 / p99` are the commits of the last 500 transactions; `fences` counts how often another process took
     the lane; `loop` is the longest that its process stood still of late. `latency` is that of the last
-    batch: from the publishing of its oldest change to its commit. With --once or --json it ends with 1 when a lane is
-    served by nobody. --json tells more.
+    batch: from the publishing of its oldest change to its commit. A lane is `awaiting-broker` when the broker has
+    not let it go on for more than five seconds: since when, why and what to do stands below the table. With --once
+    or --json it ends with 1 when a lane is served by nobody. --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
         found = asyncio.run(_watch(once=once or as_json, as_json=as_json))
@@ -52,12 +55,19 @@ async def _watch(*, once: bool, as_json: bool) -> list[LaneView]:
             click.echo(json.dumps([one.as_json() for one in found], indent=2))
         if as_json or once:
             if not as_json:
-                Console().print(table(found))
+                Console().print(shown(found))
             return found
-        with Live(table(found), console=Console(), auto_refresh=False) as live:
+        with Live(shown(found), console=Console(), auto_refresh=False) as live:
             while True:
                 await asyncio.sleep(PERIOD_SECONDS)
-                live.update(table(await survey_lanes(look, status)), refresh=True)
+                live.update(shown(await survey_lanes(look, status)), refresh=True)
+
+
+def shown(found: Sequence[LaneView]) -> Group:
+    """The table, and below it each lane that the broker keeps waiting: since when, why, and what to do."""
+    waits = [(one.lane, one.awaiting_broker) for one in found if one.awaiting_broker is not None]
+    lines = [f"lane {lane} waits for the broker since {wait['since']}: {wait['reason']}" for lane, wait in waits]
+    return Group(table(found), *lines, *([f"remedy: {MEND_WAIT}"] if lines else []))
 
 
 def table(found: Iterable[LaneView]) -> Table:

@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bus import clock
 from bus.avro.own import Message, OwnMessages
@@ -15,11 +15,15 @@ from bus.errors import BusError
 from bus.kafka.log import KafkaError, LogWriter, Place
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
+from bus.model.waits import Wait
 from bus.route.lane import Outcome
 from bus.route.state import Position
+from bus.route.waits import WaitLog, long_wait
 from bus.telemetry import Event, emit
 from bus.telemetry.loop import LoopWatch
 from bus.topics import Topics
+
+T = TypeVar("T")
 
 PERIOD_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
@@ -51,6 +55,26 @@ class LaneReport:
     times_ms: deque[float] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
     passed: dict[str, int] = field(default_factory=dict)
     """How far the lane was said to be, by dataset."""
+    waiting: tuple[Wait, float] | None = None
+    """What it waits for at the broker now, and since when by the monotonic clock."""
+
+    async def at_broker(self, wait: Wait, step: Awaitable[T]) -> T:
+        """Take a step that waits for the broker."""
+        self.waiting = (wait, clock.monotonic())
+        try:
+            return await step
+        finally:
+            self.waiting = None
+
+    def sent(self, then: Callable[[], object]) -> Callable[[], object]:
+        """`then`, with a note that the records of the transaction are taken and only its end is waited for."""
+
+        def noted() -> object:
+            if self.waiting is not None:
+                self.waiting = (Wait.END, self.waiting[1])
+            return then()
+
+        return noted
 
     def again(self, now_ms: int, *, fenced: bool) -> "LaneReport":
         """The report of the lane after a failure: it counts from there on, but for the failures themselves."""
@@ -115,18 +139,22 @@ class Reporter:
         self._teller = teller
         self._commit = commit
         self._told: dict[int, tuple[Message, int]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._waits = WaitLog()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, lanes: Callable[[], Sequence[Reported]]) -> None:
         """Connect, and tell of these lanes from now on."""
         await self._writer.start()
-        self._task = asyncio.create_task(self._run(lanes), name="report")
+        self._tasks = [
+            asyncio.create_task(self._run(lanes), name="report"),
+            asyncio.create_task(self._look(lanes), name="waits"),  # it must not wait for the broker itself
+        ]
 
     async def stop(self) -> None:
         """Say of every lane that it was given up, and close the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self._tell(())
         except (KafkaError, BusError) as error:
@@ -141,11 +169,19 @@ class Reporter:
             except (KafkaError, BusError) as error:
                 emit(Event.REPORT_FAILED, reason=type(error).__name__)
 
+    async def _look(self, lanes: Callable[[], Sequence[Reported]]) -> None:
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            self._waits.look(lane.report for lane in lanes())
+
     async def _tell(self, lanes: Sequence[Reported]) -> None:
         now_ms = clock.now_ms()
         found = [(lane.report, progress) for lane in lanes if (progress := lane.progress()) is not None]
         standing = [(report, report.onward(progress)) for report, progress in found]
         messages = {report.lane: self._teller.message(report, progress) for report, progress in standing}
+        for report in (lane.report for lane in lanes if lane.report.lane not in messages):
+            if report.lane in self._told and long_wait(report):  # it begins anew, and the broker does not let it
+                messages[report.lane] = self._told[report.lane][0] | waiting_message(report)
         gone = {lane: told | {"stopped": True} for lane, (told, _) in self._told.items() if lane not in messages}
         news = {lane: message for lane, message in messages.items() if self._is_news(lane, message, now_ms)}
         await self._writer.append_all(self._teller.record(message, now_ms) for message in (news | gone).values())
@@ -214,4 +250,16 @@ def report_message(report: LaneReport, progress: Progress, instance: str) -> Mes
         "restarts": report.restarts,
         "fences": report.fences,
         "stopped": False,
+        **waiting_message(report),
     }
+
+
+def waiting_message(report: LaneReport) -> Message:
+    """What a lane's report says of a wait for the broker, once that has lasted; `waiting_since` keeps to whole seconds.
+
+    The clock is read anew each time, and a difference of a millisecond would be news.
+    """
+    long = long_wait(report)
+    if long is None:
+        return {"waiting_for": None, "waiting_since": None}
+    return {"waiting_for": long[0].value, "waiting_since": round((clock.now_ms() - long[1] * 1000) / 1000) * 1000}

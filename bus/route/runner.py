@@ -18,6 +18,7 @@ from bus.model.change import Change
 from bus.model.command import Ending
 from bus.model.consent import ConsentEvent
 from bus.model.record import Incoming, Outgoing
+from bus.model.waits import Wait
 from bus.route.commands import Command
 from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
 from bus.route.load import Loader, change_of
@@ -131,7 +132,7 @@ class Lane:
         changes = Pump(self._parts.access, self._wake, committed=True)
         good = True
         try:
-            await self._transactions.start()  # from here on no predecessor can commit: what is read now is final
+            await self.report.at_broker(Wait.START, self._transactions.start())  # what is read from here on is final
             await self._read_back()
             await consents.start({self._consents_place: self._state.position.consents_offset})
             await changes.start(self._change_places())
@@ -181,7 +182,8 @@ class Lane:
             outcome, records = await self._drafted(inputs)
             began = clock.monotonic()
             try:
-                written = await self._transactions.commit(records, ahead)
+                committing = self._transactions.commit(records, self.report.sent(ahead))
+                written = await self.report.at_broker(Wait.RECORDS, committing)
             except RecordRefused:
                 await self._try_smaller(taken, consents, changes)
                 continue

@@ -27,6 +27,12 @@ class Event(StrEnum):
     LANE_STARTED = "lane-started", "info", "This process owns a lane: fenced, state read, serving."
     LANE_STOPPED = "lane-stopped", "info", "A lane was given up in order."
     LANE_FAILED = "lane-failed", "warning", "A lane met an error and starts anew after a pause."
+    LANE_WAITS = (
+        "lane-waits",
+        "warning",
+        "A lane has been waiting for the broker for some seconds; the reason and the remedy are beside it.",
+    )
+    LANE_GOES_ON = "lane-goes-on", "info", "What a lane waited for at the broker is over; how long it lasted."
     STORE_ANEW = "store-anew", "info", "What a lane keeps on the disk is built anew from the topics; `reason` says why."
     STORE_LOCKED = (
         "store-locked",

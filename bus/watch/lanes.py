@@ -10,6 +10,7 @@ from bus.avro.own import Message
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place
 from bus.kafka.rights import router_group
+from bus.model.waits import MEND_WAIT, Wait
 from bus.watch.reach import Look
 from bus.watch.status import Status
 
@@ -22,6 +23,7 @@ class LaneHealth(StrEnum):
 
     SERVING = "serving"
     CATCHING_UP = "catching-up"
+    AWAITING_BROKER = "awaiting-broker"
     SILENT = "silent"
     STOPPED = "stopped"
     UNSERVED = "unserved"
@@ -48,6 +50,16 @@ class LaneView:
         """Over all inputs."""
         return sum(self.lag.values())
 
+    @property
+    def awaiting_broker(self) -> dict[str, str] | None:
+        """What the broker keeps it waiting for: `since`, `step`, `reason`, `remedy`; None when it does not."""
+        report = self.report or {}
+        if self.health is not LaneHealth.AWAITING_BROKER:
+            return None
+        step = report["waiting_for"]
+        reason = next((wait.meaning for wait in Wait if wait.value == step), "it does not say at which step")
+        return {"since": clock.iso(report["waiting_since"]), "step": step, "reason": reason, "remedy": MEND_WAIT}
+
     def as_json(self) -> dict[str, Any]:
         """For machines; see the README of this folder."""
         report = self.report or {}
@@ -61,6 +73,7 @@ class LaneView:
             "lag_records": self.lag_records,
             "lag_seconds": self.lag_seconds,
             **told,
+            "awaiting_broker": self.awaiting_broker,
             "lane_time": clock.iso(report["lane_time"]) if report else None,
             "started_at": clock.iso(report["started_at"]) if report else None,
         }
@@ -125,6 +138,8 @@ def _health(report: Message, owner: str | None, heard_seconds: float) -> LaneHea
         return LaneHealth.UNSERVED
     if heard_seconds > SILENT_SECONDS:
         return LaneHealth.SILENT
+    if report.get("waiting_since") is not None:
+        return LaneHealth.AWAITING_BROKER
     return LaneHealth.CATCHING_UP if report["catching_up"] else LaneHealth.SERVING
 
 

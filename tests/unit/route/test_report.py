@@ -1,15 +1,20 @@
 """What a router tells of its lanes."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from bus.kafka.log import LogWriter, Place
 from bus.model.record import Outgoing
-from bus.route.report import LaneReport, Progress, Reporter, Teller
+from bus.model.waits import MEND_WAIT, Wait
+from bus.route.report import LaneReport, Progress, Reporter, Teller, waiting_message
 from bus.route.state import Position
+from bus.route.waits import WaitLog
 from bus.telemetry.loop import LoopWatch
 from tests.unit.route.lanes import PERSON
 from tests.unit.route.model.running import TOPICS, messages
@@ -37,9 +42,12 @@ class OneLane:
 
     inputs: dict[str, int]
     report: LaneReport = field(default_factory=lambda: LaneReport(0))
+    beginning: bool = False
 
-    def progress(self) -> Progress:
+    def progress(self) -> Progress | None:
         """See `Lane`."""
+        if self.beginning:
+            return None
         return Progress(Position(inputs=self.inputs), self.inputs, None, ())
 
 
@@ -58,3 +66,72 @@ async def test_a_lane_never_goes_back(teller: Teller) -> None:
         await reporter._tell([lane])
     assert told.offsets == [7, 7, 9, 9]
     assert len(told.records) == 2
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many seconds pass."""
+    now = [1000.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("bus.clock.monotonic", lambda: now[0])
+    monkeypatch.setattr("bus.clock.now_ms", lambda: int(now[0] * 1000))
+    return passes
+
+
+async def waiting(lane: OneLane, wait: Wait, ended: asyncio.Event, sent: asyncio.Event | None = None) -> None:
+    """A step of a lane that lasts until it is ended; its records are taken when `sent` is set."""
+
+    async def step() -> None:
+        if sent is not None:
+            await sent.wait()
+            lane.report.sent(lambda: None)()
+        await ended.wait()
+
+    await lane.report.at_broker(wait, step())
+
+
+async def test_a_long_wait_is_told(teller: Teller, clocked: Callable[[float], None]) -> None:
+    """A commit that does not come to its end is in the log once and in each report, with its step; so is its end."""
+    told, lane, log = Told(), OneLane({PERSON: 7}), WaitLog()
+    reporter = Reporter(cast("LogWriter", told), teller, commit=told.commit)
+    ended, sent = asyncio.Event(), asyncio.Event()
+    with capture_logs() as lines:
+        task = asyncio.create_task(waiting(lane, Wait.RECORDS, ended, sent))
+        await asyncio.sleep(0)
+        for seconds in (0, 4, 2, 10):
+            clocked(seconds)
+            log.look([lane.report])
+        assert [line["event"] for line in lines] == ["lane-waits"]
+        assert (lines[0]["reason"], lines[0]["remedy"]) == (Wait.RECORDS.meaning, MEND_WAIT)
+        sent.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert waiting_message(lane.report) == {"waiting_for": "end", "waiting_since": 1_000_000}
+        await reporter._tell([lane])
+        ended.set()
+        await task
+        log.look([lane.report])
+        assert [line["event"] for line in lines] == ["lane-waits", "lane-goes-on"]
+        assert lines[1]["waited_seconds"] == 16
+    assert waiting_message(lane.report) == {"waiting_for": None, "waiting_since": None}
+    assert (await messages().decode(told.records[0].value or b""))["waiting_for"] == "end"
+
+
+async def test_a_lane_that_may_not_begin_again(teller: Teller, clocked: Callable[[float], None]) -> None:
+    """A lane that began anew, and that the broker keeps from it, is told as waiting and not as given up."""
+    told, lane = Told(), OneLane({PERSON: 7})
+    reporter = Reporter(cast("LogWriter", told), teller, commit=told.commit)
+    await reporter._tell([lane])
+    lane.beginning, ended = True, asyncio.Event()
+    task = asyncio.create_task(waiting(lane, Wait.START, ended))
+    await asyncio.sleep(0)
+    clocked(6)
+    with contextlib.suppress(KeyError):  # where it stands is not told to the group meanwhile
+        await reporter._tell([lane])
+    message = await messages().decode(told.records[-1].value or b"")
+    assert (message["waiting_for"], message["waiting_since"], message["stopped"]) == ("start", 1_000_000, False)
+    ended.set()
+    await task

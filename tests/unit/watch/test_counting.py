@@ -1,10 +1,13 @@
 """What operators are shown, from what was read: pure counting and comparing."""
 
 from collections import Counter
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from bus.cli.lanes import shown
 from bus.errors import WrongUse
 from bus.model.command import Ending
 from bus.watch.flows import Flows
@@ -25,6 +28,10 @@ def report(**changes: Any) -> dict[str, Any]:
         "catching_up": [],
         "stopped": False,
         "block": 7,
+        "lane_time": NOW,
+        "started_at": NOW,
+        "latency_ms": None,
+        "dead_letters": 0,
         **changes,
     }
 
@@ -52,11 +59,29 @@ def test_a_lane_with_lag() -> None:
         ({}, None, LaneHealth.UNSERVED),
         ({"at": NOW - 60_000}, "r", LaneHealth.SILENT),
         ({"catching_up": ["a"]}, "r", LaneHealth.CATCHING_UP),
+        ({"waiting_for": "end", "waiting_since": NOW - 9000}, "r", LaneHealth.AWAITING_BROKER),
+        ({"waiting_for": None, "waiting_since": None}, "r", LaneHealth.SERVING),
     ],
 )
 def test_how_a_lane_fares(changes: dict[str, Any], owner: str | None, health: LaneHealth) -> None:
     """A lane is told from its last report, how long ago that was, and whom the group names."""
     assert lane_view(0, report(**changes), ENDS, owner, NOW).health is health
+
+
+def test_a_lane_that_the_broker_keeps_waiting() -> None:
+    """Who looks is told since when, why and what can be done, in the table's foot and for machines."""
+    seen = lane_view(2, report(waiting_for="end", waiting_since=NOW - 9000), ENDS, "r", NOW)
+    told = seen.as_json()["awaiting_broker"]
+    assert (told["since"], told["step"]) == ("1970-01-01T00:16:31.000Z", "end")
+    assert "the transaction is not ended" in told["reason"]
+    assert "__transaction_state" in told["remedy"]
+    screen = StringIO()
+    Console(file=screen, width=300).print(shown([seen]))
+    assert f"lane 2 waits for the broker since {told['since']}: {told['reason']}" in screen.getvalue()
+    assert f"remedy: {told['remedy']}" in screen.getvalue()
+    assert lane_view(2, report(), ENDS, "r", NOW).as_json()["awaiting_broker"] is None
+    of_a_later_release = lane_view(2, report(waiting_for="else", waiting_since=NOW), ENDS, "r", NOW)
+    assert of_a_later_release.as_json()["awaiting_broker"]["step"] == "else"
 
 
 def test_a_lane_that_nobody_ever_served() -> None:

@@ -1,0 +1,28 @@
+"""What a lane may wait for at the broker, in words for operators."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Wait(StrEnum):
+    """Which step of its transactions a broker does not let a lane take; `meaning` says why that may be."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """A StrEnum member that carries its meaning."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    START = "start", "it may not begin yet, for what its predecessor left open is not ended"
+    RECORDS = "records", "its records are not taken: the end of its last transaction is not written everywhere yet"
+    END = "end", "its records are taken, and the transaction is not ended"
+
+
+MEND_WAIT = (
+    "See that every broker runs and that each partition of __transaction_state and of the bus's topics has a leader"
+    " (kafka-topics --describe --unavailable-partitions). Nothing is lost: the lane goes on by itself."
+)
+"""What an operator can do about any of them."""
