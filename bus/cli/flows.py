@@ -18,6 +18,9 @@ from bus.watch.reach import looking
 
 PERIOD_SECONDS = 1.0
 REASONS_SHOWN = 3
+COUNTED = (
+    "Released and erased: messages sent. Withheld: judgements, by reason; a record that is judged again counts again."
+)
 
 
 @click.command()
@@ -28,8 +31,10 @@ REASONS_SHOWN = 3
 def flows(*, minutes: int, everything: bool, once: bool, as_json: bool) -> None:
     """Show what flows under each agreement: released, erased, withheld and why; live until Ctrl-C.
 
-    Counted from the log of disclosures. The rate is that of the last minute; the latency is from a decision to its
-    entry in the log. How long a change took from its registry on is told by `bus lanes`.
+    Counted from the log of disclosures: `released` and `erased` are messages that were sent, `withheld` are judgements
+    and not records, for one that is judged twice, or again by a sweep or a catch-up, counts each time. The rate is that
+    of the last minute; the latency is from a decision to its entry in the log. How long a change took from its registry
+    on is told by `bus lanes`.
     """
     since_ms = None if everything else max(0, clock.now_ms() - minutes * 60_000)
     with contextlib.suppress(KeyboardInterrupt):
@@ -53,9 +58,9 @@ async def _watch(since_ms: int | None, *, once: bool, as_json: bool) -> None:
 
 def table(found: Sequence[Flow], now_ms: int) -> Table:
     """Flows for human eyes."""
-    drawn = Table(box=None, header_style="bold", show_footer=True)
+    drawn = Table(box=None, header_style="bold", show_footer=True, caption=COUNTED, caption_justify="left")
     drawn.add_column("agreement", footer="all", overflow="fold")
-    for heading, footer in zip(("released", "erased", "withheld"), total(found), strict=True):
+    for heading, footer in zip(("released", "erased", "judgements\nwithheld"), total(found), strict=True):
         drawn.add_column(heading, justify="right", no_wrap=True, footer=f"{footer:,}")
     drawn.add_column("a second", justify="right", no_wrap=True)
     drawn.add_column("p50 / p99", justify="right", no_wrap=True)

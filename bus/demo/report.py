@@ -48,7 +48,7 @@ def _agencies(result: Result) -> Table:
     table.add_column("agency")
     for heading in ("released", "erased", "holds now"):
         table.add_column(heading, justify="right")
-    table.add_column("withheld, by reason")
+    table.add_column("judgements withheld, by reason")
     for agency, row in result.agencies().items():
         figures = (f"{row[name]:,}" for name in ("released", "erased", "held"))
         table.add_row(agency, *figures, _reasons(row["withheld"]))

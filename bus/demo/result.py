@@ -59,7 +59,7 @@ class Result:
         return not any(self.faults.values()) and not self.trivial
 
     def agencies(self) -> dict[str, dict[str, Any]]:
-        """Agency → released, erased, held, and withheld by reason."""
+        """Agency → released, erased, held, and by reason how many judgements withheld something."""
         table: dict[str, dict[str, Any]] = defaultdict(
             lambda: {"released": 0, "erased": 0, "held": 0, "withheld": Counter()}
         )
@@ -71,7 +71,7 @@ class Result:
         return {agency: row | {"withheld": dict(row["withheld"])} for agency, row in sorted(table.items())}
 
     def withheld(self) -> dict[str, int]:
-        """Reason → how often, over all agencies."""
+        """Reason → how many judgements, over all agencies."""
         total: Counter[str] = Counter()
         for row in self.agencies().values():
             total.update(row["withheld"])

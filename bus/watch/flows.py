@@ -21,7 +21,11 @@ POLL_MS = 500
 
 @dataclass(slots=True)
 class Flow:
-    """What one agreement let through since the count began. `recent`: (when, how many, from decision to log in ms)."""
+    """What one agreement let through since the count began. `recent`: (when, how many, from decision to log in ms).
+
+    `released` and `erased` count what was sent. `withheld` counts judgements by reason, not records: one that is judged
+    twice in a transaction, or again by a sweep or a catch-up, counts each time.
+    """
 
     agreement: str
     recipient: str | None = None
@@ -62,7 +66,7 @@ class Flow:
             "standing": self.standing,
             "released": self.released,
             "erased": self.erased,
-            "withheld": dict(sorted(self.withheld.items())),
+            "withheld_judgements": dict(sorted(self.withheld.items())),
             "per_second": round(rate, 3),
             "decision_to_log_ms": None if latency is None else {"p50": latency[0], "p99": latency[1]},
             "last_at": None if self.last_ms is None else clock.iso(self.last_ms),
@@ -142,7 +146,7 @@ async def flows_of(look: Look, since_ms: int | None) -> AsyncIterator[FlowReader
 
 
 def total(flows: Iterable[Flow]) -> tuple[int, int, int]:
-    """Released, erased and withheld over all flows."""
+    """Sent as releases, sent as erasures, and judgements that withheld, over all flows."""
     listed = list(flows)
     return (
         sum(flow.released for flow in listed),

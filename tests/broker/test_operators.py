@@ -102,7 +102,7 @@ async def test_lanes_and_flows(bus: SmallBus) -> None:
     flows = {one["agreement"]: one for one in await told("flows")}
     assert flows[TAX]["released"] == 20
     assert flows[TAX]["standing"] == "active"
-    assert flows[BANK]["withheld"] == {"consent-missing": 20}
+    assert flows[BANK]["withheld_judgements"] == {"consent-missing": 20}
     assert "consent-missing 20" in " ".join((await call("flows", "--once", "--all")).stdout.split())
     inputs = {(bus.topics.changes(PERSON), one["lane"]): one["inputs"][PERSON] for one in lanes}
     await bus.until(lambda: inputs.items() <= committed(bus).items(), "the group's offsets, told once a second")
@@ -135,7 +135,7 @@ async def test_pause_and_resume(bus: SmallBus) -> None:
     await bus.publish(await bus.person(first, full_name="Trần Thị Bình"), await bus.person(people(3)[2]))
     await bus.consent(second, BANK, ConsentAction.WITHDRAW, event_id="stop")
     await bus.until(lambda: len(bus.held(BANK)) == 1, "the withdrawal to take effect")
-    await until_told(lambda flows: any("route-paused" in one["withheld"] for one in flows), "flows")
+    await until_told(lambda flows: any("route-paused" in one["withheld_judgements"] for one in flows), "flows")
     assert bus.held(TAX) == before
     await call("route", "resume", PERSON, "--reason", "a test", "--no-wait")
     await bus.until(lambda: len(bus.held(TAX)) == 3, "three people at the tax authority")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bus.cli.flows import table as flows_table
 from bus.cli.lanes import shown
 from bus.errors import WrongUse
 from bus.model.command import Ending
@@ -109,6 +110,19 @@ def test_flows_are_counted_by_agreement() -> None:
     assert first.rate(NOW) == 2 / 60
     assert first.latency_ms() == (8, 8)
     assert second.as_json(NOW)["recipient"] == "bank"
+
+
+def test_withholdings_are_told_as_judgements() -> None:
+    """A record that is judged again counts again, and neither the screen nor the JSON lets it be read as records."""
+    flows = Flows()
+    flows.take(block(NOW, [], [("a", "consent-missing", 2), ("a", "consent-missing", 1)]), NOW)
+    (flow,) = flows.listed()
+    assert flow.as_json(NOW)["withheld_judgements"] == {"consent-missing": 3}
+    assert "withheld" not in flow.as_json(NOW)
+    screen = StringIO()
+    Console(file=screen, width=120).print(flows_table([flow], NOW))
+    assert "judgements" in screen.getvalue().splitlines()[0]
+    assert "Withheld: judgements, by reason; a record that is judged again counts again." in screen.getvalue()
 
 
 def test_a_silent_flow_has_no_latency() -> None:
