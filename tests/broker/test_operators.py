@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from bus.kafka.rights import router_group
 from bus.model.consent import ConsentAction
 from bus.model.key import lane_of
 from bus.model.record import Outgoing
+from bus.model.waits import Wait
+from bus.platform.home import Home
+from bus.wiring import ROUTE, stage_process
 from tests.broker.conftest import PERSON, SmallBus, kafka_environment
 
 pytestmark = pytest.mark.broker
@@ -183,6 +186,47 @@ async def register_the_schema(bus: SmallBus, schema_id: int) -> None:
     assert await bus.client.register("changes.late-value", schema) == schema_id
 
 
+HELD = """
+import asyncio, sys
+from pathlib import Path
+from aiokafka import AIOKafkaProducer
+from bus.cli import main
+
+gate, commit = Path(sys.argv.pop(1)), AIOKafkaProducer.commit_transaction
+
+async def held(self):
+    while gate.exists():
+        await asyncio.sleep(0.05)
+    await commit(self)
+
+AIOKafkaProducer.commit_transaction = held
+main()
+"""
+"""A router whose transactions are not ended while a file is there, as by a broker without their coordinator."""
+
+
+async def test_a_broker_that_does_not_end_a_transaction(bus: SmallBus, tmp_path: Path) -> None:
+    """A lane that waits for the broker says so after some seconds, with why, to who looks and in its log."""
+    await bus.activate(TAX)
+    gate = tmp_path / "gate"
+    stage = stage_process(ROUTE, bus.settings)
+    await bus.supervisor.start(replace(stage, argv=(stage.argv[0], "-c", HELD, str(gate), *ROUTE.words)))
+    await until_told(lambda found: all(one["health"] == "serving" for one in found), "lanes")
+    gate.touch()
+    await bus.publish(await bus.person(AN))
+    lanes = await until_told(lambda found: any(one["awaiting_broker"] for one in found), "lanes")
+    (waiting,) = [one for one in lanes if one["awaiting_broker"]]
+    assert (waiting["lane"], waiting["health"]) == (lane_of(AN, bus.settings.lanes), "awaiting-broker")
+    assert waiting["awaiting_broker"]["step"] == "end"
+    assert waiting["awaiting_broker"]["reason"] == Wait.END.meaning
+    log = Home.from_settings(bus.settings).log("route")
+    assert '"event": "lane-waits"' in log.read_text()
+    gate.unlink()
+    await until_told(lambda found: all(one["health"] == "serving" for one in found), "lanes")
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "the person is released after all")
+    await bus.until(lambda: '"event": "lane-goes-on"' in log.read_text(), "its log says that it is over")
+
+
 async def test_what_no_number_is(bus: SmallBus) -> None:
     """A name of digits that are none of ours is wrong use, and a span longer than all time counts everything."""
     letter = await call("deadletter", "show", "²:0")
@@ -209,10 +253,12 @@ async def test_a_user_without_the_right(
     await Admin(identities).ensure_user(user, "secret")
     for variable, text in kafka_environment(identities.as_user(user, "secret")).items():
         monkeypatch.setenv(variable, text)
-    monkeypatch.setenv("BUS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BUS_HOME", str(tmp_path / "elsewhere"))  # where no passwords of the bus's users lie
     try:
-        async with asyncio.timeout(60):  # one of them alone would look for a topic for 40 seconds
-            answers = [await call(*words) for words in ORDERS]
+        answers = []
+        for words in ORDERS:
+            async with asyncio.timeout(30):  # the client alone would look for a hidden topic for 40 seconds
+                answers.append(await call(*words))
     finally:
         await Admin(identities).remove_user(user)
     for words, answer in zip(ORDERS, answers, strict=True):
@@ -221,6 +267,15 @@ async def test_a_user_without_the_right(
         assert error.endswith(f" at {identities.bootstrap}"), words
         assert remedy.startswith("remedy: Call it as a user who may"), words
         assert (answer.code, answer.stdout) == (1, ""), words
+
+
+async def test_no_bus_under_this_prefix(bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Kafka that holds no such bus is told as that, and not looked through for a topic that nobody made."""
+    monkeypatch.setenv("BUS_PREFIX", "nowhere.")
+    async with asyncio.timeout(30):  # the client alone would look for 40 seconds
+        answer = await call("lanes", "--once")
+    told = f"error: there is no bus at {bus.access.bootstrap} under the prefix 'nowhere.': "
+    assert (answer.code, answer.stderr.startswith(told)) == (1, True), answer.stderr
 
 
 async def test_no_bus_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
