@@ -28,7 +28,7 @@ class RightMissing(BusError):
     message = "the Kafka user {user} may not {what} at {bootstrap}"
     remedy = (
         "Call it as a user who may: with the BUS_HOME in which `bus up` keeps the passwords of the bus's users, or as"
-        " the one that BUS_KAFKA_USERNAME names."
+        " the one that BUS_KAFKA_USERNAME names; and see that BUS_PREFIX is that of the bus."
     )
     retryable = True
 
