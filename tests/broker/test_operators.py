@@ -220,7 +220,7 @@ async def test_a_broker_that_does_not_end_a_transaction(bus: SmallBus, tmp_path:
     assert waiting["awaiting_broker"]["step"] == "end"
     assert waiting["awaiting_broker"]["reason"] == Wait.END.meaning
     log = Home.from_settings(bus.settings).log("route")
-    assert '"event": "lane-waits"' in log.read_text()
+    await bus.until(lambda: '"event": "lane-waits"' in log.read_text(), "its log says that it waits")
     gate.unlink()
     await until_told(lambda found: all(one["health"] == "serving" for one in found), "lanes")
     await bus.until(lambda: len(bus.held(TAX)) == 1, "the person is released after all")
