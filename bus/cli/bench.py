@@ -79,17 +79,21 @@ def growth(  # noqa: PLR0913 - the words
 @click.option("--rate", type=click.IntRange(1), default=2000, show_default=True, help="Changes a second.")
 @click.option("--seconds", type=click.IntRange(1), default=20, show_default=True, help="For how long.")
 @click.option("--subjects", type=click.IntRange(100), default=100_000, show_default=True, help="People they are about.")
+@click.option(
+    "--warm", type=click.IntRange(0), default=60, show_default=True, help="Seconds before it that don't count."
+)
 @click.option("--bare/--no-bare", default=True, show_default=True, help="Measure the bare copy loop beside it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
-def latency(*, rate: int, seconds: int, subjects: int, bare: bool, as_json: bool) -> None:
+def latency(*, rate: int, seconds: int, subjects: int, warm: int, bare: bool, as_json: bool) -> None:  # noqa: PLR0913 - the words
     """How long a change takes from its append to its arrival at four recipients.
 
     Beside it the bare loop: read, copy, commit in a Kafka transaction, nothing else. `times_bare` compares the two.
     """
     from bus.bench.latency import Stream, bench_latency  # noqa: PLC0415 - as above
 
+    stream = Stream(rate, seconds, subjects, warm)
     with _Progress() as progress:
-        result = asyncio.run(bench_latency(Settings(), progress.tell, Stream(rate, seconds, subjects), bare=bare))
+        result = asyncio.run(bench_latency(Settings(), progress.tell, stream, bare=bare))
     _show(result, as_json=as_json)
 
 

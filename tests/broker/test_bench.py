@@ -26,7 +26,7 @@ async def test_route() -> None:
 @pytest.mark.long
 async def test_latency_and_withdrawal() -> None:
     """Deliveries arrive and withdrawals take effect, each after a time above zero."""
-    latency = await bench_latency(Settings(), print, Stream(100, 2, 100), bare=True)
+    latency = await bench_latency(Settings(), print, Stream(100, 2, 100, warm_seconds=1), bare=True)
     assert latency["deliveries"] > 0
     assert 0 < latency["append_to_arrival_ms"]["p50"] <= latency["append_to_arrival_ms"]["max"]
     withdrawal = await bench_withdraw(Settings(), print, Trial(5, 50, 100, catchup=500, kills=1))
