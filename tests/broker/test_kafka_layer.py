@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bus.errors import Fenced, KafkaTooOld, KafkaUnreachable, RecordRefused, TopicDrifted
+from bus.kafka import producer
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.batch import encoded_headers
@@ -28,6 +29,14 @@ async def topic_of(kafka: KafkaAccess, prefix: str, **settings: str) -> str:
     spec = TopicSpec(f"{prefix}topic", 1, tuple(sorted(config.items())))
     await Admin(kafka).ensure_topics([spec])
     return spec.name
+
+
+@pytest.fixture(params=["first", "second"])
+def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Kafka's two transaction protocols: our broker speaks both."""
+    if request.param == "first":
+        monkeypatch.setattr(producer, "speaks_second", lambda _answer: False)
+    return str(request.param)
 
 
 async def started(kafka: KafkaAccess, transactional_id: str) -> TransactionalWriter:
@@ -82,6 +91,7 @@ async def test_another_protocol_is_told_of(identities: KafkaAccess) -> None:
         await Reader(KafkaAccess(identities.bootstrap)).start()
 
 
+@pytest.mark.usefixtures("protocol")
 async def test_whole_or_not_at_all(kafka: KafkaAccess, prefix: str) -> None:
     """A transaction in which the broker refuses one record leaves nothing behind, and the next writer goes on."""
     topic = await topic_of(kafka, prefix, **{"max.message.bytes": "2000"})
@@ -96,6 +106,7 @@ async def test_whole_or_not_at_all(kafka: KafkaAccess, prefix: str) -> None:
     assert await values(kafka, topic) == [b"small"]
 
 
+@pytest.mark.usefixtures("protocol")
 async def test_fence(kafka: KafkaAccess, prefix: str) -> None:
     """A second writer under one id fences the first, whose records never show."""
     topic = await topic_of(kafka, prefix)
@@ -109,6 +120,7 @@ async def test_fence(kafka: KafkaAccess, prefix: str) -> None:
     assert await values(kafka, topic) == [b"first", b"second"]
 
 
+@pytest.mark.usefixtures("protocol")
 async def test_order_over_many_batches(kafka: KafkaAccess, prefix: str) -> None:
     """A transaction larger than one batch keeps the order within a partition."""
     topic = await topic_of(kafka, prefix)
@@ -174,6 +186,7 @@ async def test_drift_is_refused(kafka: KafkaAccess, prefix: str) -> None:
         await Admin(kafka).ensure_topics([TopicSpec(topic, 1, COMPACTED)])
 
 
+@pytest.mark.usefixtures("protocol")
 async def test_what_we_write_and_read_is_what_others_see(kafka: KafkaAccess, prefix: str) -> None:
     """A plain client reads our batches as they were meant, and our reader reads what it reads, but for what aborted."""
     topic = await topic_of(kafka, prefix)

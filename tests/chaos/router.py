@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from bus import clock
+from bus.kafka.producer import Producer
 from bus.route.process import serve
 from bus.settings import Settings
 from tests.chaos.broken import WAYS
@@ -72,12 +72,11 @@ def watch_transactions(notes: Notes) -> None:
     """Wrap the client's calls."""
     watch = Watch(notes)
     start, begin, send, commit = (
-        getattr(AIOKafkaProducer, name) for name in ("start", "begin_transaction", "send_batch", "commit_transaction")
+        getattr(Producer, name) for name in ("start", "begin_transaction", "send_batch", "commit_transaction")
     )
 
     async def starting(self: Any) -> None:
-        if self._txn_manager is not None and self._txn_manager.transactional_id:
-            watch.enter(lane_of(self), Phase.START)
+        watch.enter(lane_of(self), Phase.START)
         await start(self)
 
     async def beginning(self: Any) -> None:
@@ -100,7 +99,7 @@ def watch_transactions(notes: Notes) -> None:
         ("send_batch", sending),
         ("commit_transaction", committing),
     ):
-        setattr(AIOKafkaProducer, name, call)
+        setattr(Producer, name, call)
 
 
 async def spoilt(notes: Notes, commit: Call, producer: Any) -> None:

@@ -61,7 +61,7 @@ async def test_what_a_failure_means(
 ) -> None:
     """Only a refusal blames a record, and is aborted; lost rights, a fence and a broken producer never do."""
     failing = Failing(error, for_good=for_good)
-    monkeypatch.setattr(transactions, "AIOKafkaProducer", lambda **_: failing)
+    monkeypatch.setattr(transactions, "Producer", lambda *_, **__: failing)
     writer = TransactionalWriter(KafkaAccess("nowhere:1"), "an-id")
     with pytest.raises(taken_for):
         await writer.commit([Outgoing("topic", 0, b"key", b"value")])
