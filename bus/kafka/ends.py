@@ -8,7 +8,7 @@ from bus.kafka.log import Place
 
 
 class Asked(Protocol):
-    """Who knows the ends: a `Reader` that reads nothing."""
+    """Who knows the ends: a `Fetching` that fetches nothing."""
 
     async def start(self) -> None:
         """Connect."""

@@ -3,25 +3,30 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place, Reader
+from bus.kafka.fetching import Fetching, Part
+from bus.kafka.log import Place
 from bus.model.record import Incoming
-
-POLL_MS = 1000
 
 
 class Pump:
     """Fetches in the background; `wake` is set whenever something has come.
 
-    At most `limit` records wait, and those that were put back; then fetching pauses until some are taken. A failure of
+    At most `limit` records wait, and those that were put back; then fetching pauses until some are taken. One that is
+    not `eager` pauses as soon as anything waits, until it is asked for `more` or something is taken: who is busy and
+    takes all at once has no use for many small answers, and each costs the broker and us the same. A failure of
     fetching is raised by the next `take` or `until`.
     """
 
-    def __init__(self, access: KafkaAccess, wake: asyncio.Event, *, committed: bool, limit: int = 5000) -> None:
-        self._reader = Reader(access, committed=committed)
+    def __init__(
+        self, access: KafkaAccess, wake: asyncio.Event, *, committed: bool, limit: int = 5000, eager: bool = True
+    ) -> None:
+        self._fetching = Fetching(access, committed=committed)
         self._wake = wake
         self._limit = limit
+        self._eager = self._wanted = eager
         self._waiting: deque[Incoming] = deque()
         self._reached: dict[Place, int] = {}
         self._moved = asyncio.Event()
@@ -29,7 +34,7 @@ class Pump:
 
     async def start(self, positions: Mapping[Place, int]) -> None:
         """Connect and begin to fetch."""
-        await self._reader.start()
+        await self._fetching.start()
         self.assign(positions)
         self._task = asyncio.create_task(self._run())
 
@@ -38,13 +43,12 @@ class Pump:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._reader.stop()
+        await self._fetching.stop()
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Fetch these places too, or anew: places known already go on where they are."""
         self._reached = {place: self._reached.get(place, offset) for place, offset in positions.items()}
-        if self._reached:
-            self._reader.assign(self._reached)
+        self._moved.set()
 
     @property
     def places(self) -> frozenset[Place]:
@@ -63,8 +67,13 @@ class Pump:
         self._raise_failure()
         take = self._waiting.popleft
         taken = [take() for _ in range(min(limit, len(self._waiting)))]
-        self._moved.set()
+        self.more()
         return taken
+
+    def more(self) -> None:
+        """Fetch what has come since, though something waits already."""
+        self._wanted = True
+        self._moved.set()
 
     def put_back(self, records: Sequence[Incoming]) -> None:
         """Let taken records wait again, in front."""
@@ -88,34 +97,38 @@ class Pump:
     async def _run(self) -> None:
         try:
             while True:
-                if len(self._waiting) >= self._limit or not self._reached:
+                waits = self._waiting and not self._wanted
+                if waits or len(self._waiting) >= self._limit or not self._reached:
                     self._moved.clear()
                     await self._moved.wait()
                     continue
-                room = self._limit - len(self._waiting)
-                self._take_in(await self._reader.poll_places(POLL_MS, max_records=room))
-                await self._pass_markers()
+                self._wanted = self._eager
+                for part in await self._fetching.fetch(self._reached):
+                    await self._take_in(part)
         finally:
             self._moved.set()
             self._wake.set()
 
-    def _take_in(self, found: Mapping[Place, list[Incoming]]) -> None:
-        for place, records in found.items():
-            reached = self._reached.get(place)
-            if reached is None or not records:
-                continue  # no longer asked for
-            news = records if records[0].offset >= reached else [one for one in records if one.offset >= reached]
-            if news:
-                self._reached[place] = news[-1].offset + 1
-                self._waiting.extend(news)
-        if found:
+    async def _take_in(self, part: Part) -> None:
+        """Unpack no more at once than may wait: a step of the event loop must not be long."""
+        records = iter(part)
+        while part.place in self._reached:
+            if len(self._waiting) >= self._limit:
+                self._moved.clear()
+                await self._moved.wait()
+                continue
+            room = self._limit - len(self._waiting)
+            found = list(islice(records, room))
+            reached = self._reached.get(part.place)
+            if reached is None:
+                return  # no longer asked for
+            self._waiting.extend(
+                found if found and found[0].offset >= reached else (one for one in found if one.offset >= reached)
+            )
+            self._reached[part.place] = max(reached, part.reached)
             self._moved.set()
-            self._wake.set()
-
-    async def _pass_markers(self) -> None:
-        """Offsets that hold no record, a transaction's marker for instance, are reached once nothing waits."""
-        for place in [] if self._waiting else list(self._reached):
-            position = await self._reader.position(place)
-            if position > self._reached.get(place, position):
-                self._reached[place] = position
-                self._moved.set()
+            if found:
+                self._wake.set()
+            if len(found) < room:
+                return
+            await asyncio.sleep(0)

@@ -10,8 +10,9 @@ from bus.avro.own import OwnMessages
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.ends import Ends
+from bus.kafka.fetching import Fetching
 from bus.kafka.lanes import LaneMember
-from bus.kafka.log import LogWriter, Place, Reader
+from bus.kafka.log import LogWriter, Place
 from bus.kafka.pump import Pump
 from bus.kafka.rights import ROUTER, router_group
 from bus.platform.home import Home
@@ -87,7 +88,7 @@ async def _parts(
     register = Register(access, topics, messages)
     closing.push_async_callback(register.stop)
     await register.start()
-    ends = Ends(Reader(access, committed=False))
+    ends = Ends(Fetching(access, committed=False))
     closing.push_async_callback(ends.stop)
     await ends.start()
     settings = RouteSettings()

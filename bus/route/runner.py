@@ -129,7 +129,7 @@ class Lane:
     async def run(self) -> None:
         """Fence, read back, serve until stopped. Raises what ended it; then start a new Lane."""
         consents = Pump(self._parts.access, self._wake, committed=False, limit=2 * CONSENTS_AT_ONCE)
-        changes = Pump(self._parts.access, self._wake, committed=True)
+        changes = Pump(self._parts.access, self._wake, committed=True, eager=False)
         good = True
         try:
             await self.report.at_broker(Wait.START, self._transactions.start())  # what is read from here on is final
@@ -181,6 +181,7 @@ class Lane:
             inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
             outcome, records = await self._drafted(inputs)
             began = clock.monotonic()
+            changes.more()  # it is here when this transaction ends
             try:
                 committing = self._transactions.commit(records, self.report.sent(ahead))
                 written = await self.report.at_broker(Wait.RECORDS, committing)

@@ -1,0 +1,185 @@
+"""Asking for what is new in some partitions, and where they end, in as few steps as may be.
+
+The client's own consumer keeps a task that fetches and hands over to whoever polls, and each hand-over is a turn of the
+event loop: a lane's records passed some ten of them. Here who reads asks, and has the answer in the turn in which it
+comes. Which records count as committed is still for the client to say.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer import fetcher
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NoError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
+from aiokafka.record.memory_records import MemoryRecords
+
+from bus import clock
+from bus.errors import KafkaUnreachable
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import FETCH_WAIT_MS, Place, as_it_is
+from bus.kafka.words import said
+from bus.model.record import Incoming
+
+PARTITION_BYTES, ANSWER_BYTES = 4 << 20, 50 << 20
+BACKOFF_SECONDS, PATIENCE_SECONDS = 0.1, 40.0
+FOR_GOOD = (InvalidTopicError, OffsetOutOfRangeError, TopicAuthorizationFailedError)
+"""Answers that will not become others by asking again."""
+
+
+class Part:
+    """What one answer holds of one partition; unpacked as it is taken."""
+
+    def __init__(self, place: Place, packed: Any) -> None:
+        self.place = place
+        self._packed = packed
+
+    def __iter__(self) -> Iterator[Incoming]:
+        return iter(self._packed)
+
+    @property
+    def reached(self) -> int:
+        """The offset after what was taken; once all is, also past what nobody sees, such as markers."""
+        offset: int = self._packed.next_fetch_offset
+        return offset
+
+
+class Fetching:
+    """Asks the leaders of partitions, each one question at a time; knows no positions and no group."""
+
+    def __init__(self, access: KafkaAccess, *, committed: bool) -> None:
+        self._access = access
+        self._client = AIOKafkaClient(**access.for_aiokafka())
+        self._isolation = fetcher.READ_COMMITTED if committed else fetcher.READ_UNCOMMITTED
+        self._asked: dict[int, asyncio.Task[list[Part]]] = {}
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaUnreachable."""
+        try:
+            await self._client.bootstrap()
+        except KafkaConnectionError as error:
+            await self._client.close()
+            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        for task in self._asked.values():
+            task.cancel()
+        await asyncio.gather(*self._asked.values(), return_exceptions=True)
+        await self._client.close()
+
+    async def fetch(self, positions: Mapping[Place, int]) -> list[Part]:
+        """What comes next in some of these partitions; nothing, when nothing came for a while.
+
+        Of a partition whose leader is still being asked, the answer may be to an earlier question: see where it begins.
+        Raises TopicAuthorizationFailedError, OffsetOutOfRangeError.
+        """
+        of_leader = defaultdict[int, dict[Place, int]](dict)
+        for place, offset in positions.items():
+            of_leader[await self._leader(place)][place] = offset
+        if len(of_leader) == 1 and not self._asked:
+            return await self._ask(*of_leader.popitem())
+        for leader, asked in of_leader.items():
+            if leader not in self._asked:
+                self._asked[leader] = asyncio.create_task(self._ask(leader, asked), name="fetch")
+        await asyncio.wait(self._asked.values(), return_when=asyncio.FIRST_COMPLETED)
+        done = [self._asked.pop(leader) for leader, task in list(self._asked.items()) if task.done()]
+        return [part for task in done for part in task.result()]
+
+    async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The offset after the newest record, asked of the brokers now.
+
+        Raises TopicAuthorizationFailedError, KafkaTimeoutError where a leader is not found in time.
+        """
+        ends, missing, until = dict[Place, int](), set(places), clock.monotonic() + PATIENCE_SECONDS
+        while missing:
+            of_leader = defaultdict[int, list[Place]](list)
+            for place in missing:
+                of_leader[await self._leader(place)].append(place)
+            asked = [self._ends_at(leader, listed) for leader, listed in of_leader.items()]
+            for found in [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked):
+                ends |= found
+            missing -= ends.keys()
+            if missing and clock.monotonic() > until:
+                raise KafkaTimeoutError
+            if missing:
+                await self._look_again()
+        return ends
+
+    async def _ends_at(self, leader: int, places: Iterable[Place]) -> dict[Place, int]:
+        of_topic = defaultdict[str, list[tuple[int, int]]](list)
+        for place in places:
+            of_topic[place.topic].append((place.partition, OffsetResetStrategy.LATEST))
+        try:
+            answer = await self._client.send(leader, OffsetRequest(-1, self._isolation, list(of_topic.items())))
+        except KafkaError:
+            return {}
+        found = {}
+        for topic, listed in answer.topics:
+            for partition, code, _, offset, *_ in listed:
+                if (error := for_code(code)) is NoError:
+                    found[Place(topic, partition)] = offset
+                elif error in FOR_GOOD:
+                    raise error(topic)
+        return found
+
+    async def _leader(self, place: Place) -> int:
+        leader = self._client.cluster.leader_for_partition(TopicPartition(*place))
+        while leader is None or leader < 0:
+            await self._client._wait_on_metadata(place.topic)  # noqa: SLF001 - it also begins to ask for this topic
+            leader = self._client.cluster.leader_for_partition(TopicPartition(*place))
+            if leader is None or leader < 0:
+                await self._look_again()
+        return int(leader)
+
+    async def _look_again(self) -> None:
+        """Learn who leads what."""
+        await self._client.force_metadata_update()
+        await asyncio.sleep(BACKOFF_SECONDS)
+
+    async def _ask(self, leader: int, positions: Mapping[Place, int]) -> list[Part]:
+        of_topic = defaultdict[str, list[tuple[int, int, int]]](list)
+        for place, offset in positions.items():
+            of_topic[place.topic].append((place.partition, offset, PARTITION_BYTES))
+        request = FetchRequest(FETCH_WAIT_MS, 1, ANSWER_BYTES, self._isolation, list(of_topic.items()))
+        try:
+            answer = await self._client.send(leader, request)
+        except KafkaError:
+            await self._look_again()
+            return []
+        found, doubted = [], False
+        for topic, listed in answer.topics:
+            for partition, code, _, _, *rest, packed in listed:
+                place, error = Place(topic, partition), for_code(code)
+                if error is not NoError:
+                    if error in FOR_GOOD:
+                        raise error(topic)
+                    doubted = True
+                elif packed:
+                    found.append(self._part(place, positions[place], aborted(rest), packed))
+        if doubted:
+            await self._look_again()
+        return found
+
+    def _part(self, place: Place, offset: int, aborted_ones: Any, packed: bytes) -> Part:
+        records = MemoryRecords(packed)
+        words = records, aborted_ones, offset, as_it_is, None, True, self._isolation
+        return Part(place, fetcher.PartitionRecords(TopicPartition(*place), *words))
+
+
+def aborted(rest: list[Any]) -> Any:
+    """The aborted transactions among the fields that stand between the stable offset and the records."""
+    return next((field for field in rest if isinstance(field, list)), None)

@@ -1,0 +1,108 @@
+"""Questions to the leaders of partitions, and what is made of their answers."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
+from aiokafka.protocol.fetch import FetchRequest
+
+from bus.kafka import fetching as module
+from bus.kafka.access import KafkaAccess
+from bus.kafka.batch import batches
+from bus.kafka.fetching import Fetching
+from bus.kafka.log import Place
+from bus.model.record import Outgoing
+
+OUT_OF_RANGE, NOT_LEADER, LOST = 1, 6, -9
+A, B = Place("a", 0), Place("b", 0)
+
+
+def packed(place: Place, count: int) -> bytes:
+    """A batch of so many records, as a broker keeps it."""
+    (batch,) = batches([Outgoing(*place, b"k", str(number).encode()) for number in range(count)])[place]
+    return bytes(batch._build())
+
+
+class Brokers:
+    """In place of the client: each topic has a leader of its own, which answers when it has something."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, asyncio.Queue[tuple[int, bytes]]] = {name: asyncio.Queue() for name in "ab"}
+        self.leaders = {"a": 1, "b": 2}
+        self.cluster = self
+        self.looked = 0
+        self.asked: list[int] = []
+
+    def leader_for_partition(self, place: Any) -> int:
+        return self.leaders[place.topic]
+
+    async def force_metadata_update(self) -> None:
+        self.looked += 1
+
+    async def send(self, leader: int, request: Any) -> Any:
+        self.asked.append(leader)
+        told = []
+        for topic, listed in request._topics:
+            code, content = await self.answers[topic].get()
+            if code == LOST:
+                raise KafkaConnectionError
+            rest: tuple[Any, ...] = (0, [], -1, content) if isinstance(request, FetchRequest) else ()
+            told.append((topic, [(partition, code, 0, 42, *rest) for partition, *_ in listed]))
+        return SimpleNamespace(topics=told)
+
+    def answer(self, topic: str, code: int = 0, content: bytes = b"") -> None:
+        self.answers[topic].put_nowait((code, content))
+
+
+@pytest.fixture
+async def brokers(monkeypatch: pytest.MonkeyPatch) -> Brokers:
+    """Two, which are asked again soon."""
+    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.0)
+    return Brokers()
+
+
+@pytest.fixture
+async def fetching(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> Fetching:
+    """Connected to them."""
+    one = Fetching(KafkaAccess("nowhere:1"), committed=True)
+    monkeypatch.setattr(one, "_client", brokers)
+    return one
+
+
+async def test_one_leader_does_not_wait_for_another(brokers: Brokers, fetching: Fetching) -> None:
+    """What one leader has is there though another has nothing, whose question stays open and is not asked twice."""
+    brokers.answer("a", content=packed(A, 3))
+    (part,) = await asyncio.wait_for(fetching.fetch({A: 0, B: 0}), 5)
+    assert (part.place, [record.value for record in part], part.reached) == (A, [b"0", b"1", b"2"], 3)
+    brokers.answer("b", content=packed(B, 1))
+    (part,) = await asyncio.wait_for(fetching.fetch({A: 3, B: 0}), 5)
+    assert (part.place, [record.offset for record in part], part.reached) == (B, [0], 1)
+    assert brokers.asked == [1, 2, 1]
+
+
+@pytest.mark.parametrize("code", [NOT_LEADER, LOST])
+async def test_who_leads_is_asked_anew(code: int, brokers: Brokers, fetching: Fetching) -> None:
+    """A leader that is none any more, or cannot be reached, costs a question to the cluster and nothing else."""
+    brokers.answer("a", code)
+    assert await fetching.fetch({A: 0}) == []
+    assert brokers.looked == 1
+    brokers.answer("a", content=packed(A, 1))
+    assert len(await fetching.fetch({A: 0})) == 1
+
+
+async def test_what_is_gone_is_an_error(brokers: Brokers, fetching: Fetching) -> None:
+    """An offset that the broker no longer has is never passed over."""
+    brokers.answer("a", OUT_OF_RANGE)
+    with pytest.raises(OffsetOutOfRangeError):
+        await fetching.fetch({A: 0})
+
+
+async def test_ends(brokers: Brokers, fetching: Fetching) -> None:
+    """The ends of all places are told, and a place whose leader moved is asked for again."""
+    brokers.answer("a")
+    brokers.answer("b", NOT_LEADER)
+    brokers.answer("b")
+    assert await fetching.ends([A, B]) == {A: 42, B: 42}
+    assert brokers.looked == 1
