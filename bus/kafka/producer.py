@@ -156,7 +156,7 @@ class Producer(AIOKafkaProducer):
             try:
                 await self._add({one.place for one in taken} - self._added)
                 error: BaseException | None = await self._write_all(taken)
-            except KafkaError as failure:
+            except Exception as failure:  # noqa: BLE001 - it belongs to those who wait for their batches
                 self._give_up(failure)
                 error = failure
             if error is not None:
@@ -243,6 +243,8 @@ class Producer(AIOKafkaProducer):
         return again
 
     async def _end(self, *, committed: bool) -> None:
+        if self._sending is not None:
+            await asyncio.wait([self._sending])  # an end must not overtake what belongs to its transaction
         manager = self._txn_manager
         words = self._id, manager.producer_id, manager.producer_epoch
         request = End(*words, committed=committed) if self._second else EndTxnRequest(*words, committed)

@@ -160,3 +160,24 @@ async def test_an_end_is_asked_for_until_it_stands(monkeypatch: pytest.MonkeyPat
     await written(one, TWO[0])
     with pytest.raises(ProducerFenced):
         await one.commit_transaction()
+
+
+async def test_an_end_waits_for_what_is_being_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever commits without waiting for the batches ends no transaction before they are written."""
+    broker = Broker()
+    one = await ready(broker, monkeypatch)
+    await one.begin_transaction()  # type: ignore[no-untyped-call]
+    ((topic, partition), (batch,)) = next(iter(batches([TWO[0]]).items()))
+    await one.send_batch(batch, topic, partition=partition)
+    await one.commit_transaction()
+    assert [type(request) for request in broker.asked] == [Produce, End]
+
+
+async def test_an_answer_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever for a batch of which the answer does not speak: its producer is given up."""
+    broker = Broker()
+    one = await ready(broker, monkeypatch)
+    monkeypatch.setattr(broker, "send", lambda *_, **__: asyncio.sleep(0, SimpleNamespace(topics=[])))
+    (found,) = await written(one, TWO[0])
+    assert isinstance(found, KeyError)
+    assert one._txn_manager.is_fatal_error()
