@@ -15,7 +15,6 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.errors import (
     InvalidTopicError,
-    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     NoError,
@@ -28,10 +27,9 @@ from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 from aiokafka.record.memory_records import MemoryRecords
 
 from bus import clock
-from bus.errors import KafkaUnreachable
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import FETCH_WAIT_MS, Place, as_it_is
-from bus.kafka.words import said
+from bus.kafka.reach import answered
 from bus.model.record import Incoming
 
 PARTITION_BYTES, ANSWER_BYTES = 4 << 20, 50 << 20
@@ -69,10 +67,10 @@ class Fetching:
     async def start(self) -> None:
         """Connect. Raises KafkaUnreachable."""
         try:
-            await self._client.bootstrap()
-        except KafkaConnectionError as error:
+            await answered(self._client, self._access)
+        except BaseException:
             await self._client.close()
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
+            raise
 
     async def stop(self) -> None:
         """Close the connections."""
