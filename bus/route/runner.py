@@ -86,8 +86,7 @@ class Lane:
         self._rules = Rules()
         self._compiled_from = -1
         self._changes: Pump | None = None
-        self._resting = False
-        self._aborted = 0
+        self._resting, self._aborted = False, 0
         self._seconds_each = 0.0
         self._ahead: asyncio.Task[Taken] | None = None
         self._more: list[Incoming] = []
@@ -183,8 +182,8 @@ class Lane:
             began = clock.monotonic()
             changes.more()  # it is here when this transaction ends
             try:
-                committing = self._transactions.commit(records, self.report.sent(ahead))
-                written = await self.report.at_broker(Wait.RECORDS, committing)
+                commit = self._transactions.commit(records, self.report.sent(ahead))
+                written = await self.report.at_broker(Wait.RECORDS, commit)
             except RecordRefused:
                 await self._try_smaller(taken, consents, changes)
                 continue
