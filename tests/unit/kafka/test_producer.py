@@ -71,7 +71,7 @@ async def ready(broker: Broker, monkeypatch: pytest.MonkeyPatch, *, second: bool
 
 async def written(one: Producer, *records: Outgoing) -> list[Any]:
     """Begin, hand records in, and wait for what becomes of each batch."""
-    await one.begin_transaction()  # type: ignore[no-untyped-call]
+    await one.begin_transaction()  # type: ignore[no-untyped-call]  # the client's own
     outcomes = [
         await one.send_batch(batch, topic, partition=partition)
         for (topic, partition), listed in batches(records).items()
