@@ -12,6 +12,9 @@ NO_VENV = { echo "No virtual environment could be made: $(PYTHON) lacks the modu
 OLD_PYTHON = { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)."; \
 	echo "Name another with  make PYTHON=python3.12"; exit 1; }
 
+# Where a machine forbids Python to keep what it compiled, each of the hundreds of processes would compile the bus anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Used by running from another folder with PYTHONPATH=.venv/compiled, or by installing the wheel that is built so.
 .PHONY: help demo test compiled check format lock clean
 .DEFAULT_GOAL := help

@@ -7,8 +7,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import psycopg
-
 from bus.errors import DiskFull, PortTaken, StartFailed
 from bus.platform.account import Account, fit_account
 from bus.platform.home import Home, read_object, write_whole
@@ -128,6 +126,8 @@ def local_dsn(home: Home, port: int) -> str:
 
 
 def _answers(dsn: str) -> bool:
+    import psycopg  # noqa: PLC0415 - every process knows where PostgreSQL is; its parent alone speaks to it here
+
     try:
         psycopg.connect(dsn, connect_timeout=2).close()
     except psycopg.OperationalError:
