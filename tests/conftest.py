@@ -114,6 +114,13 @@ def identities(kafka: KafkaAccess) -> KafkaAccess:
 @pytest.fixture
 def prefix(kafka: KafkaAccess) -> Iterator[str]:
     """A topic prefix that nobody else uses; its topics are deleted after the test."""
+    with fresh_prefix(kafka) as fresh:
+        yield fresh
+
+
+@contextmanager
+def fresh_prefix(kafka: KafkaAccess) -> Iterator[str]:
+    """The same for several tests that only look: for as long as the block lasts."""
     fresh = f"t{secrets.token_hex(4)}."
     yield fresh
     admin = AdminClient(kafka.for_confluent())

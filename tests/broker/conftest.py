@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,11 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bus import clock
-from bus.agreements.agencies import Agencies, load_agencies
-from bus.agreements.check import load_agreements
+from bus.agreements.agencies import Agencies
 from bus.agreements.document import AgreementDocument, revision
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import Parsed, decode, encode, parse
-from bus.avro.datasets import Dataset, load_datasets
+from bus.avro.datasets import Dataset
 from bus.avro.frame import frame, unframe
 from bus.avro.own import OwnMessages
 from bus.consent.messages import consent_message
@@ -33,8 +33,10 @@ from bus.register.registrar import Grounds, Registrar
 from bus.settings import Settings
 from bus.topics import Topics
 from bus.wiring import ROUTE, SCHEMA_REGISTRY, Stage, stage_process
+from tests import country
+from tests.country import AGENCIES, AGREEMENTS, DATASETS
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = country.ROOT
 PERSON = "population.person"
 
 
@@ -66,6 +68,7 @@ class SmallBus:
     writer: LogWriter
     schema_ids: dict[str, int] = field(default_factory=dict)
     parsed: dict[int, Parsed] = field(default_factory=dict)
+    reader: Consumer | None = None
 
     @property
     def topics(self) -> Topics:
@@ -154,8 +157,16 @@ class SmallBus:
             future.result()
 
     def read(self, topic: str, user: KafkaAccess | None = None) -> list[Incoming]:
-        """Everything committed in a topic, by another client than the bus's own."""
-        return read_committed(user or self.access, topic)
+        """Everything committed in a topic, by another client than the bus's own; a poll each 50 ms shares one."""
+        if user is not None:
+            return read_committed(user, topic)
+        if self.reader is None:
+            self.reader = reader_of(self.access, f"{self.settings.prefix}reader")
+        return committed(self.reader, topic)
+
+    def close_reader(self) -> None:
+        if self.reader is not None:
+            self.reader.close()
 
     async def values(self, records: Iterable[Incoming]) -> list[dict[str, Any]]:
         """Decoded values; a tombstone is an empty dictionary."""
@@ -205,29 +216,40 @@ class SmallBus:
 
 def read_committed(access: KafkaAccess, topic: str) -> list[Incoming]:
     """Everything committed in a topic up to its end, in order within a partition."""
-    consumer = Consumer(
+    consumer = reader_of(access, f"{topic}.reader")
+    try:
+        return committed(consumer, topic)
+    finally:
+        consumer.close()
+
+
+def reader_of(access: KafkaAccess, group: str) -> Consumer:
+    """A consumer for `committed`; close it."""
+    return Consumer(
         access.for_confluent()
         | {
-            "group.id": f"{topic}.reader",
+            "group.id": group,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "enable.auto.commit": False,
             "fetch.wait.max.ms": 10,
         }
     )
-    try:
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-        found, open_partitions = [], set(partitions)
-        while open_partitions:
-            for message in consumer.consume(10_000, 0.2):
-                if message.error():
-                    open_partitions.discard(message.partition())
-                else:
-                    found.append(_incoming(message))
-        return found
-    finally:
-        consumer.close()
+
+
+def committed(consumer: Consumer, topic: str) -> list[Incoming]:
+    """Everything committed in a topic up to its end, in order within a partition."""
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+    found, open_partitions = [], set(partitions)
+    while open_partitions:
+        for message in consumer.consume(10_000, 0.2):
+            if message.error():
+                open_partitions.discard(message.partition())
+            else:
+                found.append(_incoming(message))
+    consumer.unassign()
+    return found
 
 
 def _incoming(message: Any) -> Incoming:
@@ -243,35 +265,41 @@ def _incoming(message: Any) -> Incoming:
 
 
 @pytest.fixture
-async def small_bus(
-    kafka: KafkaAccess, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[SmallBus]:
+async def small_bus(kafka: KafkaAccess, prefix: str, tmp_path: Path) -> AsyncIterator[SmallBus]:
     """A founded bus with the pretend country's agencies and datasets; agreements and routers come when asked for."""
-    for name, value in kafka_environment(kafka).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("BUS_SCHEMA_REGISTRY_TOKEN", "a-token-of-this-test")
-    settings = Settings(home=tmp_path / "home", prefix=prefix, kafka=kafka.bootstrap)
-    home = Home.from_settings(settings)
-    supervisor = Supervisor(home)
-    grounds = Grounds(kafka, Topics(settings.prefix, settings.lanes), home)
-    await grounds.lay()
-    await supervisor.start(stage_process(SCHEMA_REGISTRY, settings))
-    port = (home.endpoint(SCHEMA_REGISTRY.name) or {})["port"]
-    client = SchemaRegistryClient(f"http://127.0.0.1:{port}", token=os.environ["BUS_SCHEMA_REGISTRY_TOKEN"])
-    registrar = Registrar(grounds, kafka, home, client, by="a test")
-    writer, messages = LogWriter(kafka), OwnMessages(client)
-    try:
+    async with founded_bus(kafka, prefix, tmp_path / "home") as bus:
+        yield bus
+
+
+@asynccontextmanager
+async def founded_bus(kafka: KafkaAccess, prefix: str, folder: Path) -> AsyncIterator[SmallBus]:
+    """The small bus for as long as a test wants it; processes that are started meanwhile find the tests' broker."""
+    async with AsyncExitStack() as closing:
+        environment = closing.enter_context(pytest.MonkeyPatch.context())
+        for name, value in kafka_environment(kafka).items():
+            environment.setenv(name, value)
+        environment.setenv("BUS_SCHEMA_REGISTRY_TOKEN", "a-token-of-this-test")
+        settings = Settings(home=folder, prefix=prefix, kafka=kafka.bootstrap)
+        home = Home.from_settings(settings)
+        supervisor = Supervisor(home)
+        grounds = Grounds(kafka, Topics(settings.prefix, settings.lanes), home)
+        await grounds.lay()
+        await supervisor.start(stage_process(SCHEMA_REGISTRY, settings))
+        port = (home.endpoint(SCHEMA_REGISTRY.name) or {})["port"]
+        client = SchemaRegistryClient(f"http://127.0.0.1:{port}", token=os.environ["BUS_SCHEMA_REGISTRY_TOKEN"])
+        closing.push_async_callback(client.close)
+        writer, messages = LogWriter(kafka), OwnMessages(client)
+        closing.push_async_callback(writer.stop)
+        registrar = Registrar(grounds, kafka, home, client, by="a test")
+        closing.push_async_callback(registrar.stop)
+        closing.push_async_callback(supervisor.stop_all)
         await registrar.start()
         await messages.prepare()
         await writer.start()
-        agencies = load_agencies(ROOT / "seeds/agencies.yaml")
-        datasets = load_datasets(ROOT / "schemas/changes")
-        documents = load_agreements(ROOT / "seeds/agreements", datasets, agencies)
-        await registrar.enrol_datasets([datasets[PERSON]])
-        by_name = {document.id: document for document in documents}
-        yield SmallBus(kafka, settings, supervisor, client, registrar, messages, datasets, agencies, by_name, writer)
-    finally:
-        await supervisor.stop_all()
-        await registrar.stop()
-        await writer.stop()
-        await client.close()
+        await registrar.enrol_datasets([DATASETS[PERSON]])
+        documents = {one.id: one for one in AGREEMENTS}
+        bus = SmallBus(
+            kafka, settings, supervisor, client, registrar, messages, dict(DATASETS), AGENCIES, documents, writer
+        )
+        closing.callback(bus.close_reader)
+        yield bus

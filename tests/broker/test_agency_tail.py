@@ -5,8 +5,10 @@ import json
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from click.testing import CliRunner
 
 from bus.cli import cli
@@ -20,9 +22,11 @@ from bus.model.reasons import Reason
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings
-from tests.broker.conftest import SmallBus
+from tests.broker.conftest import SmallBus, founded_bus
+from tests.conftest import fresh_prefix
 
 pytestmark = pytest.mark.broker
+in_the_loop_of_the_bus = pytest.mark.asyncio(loop_scope="module")
 
 BANK, TAX, STATISTICS = "person-address-to-bank", "person-to-tax", "person-to-statistics"
 BANK_AGENCY = "commercial-bank"
@@ -48,21 +52,26 @@ async def seen(bus: SmallBus, agency: str, listed: tuple[Flow, ...], *, most: in
     return found
 
 
-@pytest.fixture
-async def lively(small_bus: SmallBus) -> SmallBus:
-    """One person released to bank, tax authority and statistics office, then withdrawn from the bank."""
-    bus = small_bus
-    await bus.registrar.enrol_agencies(bus.agencies)
-    await bus.activate(BANK, TAX, STATISTICS)
-    await bus.route()
-    await bus.consent(PERSON, BANK, ConsentAction.GIVE, event_id="give")
-    await bus.publish(await bus.person(PERSON))
-    await bus.until(lambda: len(bus.held(BANK)) == 1, "the person at the bank")
-    await bus.consent(PERSON, BANK, ConsentAction.WITHDRAW, event_id="stop")
-    await bus.until(lambda: not bus.held(BANK), "nobody at the bank")
-    return bus
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lively(kafka: KafkaAccess, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SmallBus]:
+    """One person released to bank, tax authority and statistics office, then withdrawn from the bank.
+
+    All tests of this file look at the same bus, and change nothing in it.
+    """
+    with fresh_prefix(kafka) as prefix:
+        async with founded_bus(kafka, prefix, tmp_path_factory.mktemp("lively")) as bus:
+            await bus.registrar.enrol_agencies(bus.agencies)
+            await bus.activate(BANK, TAX, STATISTICS)
+            await bus.route()
+            await bus.consent(PERSON, BANK, ConsentAction.GIVE, event_id="give")
+            await bus.publish(await bus.person(PERSON))
+            await bus.until(lambda: len(bus.held(BANK)) == 1, "the person at the bank")
+            await bus.consent(PERSON, BANK, ConsentAction.WITHDRAW, event_id="stop")
+            await bus.until(lambda: not bus.held(BANK), "nobody at the bank")
+            yield bus
 
 
+@in_the_loop_of_the_bus
 async def test_release_and_erasure(lively: SmallBus) -> None:
     """The bank sees its view of the person decoded, then the erasure with its reason; the statistics a pseudonym."""
     released, erased = await seen(lively, BANK_AGENCY, await flows(lively, BANK_AGENCY), most=2)
@@ -77,6 +86,7 @@ async def test_release_and_erasure(lively: SmallBus) -> None:
     assert PERSON not in repr(counted)
 
 
+@in_the_loop_of_the_bus
 async def test_nothing_of_other_agencies(lively: SmallBus) -> None:
     """A flow that belongs to another agency is refused by the broker, and told so."""
     if not lively.access.has_identity:
@@ -86,6 +96,7 @@ async def test_nothing_of_other_agencies(lively: SmallBus) -> None:
         await seen(lively, BANK_AGENCY, others, most=1)
 
 
+@in_the_loop_of_the_bus
 async def test_up_to_now(lively: SmallBus) -> None:
     """Without following, a look ends with what is there; without the beginning, there is nothing before now."""
     access, listed = access_of(lively, agency_user(BANK_AGENCY)), await flows(lively, BANK_AGENCY)
@@ -96,6 +107,7 @@ async def test_up_to_now(lively: SmallBus) -> None:
     assert looks == [["released", "erased"], []]
 
 
+@in_the_loop_of_the_bus
 async def test_unknown_names(lively: SmallBus) -> None:
     """An unknown agency or agreement is answered with those that are known."""
     with pytest.raises(NotFound) as nobody:
@@ -128,6 +140,7 @@ def test_commands(lively: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
     assert second.endswith("erased  consent-withdrawn: The person withdrew the consent.")
 
 
+@in_the_loop_of_the_bus
 async def test_interrupted(lively: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a look that follows: at once, without an error, after what was seen."""
     monkeypatch.setenv("BUS_HOME", str(lively.settings.home_path))

@@ -11,10 +11,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from bus.agreements.agencies import load_agencies
-from bus.agreements.check import load_agreements
 from bus.avro.client import SchemaRegistryClient
-from bus.avro.datasets import load_datasets
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic
 from bus.kafka.access import KafkaAccess
@@ -25,12 +22,13 @@ from bus.register.registrar import Grounds, Registrar
 from bus.settings import Settings
 from bus.topics import Topics
 from bus.wiring import SCHEMA_REGISTRY, stage_process
-from tests.broker.conftest import PERSON, ROOT, SmallBus, kafka_environment
+from tests.broker.conftest import PERSON, SmallBus, kafka_environment
 from tests.chaos.checker import Flow, Verdict, behind, judge
 from tests.chaos.evidence import NUMBER, Evidence, Schemas, collect
 from tests.chaos.load import BANK, TAX, Moment
 from tests.chaos.notes import Notes
 from tests.chaos.routers import RouterUnderTest, until
+from tests.country import AGENCIES, AGREEMENTS, DATASETS
 
 LANES = 3
 TOKEN = "a-token-of-this-test"
@@ -169,11 +167,10 @@ async def chaos_bus(kafka: KafkaAccess, prefix: str, scratch: Path) -> AsyncIter
         await messages.prepare()
         closing.push_async_callback(writer.stop)
         await writer.start()
-        agencies = load_agencies(ROOT / "seeds/agencies.yaml")
-        datasets = load_datasets(ROOT / "schemas/changes")
-        documents = {one.id: one for one in load_agreements(ROOT / "seeds/agreements", datasets, agencies)}
+        datasets, documents = dict(DATASETS), {one.id: one for one in AGREEMENTS}
         await registrar.enrol_datasets([datasets[PERSON]])
-        bus = SmallBus(kafka, settings, supervisor, client, registrar, messages, datasets, agencies, documents, writer)
+        bus = SmallBus(kafka, settings, supervisor, client, registrar, messages, datasets, AGENCIES, documents, writer)
+        closing.callback(bus.close_reader)
         await bus.activate(TAX, BANK)
         tail = Tail(kafka, bus.agency_topic(TAX), LANES)
         tail.start()

@@ -5,16 +5,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bus.agreements.agencies import load_agencies, load_legal_bases
 from bus.agreements.shape import shape_of
-from bus.avro.datasets import dataset_of, load_datasets
+from bus.avro.datasets import dataset_of
+from tests import country
 
-ROOT = Path(__file__).parents[3]
+AGENCIES, BASES, DATASETS, ROOT = country.AGENCIES, country.BASES, country.DATASETS, country.ROOT
 HERE = Path(__file__).parent
 SEEDS = ROOT / "seeds" / "agreements"
-DATASETS = load_datasets(ROOT / "schemas" / "changes")
-AGENCIES = load_agencies(ROOT / "seeds" / "agencies.yaml")
-BASES = load_legal_bases(ROOT / "seeds" / "legal_bases.yaml")
 
 
 def data(name: str) -> Any:

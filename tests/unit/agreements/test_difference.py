@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bus.agreements.check import load_agreements
 from bus.agreements.difference import differences, text_diff
 from bus.agreements.document import AgreementDocument, FieldRule
 from bus.cli.agreement import agreement
-from tests.unit.agreements.ground import AGENCIES, DATASETS, SEEDS
+from tests.country import AGREEMENTS
+from tests.unit.agreements.ground import DATASETS
 
-ALL = {one.id: one for one in load_agreements(SEEDS, DATASETS, AGENCIES)}
+ALL = {one.id: one for one in AGREEMENTS}
 BANK = ALL["person-address-to-bank"]
 
 

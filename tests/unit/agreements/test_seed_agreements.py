@@ -7,7 +7,7 @@ import re
 import fastavro
 import pytest
 
-from bus.agreements.check import check, load_agreements
+from bus.agreements.check import check
 from bus.agreements.document import AgreementDocument
 from bus.agreements.lint import joins_on
 from bus.agreements.sentence import article_words, sentence
@@ -16,9 +16,10 @@ from bus.agreements.trial import try_out
 from bus.agreements.values import raw_record
 from bus.agreements.view import compile_view, view_schema
 from bus.avro.names import named_types
+from tests.country import AGREEMENTS
 from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, SEEDS
 
-DOCUMENTS = {document.id: document for document in load_agreements(SEEDS, DATASETS, AGENCIES, BASES)}
+DOCUMENTS = {document.id: document for document in AGREEMENTS}
 each = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
 
 

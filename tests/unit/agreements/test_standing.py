@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bus.agreements.check import load_agreements
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.finding import LANGUAGES
 from bus.cli import cli
@@ -14,10 +13,10 @@ from bus.cli.standing import Place, Text, place_of
 from bus.model.fact import FactKind
 from bus.register.life import Action
 from bus.register.steps import Ground, activation, drafting, of_operator, step
-from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, SEEDS
+from tests.country import AGREEMENTS
 from tests.unit.register.book import BOSS, DESK, OPERATOR, POLICE, Book, peopled
 
-TAX = next(one for one in load_agreements(SEEDS, DATASETS, AGENCIES, BASES) if one.id == "person-to-tax")
+TAX = next(one for one in AGREEMENTS if one.id == "person-to-tax")
 LONGER = TAX.model_copy(update={"retention": "P6Y"})
 OLD, NEW = revision(TAX), revision(LONGER)
 

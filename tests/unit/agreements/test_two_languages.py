@@ -17,11 +17,12 @@ from bus.cli import cli
 from bus.errors import DatasetSchemaWrong
 from bus.route.foresight.found import Foresight
 from bus.route.foresight.report import Told, as_html, as_text
-from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, ROOT, SAMPLE, SEEDS
+from tests.country import AGREEMENTS
+from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, ROOT, SAMPLE
 
 FOLDERS = [ROOT / "schemas" / "changes", *sorted((ROOT / "connectors").glob("*/schemas"))]
 TEXTS = [
-    *load_agreements(SEEDS, DATASETS, AGENCIES, BASES),
+    *AGREEMENTS,
     *(
         one
         for folder in sorted((ROOT / "connectors").glob("*/agreements"))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bus.agreements.check import load_agreements
 from bus.agreements.document import AgreementDocument
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import Role, SigningKey
@@ -22,10 +21,11 @@ from bus.register.steps import (
     signed_facts,
     step,
 )
+from tests.country import AGREEMENTS
 from tests.unit.agreements.ground import AGENCIES, DATASETS
 
 SEEDS = Path(__file__).parents[3] / "seeds"
-TAX = next(one for one in load_agreements(SEEDS / "agreements", DATASETS, AGENCIES) if one.id == "person-to-tax")
+TAX = next(one for one in AGREEMENTS if one.id == "person-to-tax")
 NARROWER = TAX.model_copy(update={"fields": TAX.fields[:1]})
 GROUND = Ground("t.agency.tax-authority.person-to-tax.v1", 7)
 NOW = 1_790_000_000_000

@@ -1,22 +1,17 @@
 """What a new schema would do to those who receive."""
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bus.agreements.agencies import load_agencies
-from bus.agreements.check import load_agreements
-from bus.avro.datasets import Dataset, dataset_of, load_datasets
+from bus.avro.datasets import Dataset, dataset_of
 from bus.register.impact import Effect, Impact, differences, impact
 from bus.register.state import AgreementEntry, DatasetEntry, Standing
+from tests.country import AGREEMENTS, DATASETS
 
-ROOT = Path(__file__).parents[3]
-DATASETS = load_datasets(ROOT / "schemas" / "changes")
-DOCUMENTS = load_agreements(ROOT / "seeds" / "agreements", DATASETS, load_agencies(ROOT / "seeds" / "agencies.yaml"))
 PERSON = DATASETS["population.person"]
-FELT = [document for document in DOCUMENTS if document.dataset == PERSON.name]
+FELT = [document for document in AGREEMENTS if document.dataset == PERSON.name]
 
 
 def entry(number: int, standing: Standing = Standing.ACTIVE) -> AgreementEntry:

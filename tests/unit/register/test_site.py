@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 import pytest
 from ruamel.yaml import YAML
 
-from bus.agreements.check import load_agreements
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.finding import LANGUAGES
 from bus.agreements.jsonschema import json_schema, schema_file
@@ -18,11 +17,12 @@ from bus.register.life import Action
 from bus.register.published import Published, fingerprint, published
 from bus.register.site import LINES, Site, site_files
 from bus.register.steps import Ground, activation, drafting, key_added, step
-from tests.unit.agreements.ground import AGENCIES, BASES, DATASETS, SEEDS
+from tests.country import AGREEMENTS
+from tests.unit.agreements.ground import AGENCIES, BASES
 from tests.unit.register.book import DESK, NOW, OPERATOR, POLICE, Book, key, peopled
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
-TEXTS = {one.id: one for one in load_agreements(SEEDS, DATASETS, AGENCIES)}
+TEXTS = {one.id: one for one in AGREEMENTS}
 PERSONS = {"An Nguyen", "Binh Tran", "Chi Le"}
 
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bus.agreements.check import load_agreements
 from bus.agreements.compile import compile_route
 from bus.agreements.document import AgreementDocument, DataRange, FieldRule, revision
 from bus.avro.codec import decode, encode, parse
@@ -31,12 +30,13 @@ from bus.route.foresight.snapshot import Held, Snapshot
 from bus.route.lane import Inputs, LaneCore
 from bus.route.rules import Rule, Rules
 from bus.route.store.memory import MemoryState
-from tests.unit.agreements.ground import AGENCIES, DATASETS, SEEDS
+from tests.country import AGREEMENTS
+from tests.unit.agreements.ground import DATASETS
 from tests.unit.route.lanes import holdings
 
 PERSON = DATASETS["population.person"]
 SCHEMA, NOW = parse(dict(PERSON.schema), schema_id=7), 1_790_000_000_000
-TEXTS = {one.id: one for one in load_agreements(SEEDS, DATASETS, AGENCIES) if one.dataset == PERSON.name}
+TEXTS = {one.id: one for one in AGREEMENTS if one.dataset == PERSON.name}
 KEYS = KeyRing(RootKey(b"k" * 32), lambda _recipient, _epoch: b"a salt")
 RANGES = (DataRange(last="P30Y", by="birth_date"), DataRange(last="P3650D", by="birth_date"))
 PEOPLE = 30

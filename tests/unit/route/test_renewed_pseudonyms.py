@@ -1,27 +1,18 @@
 """An epoch of pseudonyms that begins: each copy goes and comes again under its new name, in one transaction."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from bus.agreements.agencies import load_agencies
-from bus.agreements.check import load_agreements
 from bus.agreements.compile import compile_route, hides_ids
 from bus.agreements.document import AgreementDocument
-from bus.avro.datasets import load_datasets
 from bus.model.reasons import Reason
 from bus.register.state import Standing
 from bus.route.rules import Rule
+from tests.country import AGREEMENTS, DATASETS
 from tests.unit.route.lanes import PERSON, Nutshell, holdings, rule, rules, value
 
-ROOT = Path(__file__).parents[3]
-DATASETS = load_datasets(ROOT / "schemas/changes")
-HIDING = [
-    document
-    for document in load_agreements(ROOT / "seeds/agreements", DATASETS, load_agencies(ROOT / "seeds/agencies.yaml"))
-    if document.pseudonymous
-]
+HIDING = [document for document in AGREEMENTS if document.pseudonymous]
 
 
 def hidden(epoch: int, *, standing: Standing = Standing.ACTIVE, retention_ms: int | None = None) -> Rule:

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bus.agreements.check import load_agreements
 from bus.agreements.compile import compile_route
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.moments import midnight_ms
@@ -22,10 +21,11 @@ from bus.register.state import Standing
 from bus.route.decide import Term, decide
 from bus.route.rules import Rule
 from bus.route.seen import Seen
-from tests.unit.agreements.ground import AGENCIES, DATASETS, SEEDS
+from tests.country import AGREEMENTS
+from tests.unit.agreements.ground import DATASETS
 from tests.unit.avro.strategies import values
 
-TEXTS = [one for one in load_agreements(SEEDS, DATASETS, AGENCIES) if DATASETS[one.dataset].subject is not None]
+TEXTS = [one for one in AGREEMENTS if DATASETS[one.dataset].subject is not None]
 SUBJECT = "001090000017"
 
 
