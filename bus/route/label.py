@@ -2,13 +2,14 @@
 
 Two recipients of one change must find no value in common there: ids, references to consents and traces are keyed for
 each recipient, and times are told by a clock of each agreement's own. A label is made once a transaction, not once a
-record.
+record, and of what it says the same every time once only.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
-from typing import Self
+from typing import NamedTuple, Self
 
 from bus.agreements.route import Route
 from bus.avro.wire import maybe_text
@@ -30,6 +31,9 @@ class Label:
     """What deliveries of one transaction have in common that are of one rule, revision and reason."""
 
     headers: Headers
+    encoded: bytes
+    """The same, encoded."""
+
     time_ms: int
     """The time of the records, as Kafka tells it: that of `ce_time`."""
 
@@ -54,7 +58,7 @@ class Label:
     """The headers, encoded, behind the count of those of a delivery."""
 
     def __post_init__(self) -> None:
-        encoded, headers = encoded_headers(self.headers), len(self.headers)
+        encoded, headers = self.encoded, len(self.headers)
         object.__setattr__(self, "_statutory", varint(headers + 1) + encoded + ID)
         object.__setattr__(self, "_by_consent", varint(headers + 2) + encoded + ID)
 
@@ -70,21 +74,49 @@ class Label:
     @classmethod
     def of(cls, rule: Rule, revision: str, reason: Reason | None, at: "Moment", keyring: KeyRing) -> Self:
         """For releases, or, with a reason, erasures, in a transaction."""
-        route, lane, block = rule.route, str(at.lane), str(at.block)
+        kind, route, lane, block = _kind(rule, revision, reason, keyring), rule.route, str(at.lane), str(at.block)
         trace, span = keyring.trace(route.agreement, lane, block)
-        time_ms = told_ms(at.time_ms, route.time_grain_ms, keyring.phase_ms(route.number, route.time_grain_ms))
-        words = _words(route, revision, reason) | {"ce_time": iso(time_ms), "traceparent": f"00-{trace}-{span}-01"}
+        time_ms = told_ms(at.time_ms, route.time_grain_ms, kind.phase_ms)
+        words = _headers({"ce_time": iso(time_ms), "traceparent": f"00-{trace}-{span}-01"})
+        parts = (lane, block, route.agreement, revision, "" if reason is None else reason.value)
         return cls(
-            headers=tuple((name, text.encode()) for name, text in words.items()),
+            headers=kind.headers + words,
+            encoded=kind.encoded + encoded_headers(words),
             time_ms=time_ms,
             trace=trace,
-            entry_begin=(RELEASE if reason is None else ERASE) + entry_head(rule, revision),
-            entry_end=maybe_text(None if reason is None else reason.value),
-            event_id=keyring.event_id(
-                route.recipient, lane, block, route.agreement, revision, "" if reason is None else reason.value
-            ).encode(),
-            consent_ref=keyring.consent_refs(route.recipient),
+            entry_begin=kind.entry_begin,
+            entry_end=kind.entry_end,
+            event_id=keyring.event_id(route.recipient, *parts).encode(),
+            consent_ref=kind.consent_ref,
         )
+
+
+class _Kind(NamedTuple):
+    """What labels of one rule, revision and reason say in every transaction."""
+
+    headers: Headers
+    encoded: bytes
+    entry_begin: bytes
+    entry_end: bytes
+    consent_ref: Callable[[bytes], bytes]
+    phase_ms: int
+
+
+@lru_cache(maxsize=1024)
+def _kind(rule: Rule, revision: str, reason: Reason | None, keyring: KeyRing) -> _Kind:
+    route, headers = rule.route, _headers(_words(rule.route, revision, reason))
+    return _Kind(
+        headers=headers,
+        encoded=encoded_headers(headers),
+        entry_begin=(RELEASE if reason is None else ERASE) + entry_head(rule, revision),
+        entry_end=maybe_text(None if reason is None else reason.value),
+        consent_ref=keyring.consent_refs(route.recipient),
+        phase_ms=keyring.phase_ms(route.number, route.time_grain_ms),
+    )
+
+
+def _headers(words: dict[str, str]) -> Headers:
+    return tuple((name, text.encode()) for name, text in words.items())
 
 
 @dataclass(frozen=True, slots=True)
