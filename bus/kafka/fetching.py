@@ -28,9 +28,12 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from bus import clock
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import FETCH_WAIT_MS, Place, as_it_is
+from bus.kafka.log import Place, as_it_is
 from bus.kafka.reach import answered
 from bus.model.record import Incoming
+
+WAIT_MS = 500
+"""How long the broker may hold back an answer for want of records; new ones end it at once."""
 
 PARTITION_BYTES, ANSWER_BYTES = 4 << 20, 50 << 20
 BACKOFF_SECONDS, PATIENCE_SECONDS = 0.1, 40.0
@@ -152,7 +155,7 @@ class Fetching:
         of_topic = defaultdict[str, list[tuple[int, int, int]]](list)
         for place, offset in positions.items():
             of_topic[place.topic].append((place.partition, offset, PARTITION_BYTES))
-        request = FetchRequest(FETCH_WAIT_MS, 1, ANSWER_BYTES, self._isolation, list(of_topic.items()))
+        request = FetchRequest(WAIT_MS, 1, ANSWER_BYTES, self._isolation, list(of_topic.items()))
         try:
             answer = await self._client.send(leader, request)
         except KafkaError:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
 from bus.errors import CommitUncertain
 from bus.kafka.batch import batches
 from bus.kafka.lanes import LaneMember
 from bus.kafka.log import Place
+from bus.kafka.producer import Producer
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.route.lane import Inputs, LaneCore, Outcome
@@ -107,13 +106,13 @@ def everybody_owns_everything(_notes: Notes) -> None:
 def fence_skipped(notes: Notes) -> None:
     """Two owners of a lane, and each writes under an id of its own: neither fences the other."""
     everybody_owns_everything(notes)
-    make: Any = AIOKafkaProducer.__init__
+    make: Any = Producer.__init__
 
-    def unfenced(self: Any, *args: Any, **words: Any) -> None:
-        name, _, lane = (words.get("transactional_id") or "").rpartition("-")
-        make(self, *args, **words | ({"transactional_id": f"{name}-{os.getpid()}-{lane}"} if name else {}))
+    def unfenced(self: Any, access: Any, transactional_id: str, **words: Any) -> None:
+        name, _, lane = transactional_id.rpartition("-")
+        make(self, access, f"{name}-{os.getpid()}-{lane}", **words)
 
-    AIOKafkaProducer.__init__ = unfenced  # type: ignore[method-assign]
+    Producer.__init__ = unfenced  # type: ignore[method-assign]
 
 
 def outcome_guessed(_notes: Notes) -> None:
