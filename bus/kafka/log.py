@@ -98,6 +98,9 @@ class Reader:
     async def poll_places(self, timeout_ms: int, *, max_records: int | None = None) -> dict[Place, list[Incoming]]:
         """As `poll`, by place."""
         found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # the client may swallow it: whoever pressed Ctrl-C would wait
+            raise asyncio.CancelledError
         return {Place(*place): [incoming(record) for record in records] for place, records in found.items()}
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:

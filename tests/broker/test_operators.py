@@ -189,17 +189,17 @@ async def register_the_schema(bus: SmallBus, schema_id: int) -> None:
 HELD = """
 import asyncio, sys
 from pathlib import Path
-from aiokafka import AIOKafkaProducer
 from bus.cli import main
+from bus.kafka.producer import Producer
 
-gate, commit = Path(sys.argv.pop(1)), AIOKafkaProducer.commit_transaction
+gate, commit = Path(sys.argv.pop(1)), Producer.commit_transaction
 
 async def held(self):
     while gate.exists():
         await asyncio.sleep(0.05)
     await commit(self)
 
-AIOKafkaProducer.commit_transaction = held
+Producer.commit_transaction = held
 main()
 """
 """A router whose transactions are not ended while a file is there, as by a broker without their coordinator."""

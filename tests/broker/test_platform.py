@@ -56,7 +56,11 @@ def create(access: KafkaAccess, topic: str, partitions: int = 1) -> None:
 
 
 def partitions(access: KafkaAccess, topic: str) -> int:
-    return len(admin(access).list_topics(topic, timeout=10).topics[topic].partitions)
+    """How many a topic has that was just made: the broker learns of it a little after who made it."""
+    client, deadline = admin(access), monotonic() + 10
+    while not (found := client.list_topics(topic, timeout=10).topics[topic].partitions):
+        assert monotonic() < deadline, topic
+    return len(found)
 
 
 def test_the_session_has_a_broker(kafka: KafkaAccess, prefix: str) -> None:

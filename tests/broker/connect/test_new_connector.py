@@ -75,7 +75,7 @@ def test_a_new_folder_is_a_whole_connector(written: Path, home: Path, shop: str)
     file = home / "connectors" / "shop.json"
     assert json.loads(file.read_text()) == {"dsn": shop}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert shop not in "".join(path.read_text() for path in written.rglob("*") if path.is_file())
+    assert shop.encode() not in b"".join(path.read_bytes() for path in written.rglob("*") if path.is_file())
     assert isinstance(make_source("shop", Settings())[0], load_folder(written).__mro__[1])
 
 
