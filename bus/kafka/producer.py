@@ -265,9 +265,7 @@ class Producer(AIOKafkaProducer):
             for error in errors:
                 if not isinstance(error, NOT_YET):
                     raise error
-            if any(
-                isinstance(error, (NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError)) for error in errors
-            ):
+            if any(isinstance(error, MOVED) for error in errors):
                 self._sender._coordinator_dead(CoordinationType.TRANSACTION)  # noqa: SLF001
             markers = all(isinstance(error, ConcurrentTransactions) for error in errors)
             await self._pause(MARKERS_SECONDS if markers else BACKOFF_SECONDS, until)
