@@ -111,14 +111,11 @@ def _filled(records: Sequence[Outgoing], now_ms: int) -> Iterator[Batch]:
     count, size, first_ms, last_ms = 0, EMPTY_BYTES, 0, 0
     for _, _, key, value, headers, told_ms, stamp in records:
         time_ms = now_ms if told_ms is None else told_ms
-        if key is None or value is None or stamp is None:
-            body = (
-                _sized(key)
-                + _sized(value)
-                + (varint(len(headers)) + encoded_headers(headers) if stamp is None else stamp)
-            )
+        told = varint(len(headers)) + encoded_headers(headers) if stamp is None else stamp
+        if key is None or value is None:
+            body = _sized(key) + _sized(value) + told
         else:
-            body = b"".join((varint(len(key)), key, varint(len(value)), value, stamp))
+            body = b"".join((varint(len(key)), key, varint(len(value)), value, told))
         if count and size + len(body) > FULL_BYTES:
             yield Batch(parts, count, size, first_ms, last_ms)
             parts, count, size = [], 0, EMPTY_BYTES

@@ -30,6 +30,7 @@ from bus import clock
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, as_it_is
 from bus.kafka.reach import answered
+from bus.kafka.requests import by_topic
 from bus.model.record import Incoming
 
 WAIT_MS = 500
@@ -121,11 +122,9 @@ class Fetching:
         return ends
 
     async def _ends_at(self, leader: int, places: Iterable[Place]) -> dict[Place, int]:
-        of_topic = defaultdict[str, list[tuple[int, int]]](list)
-        for place in places:
-            of_topic[place.topic].append((place.partition, OffsetResetStrategy.LATEST))
+        asked = by_topic((topic, (partition, OffsetResetStrategy.LATEST)) for topic, partition in places)
         try:
-            answer = await self._client.send(leader, OffsetRequest(-1, self._isolation, list(of_topic.items())))
+            answer = await self._client.send(leader, OffsetRequest(-1, self._isolation, asked))
         except KafkaError:
             return {}
         found = {}
@@ -152,10 +151,8 @@ class Fetching:
         await asyncio.sleep(BACKOFF_SECONDS)
 
     async def _ask(self, leader: int, positions: Mapping[Place, int]) -> list[Part]:
-        of_topic = defaultdict[str, list[tuple[int, int, int]]](list)
-        for place, offset in positions.items():
-            of_topic[place.topic].append((place.partition, offset, PARTITION_BYTES))
-        request = FetchRequest(WAIT_MS, 1, ANSWER_BYTES, self._isolation, list(of_topic.items()))
+        asked = ((place.topic, (place.partition, offset, PARTITION_BYTES)) for place, offset in positions.items())
+        request = FetchRequest(WAIT_MS, 1, ANSWER_BYTES, self._isolation, by_topic(asked))
         try:
             answer = await self._client.send(leader, request)
         except KafkaError:

@@ -16,7 +16,7 @@ from aiokafka.structs import OffsetAndMetadata
 from bus.clock import monotonic, now_ms
 from bus.errors import AwayTooLong
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import FETCH_WAIT_MS, Place, incoming
+from bus.kafka.log import FETCH_WAIT_MS, Place, incoming, polled
 from bus.kafka.reach import started
 from bus.model.record import Incoming
 from bus.topics import DAY_MS, LONGEST_ABSENCE_MS
@@ -69,7 +69,7 @@ class GroupReader:
 
         Raises AwayTooLong when tombstones may be gone that were written since the group last read a place.
         """
-        found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        found = await polled(self._consumer, timeout_ms, max_records)
         if self._failure is not None:
             raise self._failure
         if not self._settled:  # the client reads before it tells what it was given; `taken` seeks all of it

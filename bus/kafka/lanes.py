@@ -13,7 +13,7 @@ from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place
+from bus.kafka.log import Place, polled
 from bus.kafka.reach import started
 
 LanesChanged = Callable[[frozenset[int]], Awaitable[None]]
@@ -59,7 +59,7 @@ class LaneMember(ConsumerRebalanceListener):
     async def run(self) -> None:
         """Stay a member until cancelled. Two processes of one name throw each other out in turn; fences keep order."""
         while True:
-            await self._consumer.getmany(timeout_ms=POLL_MS)
+            await polled(self._consumer, POLL_MS)
             await asyncio.sleep(0)
 
     async def stop(self) -> None:

@@ -53,6 +53,18 @@ class _Records(fetcher.PartitionRecords):
 fetcher.PartitionRecords = _Records  # type: ignore[misc]  # the one name by which the client makes them
 
 
+async def polled(consumer: AIOKafkaConsumer, timeout_ms: int, max_records: int | None = None) -> dict[Any, list[Any]]:
+    """What has come, by partition, and the end of the task where it was to end.
+
+    The client may swallow a cancellation as it hands records over: whoever pressed Ctrl-C would wait.
+    """
+    found: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return found
+
+
 class Reader:
     """Reads the partitions that it is told to, from the offsets that it is told; knows no consumer group.
 
@@ -97,10 +109,7 @@ class Reader:
 
     async def poll_places(self, timeout_ms: int, *, max_records: int | None = None) -> dict[Place, list[Incoming]]:
         """As `poll`, by place."""
-        found = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # the client may swallow it: whoever pressed Ctrl-C would wait
-            raise asyncio.CancelledError
+        found = await polled(self._consumer, timeout_ms, max_records)
         return {Place(*place): [incoming(record) for record in records] for place, records in found.items()}
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:

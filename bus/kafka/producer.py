@@ -41,7 +41,7 @@ from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnReque
 from bus import clock
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import Batch
-from bus.kafka.requests import AskVersions, End, Produce, speaks_second
+from bus.kafka.requests import AskVersions, End, Produce, by_topic, speaks_second
 
 MARKERS_SECONDS = 0.002
 """After a commit the next transaction may find the markers of the last one still being written: so long it waits."""
@@ -180,12 +180,7 @@ class Producer(AIOKafkaProducer):
         manager = self._txn_manager
         if self._second or not places:
             return
-        of_topic = defaultdict(list)
-        for topic, partition in places:
-            of_topic[topic].append(partition)
-        request = AddPartitionsToTxnRequest(
-            self._id, manager.producer_id, manager.producer_epoch, list(of_topic.items())
-        )
+        request = AddPartitionsToTxnRequest(self._id, manager.producer_id, manager.producer_epoch, by_topic(places))
 
         def codes(answer: Any) -> list[tuple[int, str]]:
             return [(code, topic) for topic, listed in answer.errors for _, code in listed]
@@ -215,11 +210,9 @@ class Producer(AIOKafkaProducer):
         """Returns what must be sent again, and after how long."""
         if leader is None or leader < 0:
             return [(one, BACKOFF_SECONDS) for one in batches]
-        of_topic = defaultdict(list)
-        for one in batches:
-            of_topic[one.place.topic].append((one.place.partition, one.batch._build()))  # noqa: SLF001
+        built = by_topic((one.place.topic, (one.place.partition, one.batch._build())) for one in batches)  # noqa: SLF001
         kind: Any = Produce if self._second else ProduceRequest
-        answer = await self.client.send(leader, kind(self._id, -1, self._request_ms, list(of_topic.items())))
+        answer = await self.client.send(leader, kind(self._id, -1, self._request_ms, built))
         said = {
             TopicPartition(topic, partition): (code, offset)
             for topic, partitions, *_ in answer.topics

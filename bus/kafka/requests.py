@@ -5,8 +5,10 @@ By the second it writes, and the broker adds the partition; each end of a transa
 that nothing late of one transaction can be taken for the next one's.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.protocol.api import Request, RequestStruct, Response, ResponseHeader_v0
 from aiokafka.protocol.types import (
@@ -23,6 +25,17 @@ from aiokafka.protocol.types import (
 
 SECOND = 2
 """Level of the feature `transaction.version` from which on a cluster speaks the second protocol."""
+
+Item = TypeVar("Item")
+
+
+def by_topic(items: Iterable[tuple[str, Item]]) -> list[tuple[str, list[Item]]]:
+    """What is asked of partitions as every request lists it: by topic, in order within each."""
+    of_topic = defaultdict[str, list[Item]](list)
+    for topic, item in items:
+        of_topic[topic].append(item)
+    return list(of_topic.items())
+
 
 _TAGS = ("tags", TaggedFields)
 _FINALIZED = 2

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeVar
 
-from bus.avro.wire import data_at, maybe_data, maybe_number, maybe_text, number, number_at, text
+from bus.avro.wire import data, data_at, maybe_data, maybe_number, number, number_at, text
 
 
 class Where(NamedTuple):
@@ -66,8 +66,7 @@ def begin_of(where: Where, key: bytes, record_key: bytes, consent: bytes | None)
     No beginning is that of another one, for each part is as long as it says. So a copy that begins like this one was
     released in the same place and under the same text, name and consent.
     """
-    told = b"\0" if consent is None else b"\2" + number(len(consent)) + consent
-    return where_bytes(where) + (b"\0" if key == record_key else maybe_data(key)) + told
+    return where_bytes(where) + maybe_data(None if key == record_key else key) + maybe_data(consent)
 
 
 def end_of(released_at_ms: int, due_ms: int | None, epoch: int) -> bytes:
@@ -78,10 +77,9 @@ def end_of(released_at_ms: int, due_ms: int | None, epoch: int) -> bytes:
 def copy_of(agreement: str, holding: Holding, record_key: bytes) -> Copy:
     """A holding as bytes."""
     revision, topic, partition, key, consent, view_hash, released_at_ms, due_ms, epoch = holding
-    begin = where_bytes(Where(agreement, revision, topic, partition))
-    named = b"\0" if key == record_key else maybe_data(key)
-    hashed = number(len(view_hash)) + view_hash
-    return Copy(begin + named + maybe_text(consent) + hashed + end_of(released_at_ms, due_ms, epoch), due_ms)
+    by = None if consent is None else consent.encode()
+    begin = begin_of(Where(agreement, revision, topic, partition), key, record_key, by)
+    return Copy(begin + data(view_hash) + end_of(released_at_ms, due_ms, epoch), due_ms)
 
 
 def holding_of(copy: Copy, record_key: bytes) -> Holding:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from bus.avro.own import Message, OwnMessages
-from bus.avro.wire import known_text, maybe_data
-from bus.avro.wire import number as encoded
+from bus.avro.wire import known_text, maybe_data, number
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing, new_record
@@ -17,7 +16,7 @@ from bus.route.state import Draft, Position
 from bus.route.store.bodies import NAMES, entries_of, position_message
 from bus.topics import Topics
 
-NO_HEADERS = encoded(0)
+NO_HEADERS = number(0)
 
 BLOCK_ENTRIES = 1000
 """Releases and erasures in one disclosure record at the most; more are split."""
@@ -97,7 +96,7 @@ class Writer:
                     label = Label.of(rule, where.revision, reason, moment, self._keyring)
                     labels[rule, where.revision, reason] = label
                     traces[rule.route.agreement] = label.trace
-                place = known_text(where.topic) + encoded(where.partition)
+                place = known_text(where.topic) + number(where.partition)
             mark = marks.get(subject)
             if mark is None:
                 mark = marks[subject] = maybe_data(self._keyring.subject_mark((subject or "").encode()))
@@ -148,10 +147,10 @@ def parts_of(entries: Sequence[bytes], beside: int = 0) -> Iterator[Sequence[byt
     `beside` are the bytes of what the first block holds beside its entries.
     """
     start, room = 0, BLOCK_BYTES - beside
-    for number, entry in enumerate(entries):
-        if number > start and (len(entry) > room or number - start == BLOCK_ENTRIES):
-            yield entries[start:number]
-            start, room = number, BLOCK_BYTES
+    for at, entry in enumerate(entries):
+        if at > start and (len(entry) > room or at - start == BLOCK_ENTRIES):
+            yield entries[start:at]
+            start, room = at, BLOCK_BYTES
         room -= len(entry)
     yield entries[start:]
 
