@@ -85,6 +85,7 @@ async def _measured(bus: Ground, process: psutil.Process, topics: Sequence[str],
         "cpu_share": round((ended.cpu_seconds - begun.cpu_seconds) / (ended.seconds - begun.seconds), 2),
         "bench_loop_max_ms": watch.longest_ms(),
         **({"loop_max_ms": reports.loop_max_ms} if reports.heard else {}),
+        **({} if (rate := reports.transactions_a_second()) is None else {"transactions_a_second": rate}),
     }
 
 

@@ -64,3 +64,11 @@ def split_key(key: bytes) -> tuple[str, str]:
     if not (subject and slash and agreement):
         raise ValueError("the key is not `subject/agreement`")
     return subject, agreement
+
+
+def pair_of(key: bytes | None) -> tuple[str, str] | None:
+    """The same; None for a key that is none."""
+    try:
+        return split_key(key or b"")
+    except ValueError:
+        return None

@@ -15,9 +15,9 @@ class Pump:
     """Fetches in the background; `wake` is set whenever something has come.
 
     At most `limit` records wait, and those that were put back; then fetching pauses until some are taken. One that is
-    not `eager` pauses as soon as anything waits, until it is asked for `more` or something is taken: who is busy and
-    takes all at once has no use for many small answers, and each costs the broker and us the same. A failure of
-    fetching is raised by the next `take` or `until`.
+    not `eager` pauses as soon as anything waits, until it is asked for `more` or for `news`: who is busy and takes all
+    at once has no use for many small answers, and each costs the broker and us the same. A failure of fetching is
+    raised by the next `take`, `until` or `news`.
     """
 
     def __init__(
@@ -26,7 +26,8 @@ class Pump:
         self._fetching = Fetching(access, committed=committed)
         self._wake = wake
         self._limit = limit
-        self._eager = self._wanted = eager
+        self._eager, self._wanted = eager, True
+        self._answers, self._patient = 0, False
         self._waiting: deque[Incoming] = deque()
         self._reached: dict[Place, int] = {}
         self._moved = asyncio.Event()
@@ -67,12 +68,26 @@ class Pump:
         self._raise_failure()
         take = self._waiting.popleft
         taken = [take() for _ in range(min(limit, len(self._waiting)))]
-        self.more()
+        self._moved.set()
         return taken
 
     def more(self) -> None:
         """Fetch what has come since, though something waits already."""
         self._wanted = True
+        self._moved.set()
+
+    async def news(self, enough: int) -> None:
+        """Wait for what has come by now to be here; no longer than until so many wait, or somebody is `content`."""
+        self.more()
+        answers, self._patient = self._answers, True
+        while self._patient and self._answers == answers and len(self._waiting) < min(enough, self._limit):
+            self._raise_failure()
+            self._moved.clear()
+            await self._moved.wait()
+
+    def content(self) -> None:
+        """Let who waits for news go on with what is here."""
+        self._patient = False
         self._moved.set()
 
     def put_back(self, records: Sequence[Incoming]) -> None:
@@ -97,14 +112,16 @@ class Pump:
     async def _run(self) -> None:
         try:
             while True:
-                waits = self._waiting and not self._wanted
-                if waits or len(self._waiting) >= self._limit or not self._reached:
+                if not self._wanted or len(self._waiting) >= self._limit or not self._reached:
                     self._moved.clear()
                     await self._moved.wait()
                     continue
                 self._wanted = self._eager
                 for part in await self._fetching.fetch(self._reached):
                     await self._take_in(part)
+                self._wanted = self._wanted or not self._waiting  # nothing of it is for us to see
+                self._answers += 1
+                self._moved.set()
         finally:
             self._moved.set()
             self._wake.set()

@@ -8,7 +8,7 @@ from itertools import chain
 
 from bus import clock
 from bus.avro.frame import BODY_START
-from bus.consent.messages import consent_event, split_key
+from bus.consent.messages import consent_event, pair_of
 from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown, StoreBroken
 from bus.kafka.log import Place
 from bus.kafka.pump import Pump
@@ -86,7 +86,7 @@ class Lane:
         self._rules = Rules()
         self._compiled_from = -1
         self._changes: Pump | None = None
-        self._resting, self._aborted = False, 0
+        self._resting, self._ending, self._aborted = False, False, 0
         self._seconds_each = 0.0
         self._ahead: asyncio.Task[Taken] | None = None
         self._more: list[Incoming] = []
@@ -166,10 +166,8 @@ class Lane:
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
         def ahead() -> asyncio.Task[Taken]:
-            """The next records: what they are judged by is asked for while the end of a transaction is on its way."""
-            self._wake.clear()
-            self._more = changes.take(self._batch_limit)
-            self._ahead = asyncio.create_task(self._take(consents, changes, self._more))
+            """The next records and what they are judged by: asked for while the end of a transaction is on its way."""
+            self._ahead = asyncio.create_task(self._take(consents, changes))
             return self._ahead
 
         while not self.stopping.is_set():
@@ -180,7 +178,7 @@ class Lane:
             inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
             outcome, records = await self._drafted(inputs)
             began = clock.monotonic()
-            changes.more()  # it is here when this transaction ends
+            self._ending = True
             try:
                 commit = self._transactions.commit(records, self.report.sent(ahead))
                 written = await self.report.at_broker(Wait.RECORDS, commit)
@@ -188,9 +186,12 @@ class Lane:
                 await self._try_smaller(taken, consents, changes)
                 continue
             finally:
+                self._ending = False
+                changes.content()
                 self._end_turn(outcome)
             if not records:
                 self._note_caught_up(changes)
+                changes.more()
                 await self._rest()
                 continue
             self._applied(outcome, written.get(self._state_place))
@@ -288,13 +289,17 @@ class Lane:
     def _input_places(self) -> dict[str, Place]:
         return {dataset: Place(self._parts.topics.changes(dataset), self._lane) for dataset in self._rules.has_subject}
 
-    async def _take(self, consents: Pump, changes: Pump, changes_taken: list[Incoming]) -> Taken:
-        """To changes, the rules and consents up to their ends as of now: none is judged by older ones."""
+    async def _take(self, consents: Pump, changes: Pump) -> Taken:
+        """Changes, and then the rules and consents up to their ends as of now: none is judged by older ones."""
+        if self._ending:
+            await changes.news(self._batch_limit)
+        self._wake.clear()
+        self._more = changes_taken = changes.take(self._batch_limit)
         ends = await self._parts.ends.ends((self._register_place, self._consents_place))
         await self._newest_rules(ends[self._register_place])
         await consents.until(self._consents_place, ends[self._consents_place])
         events = consents.take(CONSENTS_AT_ONCE)
-        later = frozenset(pair for record in consents.waiting() if (pair := _pair(record)) is not None)
+        later = frozenset(pair for record in consents.waiting() if (pair := pair_of(record.key)) is not None)
         if len(consents):
             changes.put_back(changes_taken)
             changes_taken = []
@@ -339,7 +344,7 @@ class Lane:
         return command
 
     async def _consent_of(self, record: Incoming) -> ConsentEvent | UnreadableConsent | None:
-        pair = _pair(record)
+        pair = pair_of(record.key)
         if pair is None:
             emit(Event.CONSENT_UNREADABLE, lane=self._lane, offset=record.offset, key_readable=False)
             return None
@@ -391,10 +396,3 @@ class Lane:
         except TimeoutError:
             return False
         return True
-
-
-def _pair(record: Incoming) -> tuple[str, str] | None:
-    try:
-        return split_key(record.key or b"")
-    except ValueError:
-        return None

@@ -179,6 +179,34 @@ async def test_pump(kafka: KafkaAccess, prefix: str) -> None:
         await pump.stop()
 
 
+async def test_pump_that_is_asked(kafka: KafkaAccess, prefix: str) -> None:
+    """One that is not eager leaves what came later at the broker until it is asked, and an answer ends the wait."""
+    topic = await topic_of(kafka, prefix)
+    place, wake = Place(topic, 0), asyncio.Event()
+    pump, writer = Pump(kafka, wake, committed=True, eager=False), LogWriter(kafka)
+    await pump.start({place: 0})
+    await writer.start()
+    try:
+        await writer.append(Outgoing(topic, 0, b"k", b"first"))
+        await asyncio.wait_for(pump.until(place, 1), 60)
+        await writer.append(Outgoing(topic, 0, b"k", b"second"))
+        await asyncio.sleep(0.3)  # an eager one would have it long since
+        assert [record.value for record in pump.take(10)] == [b"first"]
+        await asyncio.wait_for(pump.news(10), 60)
+        assert [record.value for record in pump.take(10)] == [b"second"]
+        nothing = asyncio.create_task(pump.news(10))
+        await asyncio.sleep(0.05)
+        assert not nothing.done()
+        pump.content()
+        await asyncio.wait_for(nothing, 0.3)
+        await writer.append(Outgoing(topic, 0, b"k", b"third"))
+        await asyncio.wait_for(pump.until(place, 3), 60)
+        await asyncio.wait_for(pump.news(1), 0.1)  # enough waits already
+    finally:
+        await writer.stop()
+        await pump.stop()
+
+
 async def test_drift_is_refused(kafka: KafkaAccess, prefix: str) -> None:
     """A topic whose settings are not what the bus needs is named, with the setting."""
     topic = await topic_of(kafka, prefix, **{"segment.ms": "12345678"})
