@@ -47,10 +47,12 @@ def keyed_marks(key: bytes, *parts: str) -> Callable[[bytes], bytes]:
 
 def _absorbed(key: bytes, parts: tuple[str, ...], size: int) -> "hashlib.blake2b":
     mac = hashlib.blake2b(key=key, digest_size=size)
-    for part in parts:
-        data = part.encode()
-        mac.update(len(data).to_bytes(4, "big") + data)
+    mac.update(_sized(parts))
     return mac
+
+
+def _sized(parts: tuple[str, ...]) -> bytes:
+    return b"".join([len(data).to_bytes(4, "big") + data for data in [part.encode() for part in parts]])
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -110,18 +112,32 @@ class KeyRing:
         mac.update(view)
         return mac.digest()
 
-    def event_id(self, recipient: str, *parts: str) -> str:
-        """The id of one delivery; differs from recipient to recipient."""
-        return keyed_id(self.derive(f"event/{recipient}"), *parts)
+    def event_ids(self, recipient: str, *ending: str) -> Callable[..., str]:
+        """The ids of deliveries, as a function of what comes before `ending`; they differ between recipients."""
+        begin, end = hashlib.blake2b(key=self.derive(f"event/{recipient}"), digest_size=16).copy, _sized(ending)
+
+        def of(*parts: str) -> str:
+            mac = begin()
+            mac.update(_sized(parts) + end)
+            return _base32(mac.digest())
+
+        return of
 
     def consent_refs(self, recipient: str) -> Callable[[bytes], bytes]:
         """How consent events, by their ids in UTF-8, stand in the headers of a recipient's records."""
         return keyed_marks(self.derive(f"event/{recipient}"), "consent")
 
-    def trace(self, agreement: str, *parts: str) -> tuple[str, str]:
-        """The ids of a trace and of its first span (W3C Trace Context), for what `parts` name under an agreement."""
-        made = _absorbed(self.derive(f"trace/{agreement}"), parts, 24).hexdigest()
-        return made[:32], made[32:]
+    def traces(self, agreement: str) -> Callable[..., tuple[str, str]]:
+        """The ids of traces and of their first spans (W3C Trace Context), by what names them under an agreement."""
+        begin = hashlib.blake2b(key=self.derive(f"trace/{agreement}"), digest_size=24).copy
+
+        def of(*parts: str) -> tuple[str, str]:
+            mac = begin()
+            mac.update(_sized(parts))
+            made = mac.hexdigest()
+            return made[:32], made[32:]
+
+        return of
 
     def phase_ms(self, number: int, grain_ms: int) -> int:
         """By how much the clock of the agreement of that number is ahead, within the grain of the times it tells.

@@ -64,9 +64,11 @@ def entry_body(begin: bytes, consent: bytes | None, subject: bytes, *end: bytes)
 
 def block_body(block: Mapping[str, Any], entries: Sequence[bytes]) -> bytes:
     """A disclosure block; `block` holds every other field under its name in the schema."""
-    inputs = [text(dataset) + number(offset) for dataset, offset in block["inputs"].items()]
-    withheld = [text(one["agreement"]) + text(one["reason"]) + number(one["count"]) for one in block["withheld"]]
-    traces = [text(agreement) + text(trace) for agreement, trace in block["traces"].items()]
+    inputs = [known_text(dataset) + number(offset) for dataset, offset in block["inputs"].items()]
+    withheld = [
+        known_text(one["agreement"]) + known_text(one["reason"]) + number(one["count"]) for one in block["withheld"]
+    ]
+    traces = [known_text(agreement) + text(trace) for agreement, trace in block["traces"].items()]
     return b"".join(
         (
             *(number(block[name]) for name in ("lane", "block", "part", "at", "consents_offset", "register_offset")),

@@ -5,8 +5,8 @@ each recipient, and times are told by a clock of each agreement's own. A label i
 record, and of what it says the same every time once only.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from typing import NamedTuple, Self
@@ -22,49 +22,61 @@ from bus.model.varint import varint
 from bus.route.entries import ERASE, RELEASE, entry_head
 from bus.route.rules import Rule
 
+OF_A_TRANSACTION = 2
+"""Headers that all of a transaction share: its time and its trace."""
+
+PARENT = encoded_name("traceparent")
 ID = encoded_name("ce_id")
 REFERENCE = encoded_name("ce_consentref")
 
 
-@dataclass(frozen=True, slots=True)
 class Label:
     """What deliveries of one transaction have in common that are of one rule, revision and reason."""
 
-    headers: Headers
-    encoded: bytes
-    """The same, encoded."""
+    __slots__ = (
+        "_by_consent",
+        "_kind",
+        "_numbers",
+        "_parent",
+        "_statutory",
+        "consent_ref",
+        "entry_begin",
+        "entry_end",
+        "event_id",
+        "time_ms",
+        "trace",
+    )
 
-    time_ms: int
-    """The time of the records, as Kafka tells it: that of `ce_time`."""
+    def __init__(self, kind: "_Kind", time_ms: int, trace: tuple[str, str], event_id: str) -> None:
+        parent = b"00-%s-%s-01" % (trace[0].encode(), trace[1].encode())
+        told = b"".join((encoded_time(time_ms), PARENT, varint(len(parent)), parent, ID))
+        self._kind, self._parent = kind, parent
+        self._statutory = kind.statutory + told
+        self._by_consent = kind.by_consent + told
+        self._numbers = count()  # of these deliveries and nobody else's: else it would tell where two got the same
+        self.time_ms = time_ms
+        """The time of the records, as Kafka tells it: that of `ce_time`."""
 
-    trace: str
-    """The id of the trace that begins at the recipient."""
+        self.trace = trace[0]
+        """The id of the trace that begins at the recipient."""
 
-    entry_begin: bytes
-    entry_end: bytes
-    """What all their entries in a disclosure block begin and end with."""
+        self.entry_begin, self.entry_end = kind.entry_begin, kind.entry_end
+        """What all their entries in a disclosure block begin and end with."""
 
-    event_id: bytes
-    """How the ids of these deliveries begin; the number of the delivery among them follows."""
+        self.event_id = event_id.encode()
+        """How the ids of these deliveries begin; the number of the delivery among them follows."""
 
-    consent_ref: Callable[[bytes], bytes]
-    """How the consent event that allows a delivery stands in its headers."""
+        self.consent_ref = kind.consent_ref
+        """How the consent event that allows a delivery stands in its headers."""
 
-    numbers: Iterator[int] = field(default_factory=count)
-    """Count these deliveries and nobody else's: a number that did would tell where two recipients got the same."""
-
-    _statutory: bytes = field(init=False)
-    _by_consent: bytes = field(init=False)
-    """The headers, encoded, behind the count of those of a delivery."""
-
-    def __post_init__(self) -> None:
-        encoded, headers = self.encoded, len(self.headers)
-        object.__setattr__(self, "_statutory", varint(headers + 1) + encoded + ID)
-        object.__setattr__(self, "_by_consent", varint(headers + 2) + encoded + ID)
+    @property
+    def headers(self) -> Headers:
+        """What they have in common of their headers."""
+        return (*self._kind.headers, ("ce_time", iso(self.time_ms).encode()), ("traceparent", self._parent))
 
     def mark(self, consent: bytes | None) -> tuple[bytes, bytes]:
         """The id of the next of these deliveries after its length, and all of its headers, encoded."""
-        told = b"%s-%d" % (self.event_id, next(self.numbers))
+        told = b"%s-%d" % (self.event_id, next(self._numbers))
         event_id = varint(len(told)) + told
         if consent is None:
             return event_id, self._statutory + event_id
@@ -74,45 +86,48 @@ class Label:
     @classmethod
     def of(cls, rule: Rule, revision: str, reason: Reason | None, at: "Moment", keyring: KeyRing) -> Self:
         """For releases, or, with a reason, erasures, in a transaction."""
-        kind, route, lane, block = _kind(rule, revision, reason, keyring), rule.route, str(at.lane), str(at.block)
-        trace, span = keyring.trace(route.agreement, lane, block)
-        time_ms = told_ms(at.time_ms, route.time_grain_ms, kind.phase_ms)
-        words = _headers({"ce_time": iso(time_ms), "traceparent": f"00-{trace}-{span}-01"})
-        parts = (lane, block, route.agreement, revision, "" if reason is None else reason.value)
-        return cls(
-            headers=kind.headers + words,
-            encoded=kind.encoded + encoded_headers(words),
-            time_ms=time_ms,
-            trace=trace,
-            entry_begin=kind.entry_begin,
-            entry_end=kind.entry_end,
-            event_id=keyring.event_id(route.recipient, *parts).encode(),
-            consent_ref=kind.consent_ref,
-        )
+        kind, lane, block = _kind(rule, revision, reason, keyring), str(at.lane), str(at.block)
+        time_ms = told_ms(at.time_ms, rule.route.time_grain_ms, kind.phase_ms)
+        return cls(kind, time_ms, kind.trace(lane, block), kind.event_id(lane, block))
 
 
 class _Kind(NamedTuple):
-    """What labels of one rule, revision and reason say in every transaction."""
+    """What labels of one rule, revision and reason say in every transaction, and how they say the rest."""
 
     headers: Headers
-    encoded: bytes
+    statutory: bytes
+    """The same, encoded, behind the count of those of a delivery by law."""
+
+    by_consent: bytes
     entry_begin: bytes
     entry_end: bytes
     consent_ref: Callable[[bytes], bytes]
+    trace: Callable[..., tuple[str, str]]
+    event_id: Callable[..., str]
     phase_ms: int
 
 
 @lru_cache(maxsize=1024)
 def _kind(rule: Rule, revision: str, reason: Reason | None, keyring: KeyRing) -> _Kind:
     route, headers = rule.route, _headers(_words(rule.route, revision, reason))
+    encoded, named = encoded_headers(headers), len(headers) + OF_A_TRANSACTION
     return _Kind(
         headers=headers,
-        encoded=encoded_headers(headers),
+        statutory=varint(named + 1) + encoded,
+        by_consent=varint(named + 2) + encoded,
         entry_begin=(RELEASE if reason is None else ERASE) + entry_head(rule, revision),
         entry_end=maybe_text(None if reason is None else reason.value),
         consent_ref=keyring.consent_refs(route.recipient),
+        trace=keyring.traces(route.agreement),
+        event_id=keyring.event_ids(route.recipient, route.agreement, revision, "" if reason is None else reason.value),
         phase_ms=keyring.phase_ms(route.number, route.time_grain_ms),
     )
+
+
+@lru_cache(maxsize=1024)
+def encoded_time(time_ms: int) -> bytes:
+    """The header `ce_time`: an agreement's clock tells the same to all that is released within a second or a day."""
+    return encoded_headers([("ce_time", iso(time_ms).encode())])
 
 
 def _headers(words: dict[str, str]) -> Headers:

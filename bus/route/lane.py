@@ -22,7 +22,7 @@ from bus.route.commands import Command, Completion, ending
 from bus.route.decide import Term, decide, erases
 from bus.route.held import Copy, holding_of
 from bus.route.outlet import Delivery, Outlet, erasure
-from bus.route.rules import Rule, Rules
+from bus.route.rules import Rule, Rules, Standings
 from bus.route.seen import Seen
 from bus.route.state import Cursor, DeadVersion, Draft, LaneState, Position
 from bus.route.sweep import sweep_waits, swept
@@ -114,6 +114,8 @@ class LaneCore:
         self.lane = lane
         self.keyring = keyring
         self.decode = decode
+        self._settled: tuple[LaneState, Standings] | None = None
+        self._terms: tuple[Standings, dict[Rule, Term]] | None = None
 
     def draft(self, state: LaneState, rules: Rules, inputs: Inputs, now_ms: int) -> Outcome:
         """One transaction on top of `state`, which it leaves untouched."""
@@ -138,11 +140,24 @@ class LaneCore:
                 work.catch_up(room if inputs.catch_up_limit is None else inputs.catch_up_limit)
         return work.outcome
 
+    def settled(self, state: LaneState, standings: Standings, *, found: bool = False) -> bool:
+        """Whether all that exists was `found` judged under these in that state: it stays so until either is another."""
+        if found:
+            self._settled = (state, standings)
+        return self._settled is not None and self._settled[0] is state and self._settled[1] is standings
+
+    def term(self, rule: Rule, standings: Standings, now_ms: int) -> Term:
+        """A rule as it stands; made once for as long as all stand so."""
+        if self._terms is None or self._terms[0] is not standings:
+            self._terms = (standings, {})
+        terms = self._terms[1]
+        if rule not in terms:
+            terms[rule] = Term.of(rule, now_ms)
+        return terms[rule]
+
     def wake_at_ms(self, state: LaneState, rules: Rules) -> int | None:
         """When something happens by itself next: a consent begins or expires, a validity or a retention is over."""
-        now_ms = state.position.lane_time_ms
-        moments = [rule.next_phase_ms(now_ms) for rule in rules.rules.values()]
-        moments.append(state.next_due_ms())
+        moments = rules.standings(state.position.lane_time_ms).until_ms, state.next_due_ms()
         return min((moment for moment in moments if moment is not None), default=None)
 
     def gone(
@@ -168,9 +183,9 @@ class LaneCore:
         """The agreements under whose present standing records that exist still wait to be judged."""
         return [
             name
-            for name, rule in rules.rules.items()
+            for name, text in rules.standings(now_ms).texts.items()
             for cursor in [state.cursor(name)]
-            if cursor is None or not cursor.done or cursor.standing != rule.standing_text(now_ms)
+            if cursor is None or not cursor.done or cursor.standing != text
         ]
 
 
@@ -182,6 +197,7 @@ class _Work:
         self._core = core
         self._draft = outcome.draft
         self._rules = rules
+        self._standings = rules.standings(now_ms)
         self._now_ms = now_ms
         self._hash = core.keyring.view_hash
         self._readied: dict[Rule, tuple[Term, Outlet]] = {}
@@ -270,23 +286,27 @@ class _Work:
 
     def catch_up(self, limit: int) -> None:
         """Judge records that exist under rules whose standing has changed, from where the cursor points."""
-        for name, rule in self._rules.rules.items():
-            text = rule.standing_text(self._now_ms)
+        standings = self._standings
+        if self._core.settled(self._draft.state, standings):
+            return
+        for name, text in standings.texts.items():
             cursor = self._draft.cursor(name)
             if cursor is None or cursor.standing != text:
                 cursor = Cursor(text)
             elif cursor.done:
                 continue
             if limit > 0:
-                limit -= self._advance(name, rule, cursor, limit)
+                limit -= self._advance(name, self._rules.rules[name], cursor, limit)
             after = self._draft.cursor(name)
             if after is None or after.standing != text or not after.done:
                 self.outcome.lagging = True
                 return
-        for rule, keys in swept(self._draft, self._rules, self._now_ms, limit):
+        for rule, keys in swept(self._draft, standings, limit):
             self._judge(rule, keys)
             self.outcome.caught_up += len(keys)
-        self.outcome.lagging = sweep_waits(self._draft, self._rules, self._now_ms)
+        self.outcome.lagging = sweep_waits(self._draft, standings)
+        if not self.outcome.lagging and not self._draft.cursors:  # what is only drafted may never be committed
+            self._core.settled(self._draft.state, standings, found=True)
 
     def _advance(self, name: str, rule: Rule, cursor: Cursor, limit: int) -> int:
         dataset = rule.route.dataset
@@ -348,7 +368,7 @@ class _Work:
         known = self._readied.get(rule)
         if known is None:
             outlet = Outlet(rule, self._core.lane, self._now_ms, self._hash, self.outcome.deliveries)
-            known = self._readied[rule] = (Term.of(rule, self._now_ms), outlet)
+            known = self._readied[rule] = (self._core.term(rule, self._standings, self._now_ms), outlet)
         return known
 
     def _retention_over(self, agreement: str, key: bytes) -> None:

@@ -1,7 +1,7 @@
 """Where the views of one agreement go out in one transaction: what the recipient has, and what it has then. Pure."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from bus.model.key import lane_of
@@ -46,9 +46,7 @@ class Outlet:
         self._deliver = deliveries.append
         self._agreement = route.agreement
         self._shown = route.record_id_shown and route.subject_shown
-        self._where = Where(route.agreement, route.revision, route.topic, lane)
-        self._begin = begin_of(self._where, b"", b"", None)
-        self._by_consent = self._begin[:-1] + b"\2"
+        self._where, self._begin, self._by_consent = _begins(rule, lane)
         self._due_ms = None if route.retention_ms is None else now_ms + route.retention_ms
         self._end = end_of(now_ms, self._due_ms, rule.epoch)
         self._plain = not rule.epoch and route.frequency is None
@@ -99,6 +97,14 @@ class Outlet:
         self._deliver(erasure(self._rule, subject, before, reason))
         another_name = renewed and before.revision == self._where.revision  # for what is kept, not another copy
         return before.due_ms if another_name else self._due_ms
+
+
+@lru_cache(maxsize=4096)
+def _begins(rule: Rule, lane: int) -> tuple[Where, bytes, bytes]:
+    """Where a lane releases a rule's views, and how copies begin there by law, and by consent before its length."""
+    where = Where(rule.route.agreement, rule.route.revision, rule.route.topic, lane)
+    begin = begin_of(where, b"", b"", None)
+    return where, begin, begin[:-1] + b"\2"
 
 
 def erasure(rule: Rule, subject: str | None, held: Holding, reason: Reason) -> Delivery:

@@ -121,6 +121,23 @@ class Rule:
         return [one for one in (self.route.days, self.route.frequency) if one is not None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Standings:
+    """How all rules stand from a moment to before another: in between nothing of it changes by itself."""
+
+    since_ms: int
+    until_ms: int | None
+    texts: Mapping[str, str]
+    """By agreement, see `Rule.standing_text`."""
+
+    sweeps: tuple[tuple[Rule, str], ...]
+    """Those that are looked at again with the days, see `Rule.sweep_text`."""
+
+    def hold(self, now_ms: int) -> bool:
+        """Whether they are those of that moment."""
+        return self.since_ms <= now_ms and (self.until_ms is None or now_ms < self.until_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """All rules as of the facts below `offset`."""
@@ -131,6 +148,23 @@ class Rules:
     has_subject: Mapping[str, bool] = field(default_factory=dict)
     sights: Mapping[str, Sight] = field(default_factory=dict)
     """By dataset: how records of its schema are seen; others are decoded whole."""
+
+    _known: list[Standings] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def standings(self, now_ms: int) -> Standings:
+        """How they stand at a moment: worked out anew only when one of them has changed."""
+        if not self._known or not self._known[0].hold(now_ms):
+            rules = self.rules.values()
+            moments = [moment for rule in rules if (moment := rule.next_phase_ms(now_ms)) is not None]
+            self._known[:] = [
+                Standings(
+                    since_ms=now_ms,
+                    until_ms=min(moments, default=None),
+                    texts={name: rule.standing_text(now_ms) for name, rule in self.rules.items()},
+                    sweeps=tuple((rule, text) for rule in rules if (text := rule.sweep_text(now_ms)) is not None),
+                )
+            ]
+        return self._known[0]
 
 
 class RuleBook:

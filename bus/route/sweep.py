@@ -7,7 +7,7 @@ holds can be concerned, so nothing else is judged: what a retention erased is no
 from collections.abc import Iterator
 from dataclasses import replace
 
-from bus.route.rules import Rule, Rules
+from bus.route.rules import Rule, Standings
 from bus.route.state import Cursor, Draft
 
 SWEEP = "sweep"
@@ -17,29 +17,29 @@ LOOKS = 20
 """To pass over a record that is not held costs little: so many are looked at for one that may be judged."""
 
 
-def swept(draft: Draft, rules: Rules, now_ms: int, limit: int) -> Iterator[tuple[Rule, list[bytes]]]:
+def swept(draft: Draft, standings: Standings, limit: int) -> Iterator[tuple[Rule, list[bytes]]]:
     """Whose copies are to be judged now, at most `limit` keys; how far each sweep has come is put into the draft."""
-    for rule in rules.rules.values():
-        cursor = _open(draft, rule, now_ms)
+    for rule, text in standings.sweeps:
+        cursor = _open(draft, rule, text)
         if cursor is not None and limit > 0:
             keys, draft.cursors[_name(rule)] = _held_after(draft, rule, cursor, limit)
             limit -= len(keys)
             yield rule, keys
 
 
-def sweep_waits(draft: Draft, rules: Rules, now_ms: int) -> bool:
+def sweep_waits(draft: Draft, standings: Standings) -> bool:
     """Whether there are copies that have not been looked at since the last midnight."""
-    return any(_open(draft, rule, now_ms) is not None for rule in rules.rules.values())
+    return any(_open(draft, rule, text) is not None for rule, text in standings.sweeps)
 
 
 def _name(rule: Rule) -> str:
     return f"{rule.route.agreement}/{SWEEP}"
 
 
-def _open(draft: Draft, rule: Rule, now_ms: int) -> Cursor | None:
-    """Where a sweep begins, or goes on; None where there is none, or none yet."""
-    text, caught_up = rule.sweep_text(now_ms), draft.cursor(rule.route.agreement)
-    if text is None or caught_up is None or not caught_up.done:
+def _open(draft: Draft, rule: Rule, text: str) -> Cursor | None:
+    """Where a sweep begins, or goes on; None where it is done, or not yet its turn."""
+    caught_up = draft.cursor(rule.route.agreement)
+    if caught_up is None or not caught_up.done:
         return None
     cursor = draft.cursor(_name(rule))
     if cursor is None or cursor.standing != text:

@@ -56,6 +56,9 @@ class StoredState:
         """The frames of the records."""
 
         self._tables = Tables(folder, map_bytes=map_bytes, prompt=frozenset({DUE}))
+        self._next_due: tuple[int | None] | None = None
+        """What `next_due_ms` says, until it may be something else."""
+
         self._covers: dict[str, Mapping[str, Cover]] = {}
         self._older_covers: dict[str, Mapping[str, Cover]] = {}
         self._cursors = {key.decode(): cursor_of(body) for key, body in self._tables.first("cursor", MOST_CURSORS)}
@@ -124,8 +127,10 @@ class StoredState:
 
     def next_due_ms(self) -> int | None:
         """When something falls due next."""
-        first = self._tables.first(DUE, 1)
-        return _moment(first[0][0]) if first else None
+        if self._next_due is None:
+            first = self._tables.first(DUE, 1)
+            self._next_due = (_moment(first[0][0]) if first else None,)
+        return self._next_due[0]
 
     # --- what changes it ----------------------------------------------------------------------------------------------
 
@@ -250,6 +255,7 @@ class StoredState:
     def _put_due(self, due: DueKey, *, present: bool) -> None:
         moment, kind, agreement, ident = due
         value = b"\0".join((kind.encode(), agreement.encode(), ident))
+        self._next_due = None
         slot = moment.to_bytes(8) + blake2b(value, digest_size=16).digest()
         self._tables.put(DUE, slot, value if present else None)
 

@@ -33,8 +33,8 @@ def test_no_two_uses_give_the_same_id() -> None:
         "pseudonym": RING.pseudonym("statistics-office", 1, PERSON),
         "pseudonym of another recipient": RING.pseudonym("tax-authority", 1, PERSON),
         "pseudonym of the next epoch": RING.pseudonym("statistics-office", 2, PERSON),
-        "event": RING.event_id("statistics-office", PERSON),
-        "event of another recipient": RING.event_id("tax-authority", PERSON),
+        "event": RING.event_ids("statistics-office")(PERSON),
+        "event of another recipient": RING.event_ids("tax-authority")(PERSON),
         "log of another bus": OTHER.subject_hash(PERSON),
     }
     for (one, first), (other, second) in itertools.combinations(ids.items(), 2):
