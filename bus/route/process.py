@@ -35,8 +35,8 @@ from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
 
 LOOKED_EVERY_SECONDS = 0.1
 
-COLLECT_AFTER = 50_000
-"""Values made and not yet freed before Python looks for cycles among them: more than a batch makes."""
+COLLECT_AFTER = 300_000
+"""Values made and not yet freed before Python looks for cycles among them: more than a batch of every lane makes."""
 
 
 async def serve(settings: Settings, *, instance: str = "route") -> None:
