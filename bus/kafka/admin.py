@@ -30,6 +30,9 @@ from bus.kafka.rights import Pattern, Resource, Right
 from bus.topics import LARGEST_RECORD, TopicSpec
 
 ANSWER_SECONDS = 20
+SCRAM_MECHANISM = "SCRAM-SHA-256"
+"""How users log in that the bus makes."""
+
 SCRAM_ITERATIONS = 4096
 COORDINATOR_SECONDS = 5.0
 
@@ -129,7 +132,7 @@ class Admin:
             await _all(self._client.delete_topics(listed, operation_timeout=ANSWER_SECONDS))
 
     async def ensure_user(self, name: str, password: str) -> None:
-        """Give a user this password (SCRAM-SHA-256), whether or not it exists."""
+        """Give a user this password, whether or not it exists; a broker may learn of it a little later."""
         credential = UserScramCredentialUpsertion(
             name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, SCRAM_ITERATIONS), password.encode()
         )

@@ -18,6 +18,9 @@ PATIENCE_SECONDS = 10.0
 GRANTED_SECONDS = 2.0
 """A right that was given just now is known to every broker after this long."""
 
+KNOWN_SECONDS = 30.0
+"""A password that was set just now is known to the broker after this long."""
+
 
 class Client(Protocol):
     """Any client of aiokafka, before its start."""
@@ -53,6 +56,22 @@ async def require_answer(access: KafkaAccess) -> None:
         await answered(client, access)
     finally:
         await client.close()
+
+
+async def require_known(access: KafkaAccess) -> None:
+    """Wait until the broker takes a user whose password was just set. Raises KafkaUnreachable.
+
+    A broker that is making some hundred partitions learns of a password seconds after it said that it is set. It learns
+    of passwords in the order in which they were set.
+    """
+    deadline = monotonic() + KNOWN_SECONDS
+    while True:
+        try:
+            return await require_answer(access)
+        except KafkaUnreachable:
+            if monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def answered(client: AIOKafkaClient, access: KafkaAccess) -> None:

@@ -19,7 +19,8 @@ from bus.avro.own import OwnMessages
 from bus.errors import BusNotFounded, KeyMissing, NotFound, StepRefused
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
-from bus.kafka.admin import Admin
+from bus.kafka.admin import SCRAM_MECHANISM, Admin
+from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import SigningKey
@@ -79,6 +80,8 @@ class Grounds:
             (rights.PREVIEWER, rights.previewer_rights(self.topics)),
         ):
             await self.admit(user, user_rights)
+        if self._access.sasl_mechanism == SCRAM_MECHANISM:
+            await require_known(self._access.as_user(user, self._home.secret(f"users/{user}")))
 
     async def admit(self, user: str, user_rights: Iterable[Right]) -> None:
         """Give a user a password (kept in the home) and rights; nothing on a broker that knows no identities."""

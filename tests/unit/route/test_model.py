@@ -13,6 +13,10 @@ from tests.unit.route.model.machine import LaneAgainstModel
 STEPS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
+HISTORIES_AT_ONCE = 500
+"""Hypothesis remembers the histories of a round: a million steps in one round took five gigabytes."""
+
+
 def hold(steps: int, *, in_a_history: int) -> None:
     """Let the lane and the model live through histories until that many steps are taken."""
     taken = 0
@@ -26,7 +30,7 @@ def hold(steps: int, *, in_a_history: int) -> None:
             taken += 1
 
     while taken < steps:
-        histories = max(10, (steps - taken) // in_a_history)
+        histories = min(HISTORIES_AT_ONCE, max(10, (steps - taken) // in_a_history))
         shape = settings(STEPS, max_examples=histories, stateful_step_count=in_a_history)
         run_state_machine_as_test(Counted, settings=shape)
 
