@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SCRAM = "SCRAM-SHA-256"
+"""How users log in that the bus makes."""
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:

@@ -30,9 +30,6 @@ from bus.kafka.rights import Pattern, Resource, Right
 from bus.topics import LARGEST_RECORD, TopicSpec
 
 ANSWER_SECONDS = 20
-SCRAM_MECHANISM = "SCRAM-SHA-256"
-"""How users log in that the bus makes."""
-
 SCRAM_ITERATIONS = 4096
 COORDINATOR_SECONDS = 5.0
 

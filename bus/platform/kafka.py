@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bus.errors import DiskFull, PortTaken, StartFailed
-from bus.kafka.access import KafkaAccess
+from bus.kafka.access import SCRAM, KafkaAccess
 from bus.platform.home import Home, read_object, write_whole
 from bus.platform.jars import kafka_jars
 from bus.platform.java import find_java
@@ -21,7 +21,7 @@ from bus.telemetry import Event, emit
 
 NAME = "kafka"
 ADMIN = "admin"
-SECURITY_PROTOCOL, MECHANISM = "SASL_PLAINTEXT", "SCRAM-SHA-256"
+SECURITY_PROTOCOL = "SASL_PLAINTEXT"
 
 _LOGIN = "org.apache.kafka.common.security"
 _OFFSETS_KEPT_MINUTES = 365 * 24 * 60
@@ -123,7 +123,7 @@ class LocalKafka:
         """Give the empty log folder its identity and first user. Words come from a file: `ps` shows no password."""
         words = self._folder / "format.args"
         cluster = _cluster_id()
-        scram = f"{MECHANISM}=[name={ADMIN},password={self._home.secret(f'users/{ADMIN}')}]"
+        scram = f"{SCRAM}=[name={ADMIN},password={self._home.secret(f'users/{ADMIN}')}]"
         write_whole(words, "\n".join(["format", "-t", cluster, "-c", str(config), "--add-scram", scram]))
         argv = [str(java), *_JVM_QUICK, f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}"]
         done = subprocess.run(
@@ -177,7 +177,7 @@ def _cluster_id() -> str:
 
 def local_access(home: Home, port: int, user: str) -> KafkaAccess:
     """How a user of the local broker reaches it; the password is the secret `users/<user>`, made if need be."""
-    return KafkaAccess(f"{LOOPBACK}:{port}", SECURITY_PROTOCOL, MECHANISM, user, home.secret(f"users/{user}"))
+    return KafkaAccess(f"{LOOPBACK}:{port}", SECURITY_PROTOCOL, SCRAM, user, home.secret(f"users/{user}"))
 
 
 _JVM = ("-XX:+UseSerialGC",)
@@ -189,8 +189,8 @@ _FIXED = {
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "CLIENT",
     "listener.security.protocol.map": f"CLIENT:{SECURITY_PROTOCOL},CONTROLLER:{SECURITY_PROTOCOL}",
-    "sasl.enabled.mechanisms": MECHANISM,
-    "sasl.mechanism.inter.broker.protocol": MECHANISM,
+    "sasl.enabled.mechanisms": SCRAM,
+    "sasl.mechanism.inter.broker.protocol": SCRAM,
     "sasl.mechanism.controller.protocol": "PLAIN",
     "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",

@@ -18,8 +18,8 @@ from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.own import OwnMessages
 from bus.errors import BusNotFounded, KeyMissing, NotFound, StepRefused
 from bus.kafka import rights
-from bus.kafka.access import KafkaAccess
-from bus.kafka.admin import SCRAM_MECHANISM, Admin
+from bus.kafka.access import SCRAM, KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
 from bus.model.fact import Fact, FactKind
@@ -71,23 +71,29 @@ class Grounds:
     async def lay(self) -> None:
         """Make the founding topics, and the users of the stages with their rights. Raises TopicDrifted."""
         await self.admin.ensure_topics(self.topics.founding())
-        for user, user_rights in (
-            (rights.ROUTER, rights.router_rights(self.topics)),
-            (rights.SCHEMA_REGISTRY, rights.schema_registry_rights(self.topics)),
-            (rights.CITIZEN, rights.citizen_rights(self.topics)),
-            (rights.OPERATOR, rights.operator_rights(self.topics)),
-            (rights.CUSTODIAN, rights.custodian_rights(self.topics)),
-            (rights.PREVIEWER, rights.previewer_rights(self.topics)),
-        ):
-            await self.admit(user, user_rights)
-        if self._access.sasl_mechanism == SCRAM_MECHANISM:
-            await require_known(self._access.as_user(user, self._home.secret(f"users/{user}")))
+        await self.admit(
+            {
+                rights.ROUTER: rights.router_rights(self.topics),
+                rights.SCHEMA_REGISTRY: rights.schema_registry_rights(self.topics),
+                rights.CITIZEN: rights.citizen_rights(self.topics),
+                rights.OPERATOR: rights.operator_rights(self.topics),
+                rights.CUSTODIAN: rights.custodian_rights(self.topics),
+                rights.PREVIEWER: rights.previewer_rights(self.topics),
+            }
+        )
 
-    async def admit(self, user: str, user_rights: Iterable[Right]) -> None:
-        """Give a user a password (kept in the home) and rights; nothing on a broker that knows no identities."""
-        if self._access.has_identity:
+    async def admit(self, users: Mapping[str, Iterable[Right]]) -> None:
+        """Give users passwords (kept in the home) and rights; returns when the broker takes them.
+
+        Nothing on a broker that knows no identities.
+        """
+        if not self._access.has_identity or not users:
+            return
+        for user, user_rights in users.items():
             await self.admin.ensure_user(user, self._home.secret(f"users/{user}"))
             await self.admin.ensure_rights(user_rights)
+        if self._access.sasl_mechanism == SCRAM:
+            await require_known(self._access.as_user(user, self._home.secret(f"users/{user}")))
 
     async def dismiss(self, user: str) -> None:
         """Take a user's rights and password away; nothing on a broker that knows no identities."""
@@ -161,9 +167,11 @@ class Registrar:
         """Agencies, each with a Kafka user that may read its own topics; returns how many were new or changed."""
         wishes, operator = [], await self.operator()
         known = (await self.state()).agencies
+        await self._grounds.admit(
+            {rights.agency_user(one.id): rights.agency_rights(self.topics, one.id) for one in agencies.agencies}
+        )
         for agency in agencies.agencies:
             body = agency.model_dump(mode="json", exclude={"id"})
-            await self._grounds.admit(rights.agency_user(agency.id), rights.agency_rights(self.topics, agency.id))
             if dict(known.get(agency.id, {})) != body:
                 wishes.append(enrolment(FactKind.AGENCY, agency.id, body, operator, "the agency joined the bus"))
         return len(await self.sign(wishes))
@@ -190,12 +198,17 @@ class Registrar:
 
     async def enrol_connectors(self, connectors: Iterable[ConnectorEntry]) -> int:
         """Connectors, each with a Kafka user for its registry; their settings stay in the home, mode 0600."""
-        wishes, operator = [], await self.operator()
+        wishes, operator, listed = [], await self.operator(), list(connectors)
         known = (await self.state()).connectors
-        for connector in connectors:
+        for connector in listed:
             keep_settings(self.home, connector)
-            user_rights = rights.connector_rights(self.topics, connector.name, connector.registry)
-            await self._grounds.admit(rights.connector_user(connector.name), user_rights)
+        await self._grounds.admit(
+            {
+                rights.connector_user(one.name): rights.connector_rights(self.topics, one.name, one.registry)
+                for one in listed
+            }
+        )
+        for connector in listed:
             body = {"registry": connector.registry}
             if dict(known.get(connector.name, {})) != body:
                 reason = "the connector joined the bus"

@@ -16,6 +16,7 @@ from bus import clock
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
+from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
 from bus.topics import Topics
 
@@ -147,6 +148,16 @@ async def _enrol(admin: Admin, identities: KafkaAccess, user: str, user_rights: 
         assert clock.monotonic() < deadline, f"{name} never got its rights"
         await asyncio.sleep(0.02)
     return identities.as_user(name, password)
+
+
+async def test_a_user_that_is_not_yet_known(identities: KafkaAccess) -> None:
+    """Who waits for the broker to take a user waits for as long as it refuses it, and no longer."""
+    name, password = f"late-{secrets.token_hex(4)}", secrets.token_hex(8)
+    waiting = asyncio.create_task(require_known(identities.as_user(name, password)))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    await Admin(identities).ensure_user(name, password)
+    await asyncio.wait_for(waiting, 20)
 
 
 async def test_agency(users: Users) -> None:
