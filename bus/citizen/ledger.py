@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bus.avro.own import OwnMessages
 from bus.consent.fold import NEVER, fold, fold_unreadable
-from bus.consent.messages import consent_event, split_key
+from bus.consent.messages import consent_event, pair_of
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.consent import Consent, ConsentAction, ConsentEvent
 from bus.model.record import Incoming
@@ -45,11 +45,11 @@ class Ledger:
 
     async def apply(self, record: Incoming) -> None:
         """Take one record in. Raises what can pass, such as SchemaRegistryUnreachable; then nothing has changed."""
-        try:
-            subject, agreement = split_key(record.key or b"")
-        except ValueError:
+        pair = pair_of(record.key)
+        if pair is None:
             _report(record)
             return
+        subject, agreement = pair
         standings = self._standings[subject]
         before = standings.get(agreement, NEVER)
         try:

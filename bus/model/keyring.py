@@ -114,7 +114,7 @@ class KeyRing:
 
     def event_ids(self, recipient: str, *ending: str) -> Callable[..., str]:
         """The ids of deliveries, as a function of what comes before `ending`; they differ between recipients."""
-        begin, end = hashlib.blake2b(key=self.derive(f"event/{recipient}"), digest_size=16).copy, _sized(ending)
+        begin, end = _absorbed(self.derive(f"event/{recipient}"), (), 16).copy, _sized(ending)
 
         def of(*parts: str) -> str:
             mac = begin()
@@ -129,7 +129,7 @@ class KeyRing:
 
     def traces(self, agreement: str) -> Callable[..., tuple[str, str]]:
         """The ids of traces and of their first spans (W3C Trace Context), by what names them under an agreement."""
-        begin = hashlib.blake2b(key=self.derive(f"trace/{agreement}"), digest_size=24).copy
+        begin = _absorbed(self.derive(f"trace/{agreement}"), (), 24).copy
 
         def of(*parts: str) -> tuple[str, str]:
             mac = begin()

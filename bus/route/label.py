@@ -25,7 +25,6 @@ from bus.route.rules import Rule
 OF_A_TRANSACTION = 2
 """Headers that all of a transaction share: its time and its trace."""
 
-PARENT = encoded_name("traceparent")
 ID = encoded_name("ce_id")
 REFERENCE = encoded_name("ce_consentref")
 
@@ -49,7 +48,7 @@ class Label:
 
     def __init__(self, kind: "_Kind", time_ms: int, trace: tuple[str, str], event_id: str) -> None:
         parent = b"00-%s-%s-01" % (trace[0].encode(), trace[1].encode())
-        told = b"".join((encoded_time(time_ms), PARENT, varint(len(parent)), parent, ID))
+        told = encoded_time(time_ms) + encoded_headers([("traceparent", parent)]) + ID
         self._kind, self._parent = kind, parent
         self._statutory = kind.statutory + told
         self._by_consent = kind.by_consent + told

@@ -140,10 +140,12 @@ class LaneCore:
                 work.catch_up(room if inputs.catch_up_limit is None else inputs.catch_up_limit)
         return work.outcome
 
-    def settled(self, state: LaneState, standings: Standings, *, found: bool = False) -> bool:
-        """Whether all that exists was `found` judged under these in that state: it stays so until either is another."""
-        if found:
-            self._settled = (state, standings)
+    def settle(self, state: LaneState, standings: Standings) -> None:
+        """Note that all that exists in that state is judged under these: it stays so until either is another one."""
+        self._settled = (state, standings)
+
+    def settled(self, state: LaneState, standings: Standings) -> bool:
+        """Whether that was noted."""
         return self._settled is not None and self._settled[0] is state and self._settled[1] is standings
 
     def term(self, rule: Rule, standings: Standings, now_ms: int) -> Term:
@@ -306,7 +308,7 @@ class _Work:
             self.outcome.caught_up += len(keys)
         self.outcome.lagging = sweep_waits(self._draft, standings)
         if not self.outcome.lagging and not self._draft.cursors:  # what is only drafted may never be committed
-            self._core.settled(self._draft.state, standings, found=True)
+            self._core.settle(self._draft.state, standings)
 
     def _advance(self, name: str, rule: Rule, cursor: Cursor, limit: int) -> int:
         dataset = rule.route.dataset
