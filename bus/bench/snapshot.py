@@ -80,16 +80,16 @@ class _Watch:
 
     def __init__(self, registry: Registry) -> None:
         self.seconds: list[float] = []
-        self._registry = registry
+        self._topics = registry.ground.topics
         self._reader = Reader(registry.ground.access)
         self._waiting: dict[bytes, list[float]] = {}
         self._seen = 0
 
     async def start(self) -> None:
         """Read from the beginning."""
-        topics = self._registry.ground.topics
         await self._reader.start()
-        self._reader.assign({Place(topics.changes(DATASET), lane): 0 for lane in range(topics.lanes)})
+        changes = self._topics.changes(DATASET)
+        self._reader.assign({Place(changes, lane): 0 for lane in range(self._topics.lanes)})
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:

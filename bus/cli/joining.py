@@ -254,9 +254,9 @@ def _wish(name: str, *, kind: str | None, registry: str | None, drops: str | Non
     settings = {one: given[one] or click.prompt(one, hide_input=one in _HIDDEN or chosen == "sql") for one in needed}
     if chosen == "feed" and not words["tables"]:
         words["tables"] = (click.prompt("One kind of entry and the path of its page, as person=/people"),)
-    registry = registry or name.replace("-", "")
-    _require_name("registry", registry, _REGISTRY, "lower-case letters and digits")
-    return Wish(name, registry, chosen, settings, **words)
+    whose = registry or name.replace("-", "")
+    _require_name("registry", whose, _REGISTRY, "lower-case letters and digits")
+    return Wish(name, whose, chosen, settings, **words)
 
 
 def _require_name(what: str, name: str, form: re.Pattern[str], instead: str) -> None:

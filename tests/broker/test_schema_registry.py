@@ -92,9 +92,9 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         return
     kafka: KafkaAccess = request.getfixturevalue("kafka")
     with topic_of_schemas(kafka) as prefix:
-        registry = Registry(kafka, prefix, tmp_path_factory.mktemp("registry"))
-        yield registry.url
-        assert registry.stop() == 0
+        ours = Registry(kafka, prefix, tmp_path_factory.mktemp("registry"))
+        yield ours.url
+        assert ours.stop() == 0
 
 
 Start = Callable[..., Registry]
@@ -368,10 +368,10 @@ async def test_its_own_rights_are_enough(identities: KafkaAccess, bus_home: Home
     with topic_of_schemas(identities) as prefix:
         await admin.ensure_user(SCHEMA_REGISTRY, password)
         await admin.ensure_rights(schema_registry_rights(Topics(prefix, 1)))
-        registry = Registry(identities.as_user(SCHEMA_REGISTRY, password), prefix, tmp_path)
-        async with own.SchemaRegistryClient(registry.url) as client:
+        ours = Registry(identities.as_user(SCHEMA_REGISTRY, password), prefix, tmp_path)
+        async with own.SchemaRegistryClient(ours.url) as client:
             assert await client.register("s", record(ID)) == 1
-        assert registry.stop() == 0
+        assert ours.stop() == 0
 
 
 @ours_only

@@ -9,9 +9,8 @@ from bus.platform.reach import kafka_access, postgres_dsn, schema_registry_url
 from bus.settings import KafkaSettings, Settings
 
 LOCAL = Settings(kafka=None, postgres=None, schema_registry=None)
-OWN = Settings(
-    kafka="kafka.example:9093", postgres="postgresql://me@db.example/x", schema_registry="https://sr.example"
-)
+URL = "https://sr.example"
+OWN = Settings(kafka="kafka.example:9093", postgres="postgresql://me@db.example/x", schema_registry=URL)
 SCRAM = KafkaSettings(
     security_protocol="SASL_SSL", sasl_mechanism="SCRAM-SHA-512", username="boss", password=SecretStr("of-boss")
 )
