@@ -44,8 +44,13 @@ KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 
 
 def pytest_configure() -> None:
-    """Let SIGTERM end a session as Ctrl-C does: fixtures end their brokers and databases, and nothing is orphaned."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM end a session as Ctrl-C does: fixtures end their brokers and databases, and nothing is orphaned.
+
+    Ctrl-C too, where a session began in the background: its shell lets it ignore SIGINT, and so would every program
+    that a test starts and interrupts.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

@@ -148,9 +148,13 @@ async def test_interrupted(lively: SmallBus, monkeypatch: pytest.MonkeyPatch) ->
     words = ("-m", "bus", "agency", "tail", BANK_AGENCY, "--agreement", BANK, "--from-beginning", "--json")
     looking = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=PIPE, stderr=PIPE)
     assert looking.stdout is not None
-    async with asyncio.timeout(30):
-        seen = [json.loads(await looking.stdout.readline())["what"] for _ in range(2)]
-    looking.send_signal(signal.SIGINT)
-    async with asyncio.timeout(10):
-        rest, errors = await looking.communicate()
+    try:
+        async with asyncio.timeout(30):
+            seen = [json.loads(await looking.stdout.readline())["what"] for _ in range(2)]
+        looking.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            rest, errors = await looking.communicate()
+    finally:
+        if looking.returncode is None:
+            looking.kill()
     assert (seen, rest, errors, looking.returncode) == (["released", "erased"], b"", b"", 0)
