@@ -8,7 +8,9 @@ comes. Which records count as committed is still for the client to say.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
@@ -59,6 +61,17 @@ class Part:
         return offset
 
 
+class Answer(NamedTuple):
+    """What came, and where the partitions end that were watched."""
+
+    parts: list[Part]
+    ends: Mapping[Place, int]
+    """Of each watched partition, read by the broker after the parts were; empty where not all of them are told."""
+
+
+NONE: Mapping[Place, int] = MappingProxyType({})
+
+
 class Fetching:
     """Asks the leaders of partitions, each one question at a time; knows no positions and no group."""
 
@@ -66,7 +79,7 @@ class Fetching:
         self._access = access
         self._client = AIOKafkaClient(**access.for_aiokafka())
         self._isolation = fetcher.READ_COMMITTED if committed else fetcher.READ_UNCOMMITTED
-        self._asked: dict[int, asyncio.Task[list[Part]]] = {}
+        self._asked: dict[int, asyncio.Task[Answer]] = {}
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnreachable."""
@@ -83,23 +96,27 @@ class Fetching:
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
         await self._client.close()
 
-    async def fetch(self, positions: Mapping[Place, int]) -> list[Part]:
+    async def fetch(self, positions: Mapping[Place, int], watched: Mapping[Place, int] = NONE) -> Answer:
         """What comes next in some of these partitions; nothing, when nothing came for a while.
 
         Of a partition whose leader is still being asked, the answer may be to an earlier question: see where it begins.
+        `watched` are partitions of which only the end is wanted, as it was last known. It is told where one broker
+        leads them all: it reads partitions in the order in which it is asked for them (KIP-74), these last.
         Raises TopicAuthorizationFailedError, OffsetOutOfRangeError.
         """
         of_leader = defaultdict[int, dict[Place, int]](dict)
         for place, offset in positions.items():
             of_leader[await self._leader(place)][place] = offset
         if len(of_leader) == 1 and not self._asked:
-            return await self._ask(*of_leader.popitem())
+            ((leader, _),) = of_leader.items()
+            together = all([await self._leader(place) == leader for place in watched])
+            return await self._ask(leader, positions, watched if together else NONE)
         for leader, asked in of_leader.items():
             if leader not in self._asked:
-                self._asked[leader] = asyncio.create_task(self._ask(leader, asked), name="fetch")
+                self._asked[leader] = asyncio.create_task(self._ask(leader, asked, NONE), name="fetch")
         await asyncio.wait(self._asked.values(), return_when=asyncio.FIRST_COMPLETED)
         done = [self._asked.pop(leader) for leader, task in list(self._asked.items()) if task.done()]
-        return [part for task in done for part in task.result()]
+        return Answer([part for task in done for part in task.result().parts], NONE)
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the newest record, asked of the brokers now.
@@ -150,19 +167,25 @@ class Fetching:
         await self._client.force_metadata_update()
         await asyncio.sleep(BACKOFF_SECONDS)
 
-    async def _ask(self, leader: int, positions: Mapping[Place, int]) -> list[Part]:
-        asked = ((place.topic, (place.partition, offset, PARTITION_BYTES)) for place, offset in positions.items())
+    async def _ask(self, leader: int, positions: Mapping[Place, int], watched: Mapping[Place, int]) -> Answer:
+        asked = chain(
+            ((place.topic, (place.partition, offset, PARTITION_BYTES)) for place, offset in positions.items()),
+            ((place.topic, (place.partition, offset, 0)) for place, offset in watched.items()),
+        )
         request = FetchRequest(WAIT_MS, 1, ANSWER_BYTES, self._isolation, by_topic(asked))
         try:
             answer = await self._client.send(leader, request)
         except KafkaError:
             await self._look_again()
-            return []
-        found, doubted = [], False
+            return Answer([], NONE)
+        found, ends, doubted = [], dict[Place, int](), False
         for topic, listed in answer.topics:
-            for partition, code, _, _, *rest, packed in listed:
+            for partition, code, end, _, *rest, packed in listed:
                 place, error = Place(topic, partition), for_code(code)
-                if error is not NoError:
+                if place in watched:
+                    if error is NoError and end >= watched[place]:  # a new leader may not know yet how far it goes
+                        ends[place] = end
+                elif error is not NoError:
                     if error in FOR_GOOD:
                         raise error(topic)
                     doubted = True
@@ -170,7 +193,7 @@ class Fetching:
                     found.append(self._part(place, positions[place], aborted(rest), packed))
         if doubted:
             await self._look_again()
-        return found
+        return Answer(found, ends if len(ends) == len(watched) else NONE)
 
     def _part(self, place: Place, offset: int, aborted_ones: Any, packed: bytes) -> Part:
         records = MemoryRecords(packed)

@@ -30,6 +30,8 @@ class Pump:
         self._answers, self._patient = 0, False
         self._waiting: deque[Incoming] = deque()
         self._reached: dict[Place, int] = {}
+        self._watched: dict[Place, int] = {}
+        self._told: Mapping[Place, int] = {}
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -79,6 +81,7 @@ class Pump:
     async def news(self, enough: int) -> None:
         """Wait for what has come by now to be here; no longer than until so many wait, or somebody is `content`."""
         self.more()
+        self._told = {}
         answers, self._patient = self._answers, True
         while self._patient and self._answers == answers and len(self._waiting) < min(enough, self._limit):
             self._raise_failure()
@@ -93,6 +96,20 @@ class Pump:
     def put_back(self, records: Sequence[Incoming]) -> None:
         """Let taken records wait again, in front."""
         self._waiting.extendleft(reversed(records))
+        self._told = {}
+
+    def watch(self, ends: Mapping[Place, int]) -> None:
+        """Have the ends of these places told with what is fetched; here they are as of now."""
+        self._watched.update(ends)
+
+    def told(self) -> Mapping[Place, int]:
+        """The ends of the places watched, as they were after the newest record here was there; told once.
+
+        Empty when nothing has come since they were last told, or since news were asked for, or was put back since; and
+        where no answer can tell them, see `Fetching.fetch`. Then they must be asked for.
+        """
+        told, self._told = self._told, {}
+        return told
 
     def waiting(self) -> Iterator[Incoming]:
         """What waits, untaken."""
@@ -117,7 +134,10 @@ class Pump:
                     await self._moved.wait()
                     continue
                 self._wanted = self._eager
-                for part in await self._fetching.fetch(self._reached):
+                answer = await self._fetching.fetch(self._reached, self._watched)
+                self._told = answer.ends if answer.parts else {}
+                self._watched.update(answer.ends)
+                for part in answer.parts:
                     await self._take_in(part)
                 self._wanted = self._wanted or not self._waiting  # nothing of it is for us to see
                 self._answers += 1

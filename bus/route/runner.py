@@ -2,27 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from bus import clock
-from bus.avro.frame import BODY_START
-from bus.consent.messages import consent_event, pair_of
-from bus.errors import RecordRefused, RecordUnreadable, SchemaUnknown, StoreBroken
+from bus.consent.messages import pair_of
+from bus.errors import RecordRefused, StoreBroken
 from bus.kafka.log import Place
 from bus.kafka.pump import Pump
 from bus.kafka.rights import router_group
 from bus.kafka.transactions import TransactionalWriter
-from bus.model.change import Change
-from bus.model.command import Ending
-from bus.model.consent import ConsentEvent
 from bus.model.record import Incoming, Outgoing
 from bus.model.waits import Wait
-from bus.route.commands import Command
-from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
-from bus.route.load import Loader, change_of
-from bus.route.orders import Orders
+from bus.route.intake import Intake, Taken
+from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.load import Loader
 from bus.route.outputs import Writer
 from bus.route.parts import Parts
 from bus.route.report import LaneReport, Progress
@@ -48,16 +42,6 @@ IDLE_SECONDS = 5.0
 
 SETTLE_SECONDS = 0.2
 """After this long without work a lane writes to its store what waits in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Records taken for one transaction, as read; `later_consents` as in `Inputs`."""
-
-    consents: list[Incoming]
-    changes: list[Incoming]
-    consents_offset: int
-    later_consents: frozenset[tuple[str, str]] | None
 
 
 class Lane:
@@ -88,9 +72,9 @@ class Lane:
         self._changes: Pump | None = None
         self._resting, self._ending, self._aborted = False, False, 0
         self._seconds_each = 0.0
-        self._ahead: asyncio.Task[Taken] | None = None
+        self._ahead: asyncio.Task[Taken | None] | None = None
         self._more: list[Incoming] = []
-        self._orders = Orders(parts.access, parts.topics, parts.messages)
+        self._intake = Intake(lane, parts)
 
     def stop(self) -> None:
         """Ask the lane to finish its transaction and end."""
@@ -165,7 +149,7 @@ class Lane:
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
-        def ahead() -> asyncio.Task[Taken]:
+        def ahead() -> asyncio.Task[Taken | None]:
             """The next records and what they are judged by: asked for while the end of a transaction is on its way."""
             self._ahead = asyncio.create_task(self._take(consents, changes))
             return self._ahead
@@ -173,9 +157,14 @@ class Lane:
         while not self.stopping.is_set():
             taken = await (self._ahead or ahead())
             self._ahead, self._more = None, []
+            if taken is None:
+                if not self._unlooked:
+                    await self._rest(changes)
+                continue
             if changes.places != self._change_places().keys():
                 changes.assign(self._change_places())
-            inputs = replace(await self._inputs(taken), gone=await self._gone(taken, changes))
+            inputs = await self._intake.inputs(taken, self._rules.has_subject, self._refused)
+            inputs = replace(inputs, existing_limit=self._batch_limit, gone=await self._gone(taken, changes))
             outcome, records = await self._drafted(inputs)
             began = clock.monotonic()
             self._ending = True
@@ -190,9 +179,7 @@ class Lane:
                 changes.content()
                 self._end_turn(outcome)
             if not records:
-                self._note_caught_up(changes)
-                changes.more()
-                await self._rest()
+                await self._rest(changes)
                 continue
             self._applied(outcome, written.get(self._state_place))
             self._note_caught_up(changes)
@@ -228,7 +215,7 @@ class Lane:
         if not self._unlooked and not self._more and not len(changes) and self._passed_start(changes):
             self._state.caught_up(clock.now_ms())
 
-    async def _gone(self, taken: "Taken", changes: Pump) -> list[tuple[str, bytes]]:
+    async def _gone(self, taken: Taken, changes: Pump) -> list[tuple[str, bytes]]:
         """Copies of records that were deleted while no lane read, and whose tombstones are compacted away by now.
 
         Looked for once, when everything is read that was there at the start.
@@ -246,7 +233,7 @@ class Lane:
             await asyncio.sleep(0)
         return []
 
-    async def _try_smaller(self, taken: "Taken", consents: Pump, changes: Pump) -> None:
+    async def _try_smaller(self, taken: Taken, consents: Pump, changes: Pump) -> None:
         """Nothing was committed: halve the batch until the record that the broker refuses stands alone, then bury it.
 
         Raises RecordRefused when there is no change to blame, or when even the dead letter was refused: the lane then
@@ -289,13 +276,20 @@ class Lane:
     def _input_places(self) -> dict[str, Place]:
         return {dataset: Place(self._parts.topics.changes(dataset), self._lane) for dataset in self._rules.has_subject}
 
-    async def _take(self, consents: Pump, changes: Pump) -> Taken:
-        """Changes, and then the rules and consents up to their ends as of now: none is judged by older ones."""
+    async def _take(self, consents: Pump, changes: Pump) -> Taken | None:
+        """Changes, and then the rules and consents up to their ends as of now: none is judged by older ones.
+
+        None where nothing came while a transaction ended: what else there may be to do wakes who rests.
+        """
         if self._ending:
             await changes.news(self._batch_limit)
+            if not len(changes) and not len(consents):
+                return None
         self._wake.clear()
         self._more = changes_taken = changes.take(self._batch_limit)
-        ends = await self._parts.ends.ends((self._register_place, self._consents_place))
+        if not (ends := changes.told()):
+            ends = await self._parts.ends.ends((self._register_place, self._consents_place))
+            changes.watch(ends)
         await self._newest_rules(ends[self._register_place])
         await consents.until(self._consents_place, ends[self._consents_place])
         events = consents.take(CONSENTS_AT_ONCE)
@@ -305,57 +299,6 @@ class Lane:
             changes_taken = []
         offset = events[-1].offset + 1 if events else consents.reached(self._consents_place)
         return Taken(events, changes_taken, offset, later if len(consents) else None)
-
-    async def _inputs(self, taken: "Taken") -> Inputs:
-        prefix, orders = self._parts.topics.changes_prefix, self._parts.topics.commands
-        changes = [record for record in taken.changes if record.topic != orders]
-        commands = [record for record in taken.changes if record.topic == orders]
-        wrong = await self._parts.schemas.know_all(record.value for record in changes if record.value is not None)
-        return Inputs(
-            consents=[event for record in taken.consents if (event := await self._consent_of(record)) is not None],
-            changes=[self._change_of(record, wrong) for record in changes],
-            consents_offset=taken.consents_offset,
-            input_offsets={record.topic.removeprefix(prefix): record.offset + 1 for record in changes},
-            commands=[command for record in commands if (command := await self._command_of(record)) is not None],
-            commands_offset=commands[-1].offset + 1 if commands else 0,
-            later_consents=taken.later_consents,
-            existing_limit=self._batch_limit,
-        )
-
-    def _change_of(self, record: Incoming, wrong: Mapping[bytes, str]) -> Change | Unreadable:
-        change = change_of(record, self._parts.topics, self._rules.has_subject)
-        if isinstance(change, Unreadable):
-            return change
-        if self._refused and (record.topic, record.offset) in self._refused:
-            return Unreadable(record, "refused-by-broker", (change.dataset, change.key))
-        if wrong and change.value is not None and change.value[:BODY_START] in wrong:
-            return Unreadable(record, wrong[change.value[:BODY_START]], (change.dataset, change.key))
-        return change
-
-    async def _command_of(self, record: Incoming) -> Command | None:
-        command = await self._orders.command(record, self._rules.has_subject)
-        if command is None:
-            return None
-        if (record.topic, record.offset) in self._refused:
-            return replace(command, trouble=Ending.REFUSED)
-        if command.change is not None and command.change.value is not None:
-            with contextlib.suppress(RecordUnreadable, SchemaUnknown):  # the core finds it unreadable by itself
-                await self._parts.schemas.know(command.change.value)
-        return command
-
-    async def _consent_of(self, record: Incoming) -> ConsentEvent | UnreadableConsent | None:
-        pair = pair_of(record.key)
-        if pair is None:
-            emit(Event.CONSENT_UNREADABLE, lane=self._lane, offset=record.offset, key_readable=False)
-            return None
-        try:
-            event: ConsentEvent | None = consent_event(await self._parts.messages.decode(record.value or b""))
-        except (RecordUnreadable, SchemaUnknown, KeyError, ValueError):
-            event = None
-        if event is None or (event.subject, event.agreement) != pair:
-            emit(Event.CONSENT_UNREADABLE, lane=self._lane, offset=record.offset, key_readable=True)
-            return UnreadableConsent(*pair, record.timestamp_ms)
-        return event
 
     def _records(self, outcome: Outcome) -> list[Outgoing]:
         withheld = [
@@ -377,8 +320,10 @@ class Lane:
         for done in outcome.completions:
             emit(Event.COMMAND_DONE, lane=self._lane, command=done.command.command_id, outcome=done.ending.value)
 
-    async def _rest(self) -> None:
+    async def _rest(self, changes: Pump) -> None:
         """Until something arrives or falls due."""
+        self._note_caught_up(changes)
+        changes.more()
         due = self._core.wake_at_ms(self._state, self._rules)
         seconds = IDLE_SECONDS if due is None else min(IDLE_SECONDS, max(0.0, (due - clock.now_ms()) / 1000))
         self._resting = True
@@ -391,8 +336,7 @@ class Lane:
 
     async def _woken(self, seconds: float) -> bool:
         """Whether something arrived within so many seconds."""
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._wake.wait()
+        return False

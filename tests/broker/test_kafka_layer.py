@@ -207,6 +207,36 @@ async def test_pump_that_is_asked(kafka: KafkaAccess, prefix: str) -> None:
         await pump.stop()
 
 
+async def test_pump_that_watches(kafka: KafkaAccess, prefix: str) -> None:
+    """It tells with what comes where another partition ends, once, and wakes nobody because of that one."""
+    topic, other = await topic_of(kafka, prefix), await topic_of(kafka, f"{prefix}other")
+    place, watched, wake = Place(topic, 0), Place(other, 0), asyncio.Event()
+    pump, writer = Pump(kafka, wake, committed=True, eager=False), LogWriter(kafka)
+    pump.watch({watched: 0})
+    await pump.start({place: 0})
+    await writer.start()
+    try:
+        assert pump.told() == {}
+        for number, count in enumerate((2, 5), 1):
+            wake.clear()
+            end = 1 + (await writer.append_all([Outgoing(other, 0, b"k", b"v") for _ in range(count)]))[-1]
+            await asyncio.sleep(0.1)
+            assert not wake.is_set()
+            await writer.append(Outgoing(topic, 0, b"k", b"v"))
+            await asyncio.wait_for(pump.until(place, number), 60)
+            assert len(pump.take(10)) == 1
+            await writer.append(Outgoing(other, 0, b"k", b"after"))
+            assert (pump.told(), pump.told()) == ({watched: end}, {})
+            pump.more()
+        await writer.append(Outgoing(topic, 0, b"k", b"v"))
+        await asyncio.wait_for(pump.until(place, 3), 60)
+        pump.put_back(pump.take(10))
+        assert pump.told() == {}
+    finally:
+        await writer.stop()
+        await pump.stop()
+
+
 async def test_drift_is_refused(kafka: KafkaAccess, prefix: str) -> None:
     """A topic whose settings are not what the bus needs is named, with the setting."""
     topic = await topic_of(kafka, prefix, **{"segment.ms": "12345678"})

@@ -34,6 +34,7 @@ class Brokers:
         self.cluster = self
         self.looked = 0
         self.asked: list[int] = []
+        self.topics: list[list[str]] = []
 
     def leader_for_partition(self, place: Any) -> int:
         return self.leaders[place.topic]
@@ -43,13 +44,14 @@ class Brokers:
 
     async def send(self, leader: int, request: Any) -> Any:
         self.asked.append(leader)
+        self.topics.append([topic for topic, _ in request._topics])
         told = []
         for topic, listed in request._topics:
             code, content = await self.answers[topic].get()
             if code == LOST:
                 raise KafkaConnectionError
-            rest: tuple[Any, ...] = (0, [], -1, content) if isinstance(request, FetchRequest) else ()
-            told.append((topic, [(partition, code, 0, 42, *rest) for partition, *_ in listed]))
+            said: tuple[Any, ...] = (42, 41, 0, [], -1, content) if isinstance(request, FetchRequest) else (0, 42)
+            told.append((topic, [(partition, code, *said) for partition, *_ in listed]))
         return SimpleNamespace(topics=told)
 
     def answer(self, topic: str, code: int = 0, content: bytes = b"") -> None:
@@ -74,10 +76,10 @@ async def fetching(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> Fetchin
 async def test_one_leader_does_not_wait_for_another(brokers: Brokers, fetching: Fetching) -> None:
     """What one leader has is there though another has nothing, whose question stays open and is not asked twice."""
     brokers.answer("a", content=packed(A, 3))
-    (part,) = await asyncio.wait_for(fetching.fetch({A: 0, B: 0}), 5)
+    (part,) = (await asyncio.wait_for(fetching.fetch({A: 0, B: 0}), 5)).parts
     assert (part.place, [record.value for record in part], part.reached) == (A, [b"0", b"1", b"2"], 3)
     brokers.answer("b", content=packed(B, 1))
-    (part,) = await asyncio.wait_for(fetching.fetch({A: 3, B: 0}), 5)
+    (part,) = (await asyncio.wait_for(fetching.fetch({A: 3, B: 0}), 5)).parts
     assert (part.place, [record.offset for record in part], part.reached) == (B, [0], 1)
     assert brokers.asked == [1, 2, 1]
 
@@ -86,10 +88,10 @@ async def test_one_leader_does_not_wait_for_another(brokers: Brokers, fetching: 
 async def test_who_leads_is_asked_anew(code: int, brokers: Brokers, fetching: Fetching) -> None:
     """A leader that is none any more, or cannot be reached, costs a question to the cluster and nothing else."""
     brokers.answer("a", code)
-    assert await fetching.fetch({A: 0}) == []
+    assert await fetching.fetch({A: 0}) == ([], {})
     assert brokers.looked == 1
     brokers.answer("a", content=packed(A, 1))
-    assert len(await fetching.fetch({A: 0})) == 1
+    assert len((await fetching.fetch({A: 0})).parts) == 1
 
 
 async def test_what_is_gone_is_an_error(brokers: Brokers, fetching: Fetching) -> None:
@@ -106,3 +108,29 @@ async def test_ends(brokers: Brokers, fetching: Fetching) -> None:
     brokers.answer("b")
     assert await fetching.ends([A, B]) == {A: 42, B: 42}
     assert brokers.looked == 1
+
+
+async def test_ends_with_what_comes(brokers: Brokers, fetching: Fetching) -> None:
+    """Where one broker leads all, it tells where those end that are watched, which it is asked for last."""
+    brokers.leaders["b"] = 1
+    brokers.answer("a", content=packed(A, 1))
+    brokers.answer("b", content=packed(B, 1))
+    parts, ends = await fetching.fetch({A: 0}, {B: 40})
+    assert ([part.place for part in parts], ends, brokers.topics) == ([A], {B: 42}, [["a", "b"]])
+
+
+@pytest.mark.parametrize(("code", "known"), [(OUT_OF_RANGE, 40), (NOT_LEADER, 40), (0, 43)])
+async def test_an_end_that_is_not_known(code: int, known: int, brokers: Brokers, fetching: Fetching) -> None:
+    """A watched partition that is gone or moved, or whose new leader does not know its end yet: none is told."""
+    brokers.leaders["b"] = 1
+    brokers.answer("a", content=packed(A, 1))
+    brokers.answer("b", code)
+    parts, ends = await fetching.fetch({A: 0}, {B: known})
+    assert (len(parts), ends) == (1, {})
+
+
+async def test_no_ends_from_two_leaders(brokers: Brokers, fetching: Fetching) -> None:
+    """Another leader's end may be older than what came: it is not asked for."""
+    brokers.answer("a", content=packed(A, 1))
+    assert (await fetching.fetch({A: 0}, {B: 40})).ends == {}
+    assert brokers.topics == [["a"]]
