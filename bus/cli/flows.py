@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import click
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from bus import clock
+from bus.cli.living import draw_on
 from bus.kafka.rights import OPERATOR
 from bus.settings import Settings
 from bus.watch.flows import Flow, flows_of, total
@@ -50,10 +50,7 @@ async def _watch(since_ms: int | None, *, once: bool, as_json: bool) -> None:
             Console().print(table(found, clock.now_ms()))
         if as_json or once:
             return
-        with Live(table(found, clock.now_ms()), console=Console(), auto_refresh=False) as live:
-            while True:
-                await asyncio.sleep(PERIOD_SECONDS)
-                live.update(table(await reader.newest(), clock.now_ms()), refresh=True)
+        await draw_on(found, reader.newest, lambda now: table(now, clock.now_ms()), PERIOD_SECONDS)
 
 
 def table(found: Sequence[Flow], now_ms: int) -> Table:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import click
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 
+from bus.cli.living import draw_on
 from bus.kafka.rights import OPERATOR
 from bus.model.waits import MEND_WAIT
 from bus.settings import Settings
@@ -43,7 +43,7 @@ def lanes(*, once: bool, as_json: bool) -> None:
     or --json it ends with 1 when a lane is served by nobody. --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
-        found = asyncio.run(_watch(once=once or as_json, as_json=as_json))
+        found = asyncio.run(_watch(once=once, as_json=as_json))
         if any(one.health in {LaneHealth.UNSERVED, LaneHealth.STOPPED} for one in found):
             raise SystemExit(1)
 
@@ -53,14 +53,11 @@ async def _watch(*, once: bool, as_json: bool) -> list[LaneView]:
         found = await survey_lanes(look, status)
         if as_json:
             click.echo(json.dumps([one.as_json() for one in found], indent=2))
-        if as_json or once:
-            if not as_json:
-                Console().print(shown(found))
-            return found
-        with Live(shown(found), console=Console(), auto_refresh=False) as live:
-            while True:
-                await asyncio.sleep(PERIOD_SECONDS)
-                live.update(shown(await survey_lanes(look, status)), refresh=True)
+        elif once:
+            Console().print(shown(found))
+        else:
+            await draw_on(found, lambda: survey_lanes(look, status), shown, PERIOD_SECONDS)
+        return found
 
 
 def shown(found: Sequence[LaneView]) -> Group:

@@ -24,7 +24,6 @@ from bus.telemetry import Event, emit
 from bus.topics import Topics
 
 KEY_PREFIX = "connector/"
-POLL_MS = 1000
 
 
 class OrderKind(StrEnum):
@@ -121,8 +120,8 @@ class Orders:
 
     async def _follow(self, reader: Reader, place: Place) -> None:
         try:
-            while True:
-                for record in await reader.poll(POLL_MS):
+            async for records in reader.follow():
+                for record in records:
                     await self._take(record)
         except asyncio.CancelledError:
             raise

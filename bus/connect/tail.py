@@ -1,6 +1,6 @@
 """What a connector publishes, as it lies in its topics: read under its own user, decoded, and without a group."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,6 @@ from bus.avro.frame import unframe
 from bus.connect.recall import Reach
 from bus.kafka.log import Place, Reader
 from bus.model.record import Incoming
-
-POLL_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +40,11 @@ async def tail(
             await reader.start()
             ends = await reader.ends(places)
             reader.assign(await reader.beginnings(places) if from_beginning else ends)
-            async for records in _polled(reader) if follow else reader.to_ends(ends):
+            async for records in reader.follow() if follow else reader.to_ends(ends):
                 for record in records:
                     yield await _published(record, by_topic[record.topic], client)
         finally:
             await reader.stop()
-
-
-async def _polled(reader: Reader) -> AsyncIterator[list[Incoming]]:
-    while True:
-        yield await reader.poll(POLL_MS)
 
 
 async def _published(record: Incoming, dataset: str, client: SchemaRegistryClient) -> Published:

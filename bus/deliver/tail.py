@@ -18,8 +18,6 @@ from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader, TopicAuthorizationFailedError
 from bus.model.record import Incoming
 
-POLL_MS = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -100,13 +98,8 @@ async def _places(access: KafkaAccess, topics: Sequence[str]) -> list[Place]:
 
 
 async def _records(reader: Reader, ends: dict[Place, int] | None) -> AsyncIterator[Incoming]:
-    if ends is not None:
-        async for records in reader.to_ends(ends):
-            for record in records:
-                yield record
-        return
-    while True:
-        for record in await reader.poll(POLL_MS):
+    async for records in reader.follow() if ends is None else reader.to_ends(ends):
+        for record in records:
             yield record
 
 

@@ -17,7 +17,8 @@ from bus.clock import monotonic, now_ms
 from bus.errors import AwayTooLong
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import FETCH_WAIT_MS, Place, incoming, polled
-from bus.kafka.reach import started
+from bus.kafka.reach import closed, started
+from bus.kafka.silence import Silence
 from bus.model.record import Incoming
 from bus.topics import DAY_MS, LONGEST_ABSENCE_MS
 
@@ -51,6 +52,7 @@ class GroupReader:
             enable_auto_commit=False,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
+        self._silence = Silence(self._consumer._client, access.bootstrap)  # noqa: SLF001 - it is asked who is there
 
     async def start(self) -> None:
         """Join the group. Raises KafkaUnreachable."""
@@ -62,7 +64,7 @@ class GroupReader:
         try:
             await self._commit(self._done)
         finally:
-            await self._consumer.stop()
+            await closed(self._consumer)
 
     async def poll(self, timeout_ms: int, max_records: int) -> list[Incoming]:
         """Records of the places that this member has now, in order within each; none when the time is over.
@@ -70,6 +72,7 @@ class GroupReader:
         Raises AwayTooLong when tombstones may be gone that were written since the group last read a place.
         """
         found = await polled(self._consumer, timeout_ms, max_records)
+        await self._silence.note(something=bool(found))
         if self._failure is not None:
             raise self._failure
         if not self._settled:  # the client reads before it tells what it was given; `taken` seeks all of it

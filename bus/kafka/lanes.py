@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, polled
-from bus.kafka.reach import started
+from bus.kafka.reach import closed, started
 
 LanesChanged = Callable[[frozenset[int]], Awaitable[None]]
 
@@ -72,7 +72,7 @@ class LaneMember(ConsumerRebalanceListener):
         coordinator = self._consumer._coordinator  # noqa: SLF001 - see above
         if coordinator is not None:
             coordinator._group_instance_id = None  # noqa: SLF001 - see above
-        await self._consumer.stop()
+        await closed(self._consumer)
 
     async def commit(self, offsets: Mapping[Place, int]) -> None:
         """Tell the group where its lanes stand, so that ordinary lag tools can see it; nothing while it rebalances.

@@ -15,7 +15,8 @@ from aiokafka.errors import (
 
 from bus.errors import KafkaUnreachable, RightMissing
 from bus.kafka.access import KafkaAccess
-from bus.kafka.reach import require_seen, started
+from bus.kafka.reach import closed, require_seen, started
+from bus.kafka.silence import Silence
 from bus.kafka.words import said
 from bus.model.record import Incoming, Outgoing
 
@@ -94,7 +95,7 @@ class Reader:
 
     async def stop(self) -> None:
         """Close the connection."""
-        await self._consumer.stop()
+        await closed(self._consumer)
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Read these places, each from its offset; replaces the whole assignment."""
@@ -111,6 +112,15 @@ class Reader:
         """As `poll`, by place."""
         found = await polled(self._consumer, timeout_ms, max_records)
         return {Place(*place): [incoming(record) for record in records] for place, records in found.items()}
+
+    async def follow(self, poll_ms: int = 1000) -> AsyncIterator[list[Incoming]]:
+        """What comes from here on, batch by batch, for ever. Where the broker is gone meanwhile, the log says so."""
+        silence = Silence(self._consumer._client, self._access.bootstrap)  # noqa: SLF001 - it is asked who is there
+        while True:
+            records = await self.poll(poll_ms)
+            await silence.note(something=bool(records))
+            if records:
+                yield records
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the newest record that this reader may see, asked of the broker now.
@@ -201,8 +211,8 @@ class LogReader:
 
     async def follow(self) -> AsyncIterator[Incoming]:
         """Every record from here on, for ever."""
-        while True:
-            for record in await self._reader.poll(1000):
+        async for records in self._reader.follow():
+            for record in records:
                 yield record
 
 

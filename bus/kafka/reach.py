@@ -3,6 +3,7 @@
 import asyncio
 from typing import Protocol
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError
 
@@ -43,6 +44,17 @@ async def started(client: Client, access: KafkaAccess) -> None:
     except (KafkaConnectionError, TimeoutError) as error:
         await client.stop()
         raise KafkaUnreachable(bootstrap=access.bootstrap, reason=_why(error)) from error
+
+
+async def closed(consumer: AIOKafkaConsumer) -> None:
+    """Close a consumer. It cancels what it asks a broker that is gone, and lets that out as if we were cancelled."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        await consumer._client.close()  # noqa: SLF001 - it did not come to that
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def require_answer(access: KafkaAccess) -> None:

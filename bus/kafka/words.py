@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from confluent_kafka import KafkaException
 
 _HEARD: deque[str] = deque(maxlen=1)
-_FAILED = re.compile(r'Unable (?:connect to|to request metadata from) "[^"]*": (.*)', re.DOTALL)
+_FAILED = re.compile(r'Unable (?:connect to|to request metadata from) (?:"[^"]*"|node with id [^:]+): (.*)', re.DOTALL)
 _CLOSED = re.compile(r"Connection at \S+ closed")
 _SYSTEM = re.compile(r"\[Errno (-?\d+)\] ?")
 REFUSED = "it refuses the user or the password"
@@ -44,11 +44,16 @@ class _Listener(logging.Handler):
 logging.getLogger("aiokafka").addHandler(_Listener())
 
 
+def last_heard() -> str:
+    """What the client said last of a connection that failed."""
+    return _HEARD.pop() if _HEARD else NO_CONNECTION
+
+
 def said(error: BaseException) -> str:
     """What is known of a failure, without the names of classes and without addresses as Python writes them."""
     text = str(error).removeprefix(f"{type(error).__name__}: ")
     if "bootstrap" in text:
-        return _HEARD.pop() if _HEARD else NO_CONNECTION
+        return last_heard()
     if isinstance(error, TimeoutError | KafkaTimeoutError):
         return "no answer in time, as of a topic that is not there or that this user may not read"
     if isinstance(error, _NO_RIGHT):

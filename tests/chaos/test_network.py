@@ -1,18 +1,25 @@
 """The broker killed, connections cut, links slow: on a broker of the test's own, behind a proxy."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bus.kafka import silence
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
+from bus.kafka.group import GroupReader
+from bus.kafka.log import LogWriter, Place, Reader
+from bus.model.record import Incoming, Outgoing
 from bus.platform.home import Home
 from bus.platform.kafka import ADMIN, LocalKafka, _Ports, local_access
 from bus.platform.kafka import NAME as KAFKA
 from bus.platform.ports import LOOPBACK, free_port
 from bus.platform.processes import Supervisor
 from bus.settings import Settings
+from bus.topics import TopicSpec
 from tests.chaos.bus import LANES, Chaos, chaos_bus, environment
 from tests.chaos.load import Load
 from tests.chaos.proxy import Proxy
@@ -98,6 +105,59 @@ async def test_broker_and_network(remote: Remote, rounds: int, tmp_path: Path, m
         evidence, verdict = await chaos.verdict()
     log.show(evidence, verdict)
     assert verdict.clean, verdict
+
+
+async def test_who_reads_is_told(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Readers say once that nobody answers any more, read on when somebody does, and end in order when nobody does."""
+    kafka = await remote.start()
+    monkeypatch.setattr(silence, "SILENT_SECONDS", 0.5)
+    await Admin(kafka).ensure_topics([TopicSpec("quiet", 1, ())])
+    writer, reader, member = LogWriter(kafka), Reader(kafka), GroupReader(kafka, "members", ["quiet"])
+    await asyncio.gather(*(one.start() for one in (writer, reader, member)))
+    reader.assign({Place("quiet", 0): 0})
+    found = list[Incoming]()
+
+    async def reader_reads() -> None:
+        async for records in reader.follow(100):
+            found.extend(records)
+
+    async def member_reads() -> None:
+        while True:
+            found.extend(await member.poll(100, 10))
+
+    def told(word: str) -> int:
+        return sum(word in one.getMessage() for one in caplog.records if one.name == "bus.kafka")
+
+    async def written_and_lost(read: int) -> None:
+        await writer.append(Outgoing("quiet", 0, b"k", b"v"))
+        await until(lambda: len(found) == read, "both to read", seconds=60)
+        await asyncio.sleep(1.5)
+        assert told("no answer from Kafka") == 0  # a topic may be quiet
+        remote.proxy.target = free_port()
+        remote.proxy.reset()
+        await until(lambda: told("no answer from Kafka") == 2, "both to say that nobody answers", seconds=60)
+        await asyncio.sleep(1.5)
+        assert told("no answer from Kafka") == 2  # and not again
+
+    reading = [asyncio.create_task(one()) for one in (reader_reads, member_reads)]
+    target = remote.proxy.target
+    try:
+        await written_and_lost(read=2)
+        remote.proxy.target = target
+        await until(lambda: told("answers again") == 2, "both to say that somebody answers", seconds=60)
+        caplog.clear()
+        await written_and_lost(read=4)
+    finally:
+        for task in reading:
+            task.cancel()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*reading, return_exceptions=True)
+            await reader.stop()
+            await member.stop()
+            remote.proxy.target = target
+            await writer.stop()
 
 
 async def cut_connections(chaos: Chaos, load: Load, log: FaultLog, remote: Remote) -> None:
