@@ -22,6 +22,7 @@ PERIOD_SECONDS = 1.0
 _COLOURS = {
     LaneHealth.SERVING: "green",
     LaneHealth.CATCHING_UP: "cyan",
+    LaneHealth.STARTING: "cyan",
     LaneHealth.AWAITING_BROKER: "yellow",
     LaneHealth.SILENT: "red",
     LaneHealth.STOPPED: "yellow",
@@ -38,8 +39,9 @@ def lanes(*, once: bool, as_json: bool) -> None:
     `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
     waited. `p50 / p99` are the commits of the last 500 transactions; `fences` counts how often another process took
     the lane; `loop` is the longest that its process stood still of late. `latency` is that of the last
-    batch: from the publishing of its oldest change to its commit. A lane is `awaiting-broker` when the broker has
-    not let it go on for more than five seconds: since when, why and what to do stands below the table. With --once
+    batch: from the publishing of its oldest change to its commit. A lane that is `starting` reads back what it was,
+    and releases nothing yet. One is `awaiting-broker` when the broker has not let it go on for more than five
+    seconds: since when, why and what to do stands below the table. With --once
     or --json it ends with 1 when a lane is served by nobody. --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
@@ -76,8 +78,14 @@ def table(found: Iterable[LaneView]) -> Table:
     for heading in ("block", "waiting", "age", "p50 / p99", "latency", "dead", "fences", "loop", "heard"):
         drawn.add_column(heading, justify="right", no_wrap=True)
     for one in found:
-        drawn.add_row(str(one.lane), f"[{_COLOURS[one.health]}]{one.health}[/]", one.owner or "-", *_figures(one))
+        drawn.add_row(str(one.lane), _health(one), one.owner or "-", *_figures(one))
     return drawn
+
+
+def _health(one: LaneView) -> str:
+    health = f"[{_COLOURS[one.health]}]{one.health}[/]"
+    read = None if one.report is None else one.report.get("read_back")
+    return health if read is None else f"{health}\n[dim]{read:,} read back[/]"
 
 
 def _figures(one: LaneView) -> list[str]:

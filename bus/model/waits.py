@@ -26,3 +26,6 @@ MEND_WAIT = (
     " (kafka-topics --describe --unavailable-partitions). Nothing is lost: the lane goes on by itself."
 )
 """What an operator can do about any of them."""
+
+OF_A_START = ("started_at", "restarts", "fences", "read_back", "waiting_for", "waiting_since", "stopped")
+"""What a report says of a lane that does not serve yet: all else stands where the lane was left."""

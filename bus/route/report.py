@@ -15,7 +15,7 @@ from bus.errors import BusError
 from bus.kafka.log import KafkaError, LogWriter, Place
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
-from bus.model.waits import Wait
+from bus.model.waits import OF_A_START, Wait
 from bus.route.lane import Outcome
 from bus.route.state import Position
 from bus.route.waits import WaitLog, long_wait
@@ -119,10 +119,18 @@ class Progress:
     catching_up: tuple[str, ...]
 
 
+NOWHERE = Progress(Position(), {}, None, ())
+
+
 class Reported(Protocol):
     """A lane, as far as reports go."""
 
     report: LaneReport
+
+    @property
+    def loaded(self) -> int:
+        """Records read back since its start."""
+        ...
 
     def progress(self) -> Progress | None:
         """Where it stands; None before it serves."""
@@ -179,15 +187,19 @@ class Reporter:
         found = [(lane.report, progress) for lane in lanes if (progress := lane.progress()) is not None]
         standing = [(report, report.onward(progress)) for report, progress in found]
         messages = {report.lane: self._teller.message(report, progress) for report, progress in standing}
-        for report in (lane.report for lane in lanes if lane.report.lane not in messages):
-            if report.lane in self._told and long_wait(report):  # it begins anew, and the broker does not let it
-                messages[report.lane] = self._told[report.lane][0] | waiting_message(report)
+        messages |= {lane.report.lane: self._starting(lane) for lane in lanes if lane.report.lane not in messages}
         gone = {lane: told | {"stopped": True} for lane, (told, _) in self._told.items() if lane not in messages}
         news = {lane: message for lane, message in messages.items() if self._is_news(lane, message, now_ms)}
         await self._writer.append_all(self._teller.record(message, now_ms) for message in (news | gone).values())
         self._told = {lane: told for lane, told in self._told.items() if lane not in gone}
         self._told |= {lane: (message, now_ms) for lane, message in news.items()}
         await self._commit(self._teller.offsets(standing))
+
+    def _starting(self, lane: Reported) -> Message:
+        """Of a lane that does not serve yet: where it stood is told by who served it last, this process or another."""
+        new = self._teller.message(lane.report, NOWHERE) | {"read_back": lane.loaded}
+        told, _ = self._told.get(lane.report.lane, (new, 0))
+        return told | {name: new[name] for name in OF_A_START}
 
     def _is_news(self, lane: int, message: Message, now_ms: int) -> bool:
         told, at_ms = self._told.get(lane, ({}, 0))
@@ -249,6 +261,7 @@ def report_message(report: LaneReport, progress: Progress, instance: str) -> Mes
         "dead_letters": report.dead_letters,
         "restarts": report.restarts,
         "fences": report.fences,
+        "read_back": None,
         "stopped": False,
         **waiting_message(report),
     }

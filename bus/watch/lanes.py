@@ -23,6 +23,7 @@ class LaneHealth(StrEnum):
 
     SERVING = "serving"
     CATCHING_UP = "catching-up"
+    STARTING = "starting"
     AWAITING_BROKER = "awaiting-broker"
     SILENT = "silent"
     STOPPED = "stopped"
@@ -99,6 +100,7 @@ _TOLD = (
     "restarts",
     "fences",
     "loop_max_ms",
+    "read_back",
 )
 
 
@@ -140,6 +142,8 @@ def _health(report: Message, owner: str | None, heard_seconds: float) -> LaneHea
         return LaneHealth.SILENT
     if report.get("waiting_since") is not None:
         return LaneHealth.AWAITING_BROKER
+    if report.get("read_back") is not None:
+        return LaneHealth.STARTING
     return LaneHealth.CATCHING_UP if report["catching_up"] else LaneHealth.SERVING
 
 

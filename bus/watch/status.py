@@ -7,6 +7,7 @@ from bus.avro.own import Message
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.log import Place, Reader
 from bus.model.record import Incoming
+from bus.model.waits import OF_A_START
 from bus.watch.reach import Look
 
 
@@ -41,10 +42,15 @@ class Status:
             self.take_report(message)
 
     def take_report(self, report: Message) -> None:
-        """Take a report over, unless it comes from a process that had lost the lane: then a later block is known."""
+        """Take a report over, unless it comes from a process that had lost the lane: then a later block is known.
+
+        A process in which the lane starts knows no block yet: how far the lane has come is what was known before.
+        """
         known = self.reports.get(report["lane"])
         if known is None or report["block"] >= known["block"]:
             self.reports[report["lane"]] = report
+        elif report.get("read_back") is not None:
+            self.reports[report["lane"]] = known | {name: report[name] for name in ("at", "instance", *OF_A_START)}
 
 
 @asynccontextmanager

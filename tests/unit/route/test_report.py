@@ -43,6 +43,7 @@ class OneLane:
     inputs: dict[str, int]
     report: LaneReport = field(default_factory=lambda: LaneReport(0))
     beginning: bool = False
+    loaded: int = 0
 
     def progress(self) -> Progress | None:
         """See `Lane`."""
@@ -135,3 +136,25 @@ async def test_a_lane_that_may_not_begin_again(teller: Teller, clocked: Callable
     assert (message["waiting_for"], message["waiting_since"], message["stopped"]) == ("start", 1_000_000, False)
     ended.set()
     await task
+
+
+async def test_a_lane_that_starts(teller: Teller) -> None:
+    """How far a start has come is told, again as it goes on, with where the lane stood if this process knows it."""
+    told, lane = Told(), OneLane({PERSON: 7}, beginning=True)
+    reporter = Reporter(cast("LogWriter", told), teller, commit=told.commit)
+    for lane.loaded in (0, 2000, 2000):
+        with contextlib.suppress(KeyError):
+            await reporter._tell([lane])
+    lane.beginning = False
+    await reporter._tell([lane])
+    lane.beginning, lane.report = True, lane.report.again(5, fenced=True)
+    with contextlib.suppress(KeyError):
+        await reporter._tell([lane])
+    found = [await messages().decode(one.value or b"") for one in told.records]
+    assert [(one["read_back"], one["inputs"]) for one in found] == [
+        (0, {}),
+        (2000, {}),
+        (None, {PERSON: 7}),
+        (2000, {PERSON: 7}),
+    ]
+    assert (found[-1]["restarts"], found[-1]["fences"], found[-1]["stopped"]) == (1, 1, False)

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from io import StringIO
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from rich.console import Console
@@ -11,10 +12,16 @@ from bus.cli.flows import table as flows_table
 from bus.cli.lanes import shown
 from bus.errors import WrongUse
 from bus.model.command import Ending
+from bus.topics import Topics
 from bus.watch.flows import Flows
 from bus.watch.lanes import LaneHealth, lane_view
 from bus.watch.letters import closings, parse_name
+from bus.watch.status import Status
 from bus.watch.verify import persisting
+
+if TYPE_CHECKING:
+    from bus.kafka.log import Reader
+    from bus.watch.reach import Look
 
 NOW = 1_000_000
 
@@ -46,6 +53,21 @@ def test_a_lane_without_lag() -> None:
     assert (seen.health, seen.lag_records, seen.lag_seconds) == (LaneHealth.SERVING, 0, None)
 
 
+def test_a_lane_that_starts_elsewhere() -> None:
+    """How far it had come is what its last owner told, also when that one is heard late; who starts it is told anew."""
+    status = Status(cast("Look", SimpleNamespace(topics=Topics("", 8))), cast("Reader", None))
+    starting = report(block=0, inputs={}, read_back=3, at=NOW, instance="new", restarts=0, fences=0, waiting_for=None)
+    starting |= {"waiting_since": None, "lane": 0}
+    late = report(lane=0, stopped=True, at=NOW - 500)
+    for one in (report(lane=0), starting, late, starting):
+        status.take_report(one)
+    seen = lane_view(0, status.reports[0], ENDS, "new@host", NOW)
+    assert (seen.health, seen.lag_records, seen.heard_seconds) == (LaneHealth.STARTING, 0, 0)
+    assert (seen.as_json()["read_back"], seen.as_json()["block"], seen.as_json()["instance"]) == (3, 7, "new")
+    status.take_report(report(lane=0, block=8))
+    assert lane_view(0, status.reports[0], ENDS, "new@host", NOW).health is LaneHealth.SERVING
+
+
 def test_a_lane_with_lag() -> None:
     """Lag is counted by input, and its age is that of the oldest change known to wait."""
     seen = lane_view(0, report(oldest_waiting=NOW - 9000), ENDS | {"population.person": 14, "consents": 6}, "r", NOW)
@@ -61,6 +83,7 @@ def test_a_lane_with_lag() -> None:
         ({"at": NOW - 60_000}, "r", LaneHealth.SILENT),
         ({"catching_up": ["a"]}, "r", LaneHealth.CATCHING_UP),
         ({"waiting_for": "end", "waiting_since": NOW - 9000}, "r", LaneHealth.AWAITING_BROKER),
+        ({"read_back": 0}, "r", LaneHealth.STARTING),
         ({"waiting_for": None, "waiting_since": None}, "r", LaneHealth.SERVING),
     ],
 )
