@@ -16,6 +16,8 @@ CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 SCHEMA_NOT_FOUND = 40403
 ABSENT = (40401, 40402)
 """A subject, a version that is not there."""
+NO_SUCH_CALL = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+"""What a registry says to a call that it does not know, with or without a code that says no more."""
 TIMEOUT_SECONDS = 10.0
 
 
@@ -139,10 +141,15 @@ class SchemaRegistryClient:
         return found
 
     async def compatible(self, subject: str, schema: Any) -> list[str]:
-        """Why the schema could not be the subject's next version; empty when it could."""
+        """Why the schema could not be the subject's next version; empty when it could.
+
+        Not every registry can hold it against all versions at once; one that cannot is asked about the newest.
+        """
         text = json.dumps(schema, ensure_ascii=False)
-        path = f"/compatibility/subjects/{quote(subject, safe='')}/versions?verbose=true"
-        answer = await self._ask("POST", path, {"schema": text})
+        path = f"/compatibility/subjects/{quote(subject, safe='')}/versions"
+        answer = await self._ask("POST", f"{path}?verbose=true", {"schema": text})
+        if answer.status_code in NO_SUCH_CALL and _code(answer) not in ABSENT:
+            answer = await self._ask("POST", f"{path}/latest?verbose=true", {"schema": text})
         if _code(answer) in ABSENT:
             return []
         body = self._good(answer, "is_compatible", subject=subject)
