@@ -36,6 +36,7 @@ from bus.platform.salts import Salts
 from bus.register.country import enrol_country, enrol_folders
 from bus.register.impact import Impact, impact, refuse_broken
 from bus.register.log import Register
+from bus.register.readers import why_not_next
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
@@ -291,7 +292,7 @@ async def joining(settings: Settings, datasets: Iterable[Dataset]) -> AsyncItera
         state, found = await registrar.state(), []
         for dataset in datasets:
             one = impact(dataset, state.datasets.get(dataset.name), state.agreements.values())
-            refused = await client.compatible(value_subject(f"changes.{dataset.name}"), dataset.schema)
+            refused = await why_not_next(client, value_subject(f"changes.{dataset.name}"), dataset.schema)
             further = [text for text in refused if not text.startswith(one.incompatible)]  # the same, with the version
             found.append(replace(one, incompatible=(*one.incompatible, *further)))
         yield registrar, found

@@ -1,14 +1,27 @@
-"""Whether those who read an agreement's flow can go on reading it under a changed view.
+"""Whether a changed schema can follow the versions that a subject has, and whether readers of a flow can follow a view.
 
-Stricter than a schema registry: a year that becomes a date is read without an error, and taken for another thing.
+Both are judged here, whatever level a registry holds its subjects to: some look at the newest version alone or at none.
+And stricter than any registry: a year that becomes a date is read without an error, and taken for another thing.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from bus.agreements.document import AgreementDocument
-from bus.avro.client import SchemaRegistryClient
-from bus.avro.compatibility import otherwise_meant
+from bus.avro.client import Registered, SchemaRegistryClient
+from bus.avro.compatibility import Finding, otherwise_meant, unreadable
 from bus.errors import ReadersCannotFollow
+
+
+async def why_not_next(client: SchemaRegistryClient, subject: str, schema: Any) -> list[str]:
+    """Why a schema may not be the next version of a subject; empty when it may, or is one of its versions already.
+
+    Records of every version must be readable with it. Only if they are, what the registry has against it counts too.
+    """
+    if await client.find(subject, schema) is not None:
+        return []
+    ours = _unreadable(schema, await client.versions(subject))
+    return ours or await client.compatible(subject, schema)
 
 
 async def require_followed(
@@ -21,10 +34,17 @@ async def require_followed(
     schema_id = await client.find(subject, view)
     if schema_id is not None:
         return schema_id
-    broken = await client.compatible(subject, view)
-    for earlier in await client.versions(subject):
-        meant = otherwise_meant(view, earlier.schema)
-        broken += [f"{finding} (version {earlier.version})" for finding in meant]
+    earlier = await client.versions(subject)
+    broken = _unreadable(view, earlier) or await client.compatible(subject, view)
+    broken += _told((one, otherwise_meant(view, one.schema)) for one in earlier)
     if broken:
         raise ReadersCannotFollow(agreement=document.id, told="; ".join(broken), major=document.major + 1)
     return None
+
+
+def _unreadable(schema: Any, earlier: Iterable[Registered]) -> list[str]:
+    return _told((one, unreadable(schema, one.schema)) for one in earlier)
+
+
+def _told(found: Iterable[tuple[Registered, Iterable[Finding]]]) -> list[str]:
+    return [f"{finding} (version {version.version})" for version, findings in found for finding in findings]

@@ -16,7 +16,7 @@ from bus.agreements.view import view_schema
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.own import OwnMessages
-from bus.errors import BusNotFounded, KeyMissing, NotFound, StepRefused
+from bus.errors import BusNotFounded, KeyMissing, NotFound, SchemaRefused, StepRefused
 from bus.kafka import rights
 from bus.kafka.access import SCRAM, KafkaAccess
 from bus.kafka.admin import Admin
@@ -31,7 +31,7 @@ from bus.register.keys import operators
 from bus.register.life import Action, Life, Refusal, Stage
 from bus.register.log import Register, RegisterWriter
 from bus.register.offices import OPERATOR, held_key, offices_of, operator_key
-from bus.register.readers import require_followed
+from bus.register.readers import require_followed, why_not_next
 from bus.register.state import RegisterState
 from bus.register.steps import (
     Ground,
@@ -179,7 +179,7 @@ class Registrar:
     async def enrol_datasets(self, datasets: Iterable[Dataset]) -> int:
         """Datasets, each with its schema and its topic; returns how many were new or changed.
 
-        Raises SchemaBreaksAgreements, before anything is written.
+        Raises SchemaBreaksAgreements and SchemaRefused, before anything is written.
         """
         wishes, operator = [], await self.operator()
         listed, state = list(datasets), await self.state()
@@ -187,6 +187,10 @@ class Registrar:
         for dataset in listed:
             if dataset.name in known and known[dataset.name].schema != dataset.schema:
                 refuse_broken(impact(dataset, known[dataset.name], state.agreements.values()))
+            if dataset.name not in known or known[dataset.name].schema != dataset.schema:
+                subject = value_subject(f"changes.{dataset.name}")
+                if reasons := await why_not_next(self._client, subject, dataset.schema):
+                    raise SchemaRefused(subject=subject, reason="; ".join(reasons))
         await self._grounds.admin.ensure_topics([self.topics.changes_spec(dataset.name) for dataset in listed])
         for dataset in listed:
             subject = value_subject(f"changes.{dataset.name}")

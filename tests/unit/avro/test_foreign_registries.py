@@ -1,35 +1,10 @@
-"""Registries that others wrote, in their own words: what Karapace 6.2.0 answers where ours says it otherwise."""
+"""Registries that others wrote, where they say it otherwise than ours."""
 
 import json
 
-import httpx
+from tests.unit.avro.karapace import Karapace
 
-from bus.avro.client import SchemaRegistryClient
-
-CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 SCHEMA = {"type": "record", "name": "P", "fields": [{"name": "id", "type": "string"}]}
-
-Answers = dict[str, tuple[int, str]]
-
-
-class Karapace:
-    """Answers as told, by method and path, and keeps what was asked; to all else it says that it has no such path."""
-
-    def __init__(self, answers: Answers) -> None:
-        self.asked: list[str] = []
-        self._answers = answers
-
-    def client(self) -> SchemaRegistryClient:
-        return SchemaRegistryClient("http://karapace:8081", transport=httpx.MockTransport(self._take))
-
-    def _take(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(f"{request.method} {request.url.path}")
-        if self.asked[-1] not in self._answers:
-            return httpx.Response(404, text='"Not Found"', headers={"content-type": "application/json"})
-        status, text = self._answers[self.asked[-1]]
-        return httpx.Response(status, text=text, headers={"content-type": CONTENT_TYPE})
-
-
 NEWEST = "POST /compatibility/subjects/s/versions/latest"
 
 

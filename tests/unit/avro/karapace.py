@@ -1,0 +1,27 @@
+"""A registry that somebody else wrote, in its own words: what Karapace 6.2.0 answers."""
+
+import httpx
+
+from bus.avro.client import SchemaRegistryClient
+
+CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
+
+Answers = dict[str, tuple[int, str]]
+
+
+class Karapace:
+    """Answers as told, by method and path, and keeps what was asked; to all else it says that it has no such path."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def client(self) -> SchemaRegistryClient:
+        return SchemaRegistryClient("http://karapace:8081", transport=httpx.MockTransport(self._take))
+
+    def _take(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.method} {request.url.path}")
+        if self.asked[-1] not in self.answers:
+            return httpx.Response(404, text='"Not Found"', headers={"content-type": "application/json"})
+        status, text = self.answers[self.asked[-1]]
+        return httpx.Response(status, text=text, headers={"content-type": CONTENT_TYPE})
