@@ -11,10 +11,10 @@ from pathlib import Path
 
 from bus import clock
 from bus.agreements.document import AgreementDocument
+from bus.avro.access import TOKEN_NAME
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset
 from bus.avro.own import OwnMessages
-from bus.avro.registry.server import TOKEN_NAME
 from bus.connect.folder import forget as forget_folder
 from bus.connect.folder import remember as remember_folder
 from bus.connect.process import Gone, last_source, leave
@@ -31,7 +31,7 @@ from bus.platform.kafka import LocalKafka
 from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.platform.salts import Salts
 from bus.register.country import enrol_country, enrol_folders
 from bus.register.impact import Impact, impact, refuse_broken
@@ -39,7 +39,7 @@ from bus.register.log import Register
 from bus.register.readers import why_not_next
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
-from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
+from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
 
 DEFAULT_SEED = 2026
@@ -233,8 +233,7 @@ class _Start:
 
 @contextlib.asynccontextmanager
 async def _registrar(settings: Settings, home: Home, grounds: Grounds, access: KafkaAccess) -> AsyncIterator[Registrar]:
-    url = schema_registry_url(settings, home)
-    async with SchemaRegistryClient(url, token=_registry_token(settings, home)) as client:
+    async with SchemaRegistryClient.from_settings(settings, home, registers=True) as client:
         registrar = Registrar(grounds, access, home, client, by="operator")
         try:
             await registrar.start()
@@ -288,7 +287,7 @@ class Joining:
 async def joining(settings: Settings, datasets: Iterable[Dataset]) -> AsyncIterator[tuple[Registrar, list[Impact]]]:
     """The keeper of the register, and what these datasets would change in it; nothing is written yet."""
     home = Home.from_settings(settings)
-    async with registrar_of(settings) as registrar, SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with registrar_of(settings) as registrar, SchemaRegistryClient.from_settings(settings, home) as client:
         state, found = await registrar.state(), []
         for dataset in datasets:
             one = impact(dataset, state.datasets.get(dataset.name), state.agreements.values())
@@ -322,7 +321,7 @@ async def preview_agreement(
     """
     home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
     access = kafka_access(settings, KafkaSettings(), home, PREVIEWER)
-    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with SchemaRegistryClient.from_settings(settings, home) as client:
         messages = OwnMessages(client)
         await messages.learn()  # to prepare them would register what is new
         sources = Sources(access, topics, messages, client, Salts(home).keyring(sketching=True))
@@ -378,13 +377,6 @@ async def step_route(settings: Settings, name: str, action: str, reason: str) ->
         if not names:
             raise NotFound(kind="agreement of dataset", name=name, known=", ".join(sorted(state.agreements)) or "none")
         return [await registrar.step_route(one, action, reason) for one in names][-1]
-
-
-def _registry_token(settings: Settings, home: Home) -> str | None:
-    own = SchemaRegistrySettings().token
-    if own is not None:
-        return own.get_secret_value()
-    return home.secret(TOKEN_NAME) if settings.schema_registry is None else None
 
 
 def _memory(home: Home) -> Path:

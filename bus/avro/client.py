@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 import httpx
 
+from bus.avro.access import RegistryAccess, registry_access
 from bus.avro.codec import Parsed, parse
 from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
-from bus.settings import SchemaRegistrySettings
+from bus.platform.home import Home
+from bus.settings import Settings
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 SCHEMA_NOT_FOUND = 40403
@@ -39,40 +41,26 @@ class Registered:
 class SchemaRegistryClient:
     """Schemas by id and by subject. What can't change is asked for once: an id's schema, a schema's id.
 
-    `token` goes out as a bearer token, `basic` (user, password) as HTTP Basic; reads need neither at most registries.
     Every method raises SchemaRegistryUnreachable when there is no answer, or none that a registry would give; then
     waiting is right. One client serves one event loop.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None = None,
-        basic: tuple[str, str] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        self.url = url.rstrip("/")
-        headers = {"accept": f"{CONTENT_TYPE}, application/json", "content-type": CONTENT_TYPE}
-        if token:
-            headers["authorization"] = f"Bearer {token}"
-        auth = httpx.BasicAuth(*basic) if basic else None
+    def __init__(self, access: RegistryAccess, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.access = access
         self._http = httpx.AsyncClient(
-            base_url=self.url, headers=headers, auth=auth, timeout=TIMEOUT_SECONDS, transport=transport
+            base_url=access.url.rstrip("/"),
+            headers={"accept": f"{CONTENT_TYPE}, application/json", "content-type": CONTENT_TYPE, **access.headers},
+            timeout=TIMEOUT_SECONDS,
+            transport=transport,
         )
         self._schemas: dict[int, Any] = {}
         self._parsed: dict[tuple[int, bool], Parsed] = {}
         self._ids: dict[tuple[str, str], int] = {}
 
     @classmethod
-    def at(cls, url: str, settings: SchemaRegistrySettings) -> Self:
-        """The registry at a URL, with the credentials that the settings hold."""
-        password = settings.password.get_secret_value() if settings.password else ""
-        return cls(
-            url,
-            token=settings.token.get_secret_value() if settings.token else None,
-            basic=(settings.username, password) if settings.username else None,
-        )
+    def from_settings(cls, settings: Settings, home: Home, *, registers: bool = False) -> Self:
+        """The registry of the bus that the settings name; see `registry_access`."""
+        return cls(registry_access(settings, home, registers=registers))
 
     async def schema(self, schema_id: int) -> Any:
         """The schema as JSON values. Raises SchemaUnknown for an id that the registry does not know: poison."""
@@ -191,7 +179,7 @@ class SchemaRegistryClient:
         raise self._unreachable(f"HTTP {answer.status_code}, which is no answer of a schema registry")
 
     def _unreachable(self, reason: str) -> SchemaRegistryUnreachable:
-        return SchemaRegistryUnreachable(url=httpx.URL(self.url).copy_with(userinfo=b""), reason=reason)
+        return SchemaRegistryUnreachable(url=self.access.place, reason=reason)
 
 
 def _in_words(error: Exception) -> str:

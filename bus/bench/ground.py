@@ -14,9 +14,9 @@ import psutil
 from bus.agreements.agencies import Agencies, load_agencies, load_legal_bases
 from bus.agreements.check import load_agreements
 from bus.agreements.document import AgreementDocument, revision
+from bus.avro.access import TOKEN_NAME
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.own import OwnMessages
-from bus.avro.registry.server import TOKEN_NAME
 from bus.bench import copying
 from bus.bench.workload import (
     COUNTRY,
@@ -43,7 +43,6 @@ from bus.platform.home import Home
 from bus.platform.jars import kafka_jars
 from bus.platform.kafka import LocalKafka
 from bus.platform.processes import ProcessSpec, Supervisor
-from bus.platform.reach import schema_registry_url
 from bus.register.registrar import Grounds
 from bus.settings import Settings
 from bus.telemetry import configure
@@ -177,7 +176,7 @@ async def ground(
         home.secret(TOKEN_NAME)
         await supervisor.start(own_servers(stage_process(SCHEMA_REGISTRY, settings)))
         revisions = await _enrol(settings, shape)
-        client = await closing.enter_async_context(SchemaRegistryClient(schema_registry_url(settings, home)))
+        client = await closing.enter_async_context(SchemaRegistryClient.from_settings(settings, home))
         messages, consents = OwnMessages(client), LogWriter(access)
         await messages.prepare()
         await consents.start()

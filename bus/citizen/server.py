@@ -5,15 +5,14 @@ import contextlib
 
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
-from bus.avro.registry.server import TOKEN_NAME
 from bus.citizen.app import application
 from bus.citizen.desk import ConsentDesk
 from bus.citizen.reach import callers_token
 from bus.kafka.rights import CITIZEN
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.platform.serving import listening, serve_http
-from bus.settings import CitizenSettings, KafkaSettings, SchemaRegistrySettings, Settings
+from bus.settings import CitizenSettings, KafkaSettings, Settings
 from bus.telemetry import Event, configure, emit
 from bus.topics import Topics
 
@@ -28,7 +27,8 @@ async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:
     access = kafka_access(settings, KafkaSettings(), home, CITIZEN)
     async with contextlib.AsyncExitStack() as closing:
         listener = closing.enter_context(listening(CITIZEN, own.host, own.port))
-        client = await closing.enter_async_context(_registry(settings, home))
+        registry = SchemaRegistryClient.from_settings(settings, home, registers=True)
+        client = await closing.enter_async_context(registry)
         messages = OwnMessages(client)
         await messages.prepare()
         desk = ConsentDesk(access, Topics(settings.prefix, settings.lanes), messages)
@@ -40,11 +40,3 @@ async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:
         emit(Event.PROCESS_STARTED, port=port)
         await serve_http(application(desk, token=callers_token(own, home)), listener, ending=desk.close)
         emit(Event.PROCESS_STOPPING)
-
-
-def _registry(settings: Settings, home: Home) -> SchemaRegistryClient:
-    given = SchemaRegistrySettings().token
-    token = given.get_secret_value() if given else None
-    if token is None and settings.schema_registry is None and home.has_secret(TOKEN_NAME):
-        token = home.secret(TOKEN_NAME)
-    return SchemaRegistryClient(schema_registry_url(settings, home), token=token)

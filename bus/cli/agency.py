@@ -16,7 +16,7 @@ from bus.deliver.recipients import Recipient, flows_of, read_register, recipient
 from bus.deliver.tail import Seen, tail
 from bus.kafka.rights import OPERATOR, agency_user
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
 
@@ -58,7 +58,7 @@ def tail_(agency_id: str, *, as_json: bool, most: int | None, **words: Any) -> N
 async def _recipients(settings: Settings, home: Home) -> list[Recipient]:
     topics = Topics(settings.prefix, settings.lanes)
     operator = kafka_access(settings, KafkaSettings(), home, OPERATOR)
-    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with SchemaRegistryClient.from_settings(settings, home) as client:
         return recipients(await read_register(operator, topics, client))
 
 
@@ -75,7 +75,7 @@ async def _tail(  # noqa: PLR0913 - one for each option
     home = Home.from_settings(settings)
     flows = flows_of(await _recipients(settings, home), agency_id, agreement)
     access = kafka_access(settings, KafkaSettings(), home, agency_user(agency_id))
-    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with SchemaRegistryClient.from_settings(settings, home) as client:
         seen = tail(access, client, flows, from_beginning=from_beginning, follow=not no_follow)
         async with contextlib.aclosing(seen):
             await _show(seen, most, as_json=as_json)

@@ -12,7 +12,7 @@ from bus.deliver.recipients import read_register, recipients
 from bus.errors import NotFound
 from bus.kafka.rights import OPERATOR
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
 
@@ -34,7 +34,7 @@ def dataset_contract(dataset: str) -> None:
 async def _of_agency(settings: Settings, agency_id: str) -> dict[str, Any]:
     home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
     access = kafka_access(settings, KafkaSettings(), home, OPERATOR)
-    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with SchemaRegistryClient.from_settings(settings, home) as client:
         state = await read_register(access, topics, client)
         by_name = {one.agency: one for one in recipients(state)}
         if agency_id not in by_name:
@@ -48,7 +48,7 @@ async def _of_agency(settings: Settings, agency_id: str) -> dict[str, Any]:
 async def _of_dataset(settings: Settings, name: str) -> dict[str, Any]:
     home, topics = Home.from_settings(settings), Topics(settings.prefix, settings.lanes)
     access = kafka_access(settings, KafkaSettings(), home, OPERATOR)
-    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with SchemaRegistryClient.from_settings(settings, home) as client:
         state = await read_register(access, topics, client)
     if name not in state.datasets:
         raise NotFound(kind="dataset", name=name, known=", ".join(state.datasets) or "none")

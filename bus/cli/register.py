@@ -15,7 +15,7 @@ from bus.avro.own import OwnMessages
 from bus.kafka.rights import OPERATOR
 from bus.model.fact import Fact
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.register.log import Register
 from bus.register.state import RegisterState
 from bus.settings import KafkaSettings, Settings
@@ -115,7 +115,7 @@ async def _read() -> AsyncIterator[Register]:
     settings = Settings()
     home = Home.from_settings(settings)
     access = kafka_access(settings, KafkaSettings(), home, OPERATOR)
-    async with SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with SchemaRegistryClient.from_settings(settings, home) as client:
         messages = OwnMessages(client)
         await messages.prepare()
         found = Register(access, Topics(settings.prefix, settings.lanes), messages)

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from bus.avro.access import registry_access
 from bus.clock import monotonic
 from bus.connect.folder import failure, lines_of, load_folder, remembered, remembered_names
 from bus.connect.manifest import Manifest
@@ -31,7 +32,7 @@ from bus.errors import (
 from bus.kafka.rights import connector_user
 from bus.kafka.transactions import told_already
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings, Settings
 from bus.telemetry import Event, configure, emit
 from bus.topics import Topics
@@ -212,7 +213,7 @@ def reach_of(user: str, settings: Settings) -> Reach:
     home = Home.from_settings(settings)
     return Reach(
         kafka_access(settings, KafkaSettings(), home, user),
-        schema_registry_url(settings, home),
+        registry_access(settings, home),
         Topics(settings.prefix, settings.lanes),
     )
 

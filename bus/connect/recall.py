@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from bus.avro.access import RegistryAccess
 from bus.avro.own import OwnMessages
 from bus.connect.known import Known, digest
 from bus.connect.publish import Contract, epoch_of
@@ -19,7 +20,7 @@ class Reach:
     """How a connector reaches the bus."""
 
     access: KafkaAccess
-    registry_url: str
+    registry: RegistryAccess
     topics: Topics
 
 

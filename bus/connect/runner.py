@@ -85,7 +85,7 @@ class Runner:
         async with contextlib.AsyncExitStack() as stack:
             reach = self._reach
             await require_same_bus(reach, self._manifest.datasets)
-            client = await stack.enter_async_context(SchemaRegistryClient(reach.registry_url))
+            client = await stack.enter_async_context(SchemaRegistryClient(reach.registry))
             own = OwnMessages(client)
             await own.prepare()
             contracts = await contracts_of(client, self._manifest, self._source)

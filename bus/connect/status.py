@@ -85,7 +85,7 @@ async def order(settings: Settings, name: str, given: Order, *, timeout_seconds:
     Raises NoSuchConnector, NeverRan, and OrderRefused with the connector's reason.
     """
     reach = reach_of(OPERATOR, settings)
-    async with SchemaRegistryClient(reach.registry_url) as client:
+    async with SchemaRegistryClient(reach.registry) as client:
         own = OwnMessages(client)
         await own.prepare()
         ran = await read_standings(reach, own)
@@ -108,7 +108,7 @@ async def order(settings: Settings, name: str, given: Order, *, timeout_seconds:
 
 async def _standings(settings: Settings) -> dict[str, tuple[Standing, int]]:
     reach = reach_of(OPERATOR, settings)
-    async with SchemaRegistryClient(reach.registry_url) as client:
+    async with SchemaRegistryClient(reach.registry) as client:
         return await read_standings(reach, OwnMessages(client))
 
 

@@ -35,7 +35,7 @@ async def tail(
     by_topic = {reach.topics.changes(name): name for name in datasets}
     places = [Place(topic, lane) for topic in by_topic for lane in range(reach.topics.lanes)]
     reader = Reader(reach.access)
-    async with SchemaRegistryClient(reach.registry_url) as client:
+    async with SchemaRegistryClient(reach.registry) as client:
         try:
             await reader.start()
             ends = await reader.ends(places)

@@ -19,7 +19,7 @@ from bus.kafka.log import TopicAuthorizationFailedError
 from bus.kafka.rights import agency_user
 from bus.model.record import Incoming
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
 
@@ -109,8 +109,8 @@ async def subscribe(
 ) -> AsyncGenerator[Subscription, None]:
     """`subscription`, with what the environment says.
 
-    That is BUS_KAFKA, the agency's own BUS_KAFKA_USERNAME and BUS_KAFKA_PASSWORD, BUS_SCHEMA_REGISTRY and BUS_PREFIX;
-    what is not named there is looked for in BUS_HOME. Raises what `subscription` raises.
+    That is BUS_KAFKA, BUS_SCHEMA_REGISTRY, the agency's own user and password at either, and BUS_PREFIX; what is not
+    named there is looked for in BUS_HOME. Raises what `subscription` raises.
     """
     settings = Settings()
     home = Home.from_settings(settings)
@@ -119,7 +119,7 @@ async def subscribe(
     access = kafka_access(settings, KafkaSettings(), home, agency_user(agency))
     topics = Topics(settings.prefix, settings.lanes)
     async with (
-        SchemaRegistryClient(schema_registry_url(settings, home)) as client,
+        SchemaRegistryClient.from_settings(settings, home) as client,
         subscription(access, client, topics, agency, agreements, group=group, begin=begin) as found,
     ):
         yield found

@@ -50,7 +50,8 @@ def request_of(parts: Parts) -> dict[str, Any]:
     return {
         "kafka": parts.access.for_confluent(),
         "prefix": parts.topics.prefix,
-        "schema_registry": parts.registry_url,
+        "schema_registry": parts.registry.url,
+        "schema_registry_headers": parts.registry.headers,
         "root_key": parts.home.root_key().hex(),
         "salts": {one: salts.salt(one, FIRST_EPOCH.number).hex() for one in parts.register.state.epochs},
         "home": str(parts.home.path),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bus.avro.access import RegistryAccess, registry_access
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.demo.lanes import LaneWatch
@@ -12,7 +13,7 @@ from bus.kafka.access import KafkaAccess
 from bus.model.country import Country, Place
 from bus.platform.home import Home
 from bus.platform.processes import Supervisor
-from bus.platform.reach import kafka_access, postgres_dsn, schema_registry_url
+from bus.platform.reach import kafka_access, postgres_dsn
 from bus.register.log import Register
 from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
@@ -27,7 +28,7 @@ class Parts:
     supervisor: Supervisor
     access: KafkaAccess
     topics: Topics
-    registry_url: str
+    registry: RegistryAccess
     messages: OwnMessages
     register: Register
     watch: LaneWatch
@@ -46,9 +47,9 @@ async def open_parts(settings: Settings, supervisor: Supervisor) -> AsyncIterato
     home = supervisor.home
     access = kafka_access(settings, KafkaSettings(), home, ADMIN)
     topics = Topics(settings.prefix, settings.lanes)
-    url = schema_registry_url(settings, home)
+    registry = registry_access(settings, home)
     async with contextlib.AsyncExitStack() as closing:
-        messages = OwnMessages(await closing.enter_async_context(SchemaRegistryClient(url)))
+        messages = OwnMessages(await closing.enter_async_context(SchemaRegistryClient(registry)))
         register = Register(access, topics, messages)
         closing.push_async_callback(register.stop)
         await register.start()
@@ -57,4 +58,4 @@ async def open_parts(settings: Settings, supervisor: Supervisor) -> AsyncIterato
         await watch.start()
         country = country_plugin()
         place = place_of(settings, home, postgres_dsn(settings, home))
-        yield Parts(settings, supervisor, access, topics, url, messages, register, watch, country, place)
+        yield Parts(settings, supervisor, access, topics, registry, messages, register, watch, country, place)

@@ -138,6 +138,6 @@ async def _put_unreadable(parts: Parts) -> None:
 
 async def _published(parts: Parts) -> int:
     """Changes that the connectors have published in all."""
-    reach = Reach(parts.access, parts.registry_url, parts.topics)
+    reach = Reach(parts.access, parts.registry, parts.topics)
     standings = await read_standings(reach, parts.messages)
     return sum(standing.published for standing, _ in standings.values())

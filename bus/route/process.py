@@ -16,7 +16,7 @@ from bus.kafka.log import LogWriter, Place
 from bus.kafka.pump import Pump
 from bus.kafka.rights import ROUTER, router_group
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.platform.salts import Salts
 from bus.register.log import Register, RegisterWriter
 from bus.route.parts import Parts
@@ -49,7 +49,7 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
     access = kafka_access(settings, KafkaSettings(), home, ROUTER)
     topics = Topics(settings.prefix, settings.lanes)
     async with contextlib.AsyncExitStack() as closing:
-        client = SchemaRegistryClient(schema_registry_url(settings, home))
+        client = SchemaRegistryClient.from_settings(settings, home)
         closing.push_async_callback(client.close)
         parts = await _parts(access, topics, client, home, closing)
         await check_room(Admin(access), topics, parts.register.state.datasets)

@@ -12,7 +12,7 @@ from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Reader
 from bus.platform.home import Home
 from bus.platform.ports import LOOPBACK
-from bus.platform.reach import kafka_access, schema_registry_url
+from bus.platform.reach import kafka_access
 from bus.register.log import Register
 from bus.register.state import RegisterState
 from bus.settings import KafkaSettings, Settings
@@ -38,7 +38,7 @@ async def looking(settings: Settings, user: str) -> AsyncIterator[Look]:
     access = kafka_access(settings, KafkaSettings(), home, user)
     topics = Topics(settings.prefix, settings.lanes)
     async with AsyncExitStack() as closing:
-        client = await closing.enter_async_context(SchemaRegistryClient(schema_registry_url(settings, home)))
+        client = await closing.enter_async_context(SchemaRegistryClient.from_settings(settings, home))
         messages = OwnMessages(client)
         register = Register(access, topics, messages)
         closing.push_async_callback(register.stop)
@@ -55,7 +55,7 @@ async def register_state(settings: Settings, user: str, patience_seconds: float)
         raise KafkaUnreachable(bootstrap=LOOPBACK, reason=f"none was started in {settings.home_path}")
     home = Home.from_settings(settings)
     access = kafka_access(settings, KafkaSettings(), home, user)
-    async with asyncio.timeout(patience_seconds), SchemaRegistryClient(schema_registry_url(settings, home)) as client:
+    async with asyncio.timeout(patience_seconds), SchemaRegistryClient.from_settings(settings, home) as client:
         register = Register(access, Topics(settings.prefix, settings.lanes), OwnMessages(client))
         try:
             return await register.start()

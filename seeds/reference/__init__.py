@@ -19,13 +19,14 @@ def check(request: dict[str, Any]) -> dict[str, Any]:
     """Read and judge; both sides are plain JSON.
 
     `kafka`: configuration of confluent-kafka for a user who may read everything; `prefix`; `schema_registry`: its URL;
+    `schema_registry_headers`: those that say who asks there;
     `root_key`: hex; `salts`: recipient → hex;
     `connectors`: name → how its source is reached (`population`, `land`: dsn; `tax`: url, token);
     `home`: where the country has written down how its insurance system is reached, whose connector only sees files.
     """
     sources = request["connectors"]
     began = time.monotonic()
-    with schemas_at(request["schema_registry"]) as schema_of:
+    with schemas_at(request["schema_registry"], request["schema_registry_headers"]) as schema_of:
         reading = read_bus(request["kafka"], request["prefix"], schema_of)
     registries = read_registries(
         sources["population"]["dsn"], sources["land"]["dsn"], sources["tax"], _insurance(Path(request["home"]))

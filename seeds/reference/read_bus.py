@@ -67,9 +67,9 @@ class Decoder:
 
 
 @contextmanager
-def schemas_at(url: str) -> Iterator[SchemaOf]:
+def schemas_at(url: str, headers: Mapping[str, str]) -> Iterator[SchemaOf]:
     """Schemas from a registry that speaks the Confluent API. They raise KeyError for an id that it does not know."""
-    with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers=headers, timeout=10, trust_env=False) as client:
 
         def schema_of(number: int) -> Any:
             answer = client.get(f"/schemas/ids/{number}")

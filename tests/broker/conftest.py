@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from bus import clock
 from bus.agreements.agencies import Agencies
 from bus.agreements.document import AgreementDocument, revision
+from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.datasets import Dataset
@@ -286,7 +287,9 @@ async def founded_bus(kafka: KafkaAccess, prefix: str, folder: Path) -> AsyncIte
         await grounds.lay()
         await supervisor.start(stage_process(SCHEMA_REGISTRY, settings))
         port = (home.endpoint(SCHEMA_REGISTRY.name) or {})["port"]
-        client = SchemaRegistryClient(f"http://127.0.0.1:{port}", token=os.environ["BUS_SCHEMA_REGISTRY_TOKEN"])
+        client = SchemaRegistryClient(
+            RegistryAccess(f"http://127.0.0.1:{port}", os.environ["BUS_SCHEMA_REGISTRY_TOKEN"])
+        )
         closing.push_async_callback(client.close)
         writer, messages = LogWriter(kafka), OwnMessages(client)
         closing.push_async_callback(writer.stop)

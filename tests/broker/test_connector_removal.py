@@ -34,7 +34,7 @@ async def test_a_connector_whose_source_is_gone_goes_by_force(
     settings_file.write_text(json.dumps({"dsn": NOBODY}))
     value = bus.messages.encode("position", to_message(Standing(NAME, published=7), 0))
     await bus.publish(Outgoing(bus.topics.positions, 0, NAME.encode(), value))
-    reach = Reach(bus.access, bus.client.url, bus.topics)
+    reach = Reach(bus.access, bus.client.access, bus.topics)
 
     refused = await asyncio.to_thread(CliRunner().invoke, cli, WORDS)
     assert isinstance(refused.exception, SourceUnreachable), refused.output

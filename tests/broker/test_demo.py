@@ -14,11 +14,11 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from rich.console import Console
 
+from bus.avro.access import TOKEN_NAME
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import frame, unframe
 from bus.avro.own import OwnMessages
-from bus.avro.registry.server import TOKEN_NAME
 from bus.demo.checker import request_of
 from bus.demo.parts import Parts, open_parts
 from bus.demo.report import print_report
@@ -240,7 +240,7 @@ async def test_a_day_passes_its_check_and_every_planted_fault_fails_it(day: tupl
 
 @asynccontextmanager
 async def _planter(parts: Parts, token: str) -> AsyncIterator[Planter]:
-    async with SchemaRegistryClient(parts.registry_url, token=token) as client:
+    async with SchemaRegistryClient(replace(parts.registry, token=token)) as client:
         messages = OwnMessages(client)
         await messages.prepare()
         blocks = {block.lane: block for block in _reading(parts).blocks}
@@ -263,5 +263,5 @@ def _tells_nobody(text: str, parts: Parts) -> None:
 
 
 def _reading(parts: Parts) -> BusReading:
-    with schemas_at(parts.registry_url) as schema_of:
+    with schemas_at(parts.registry.url, parts.registry.headers) as schema_of:
         return read_bus(parts.access.for_confluent(), parts.topics.prefix, schema_of)

@@ -62,7 +62,7 @@ async def joined(small_bus: SmallBus, site: Site) -> AsyncIterator[SmallBus]:
     (service,) = [one for one in PRETEND.processes(site.place) if one.name == "country-transport"]
     await bus.supervisor.start(ProcessSpec(service.name, service.argv, env=service.env))
     await bus.route()
-    reach = Reach(bus.access, bus.client.url, bus.topics)
+    reach = Reach(bus.access, bus.client.access, bus.topics)
     runners = []
     for one in places:
         assert one.folder is not None

@@ -41,7 +41,7 @@ def bus(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> SmallBus:
     monkeypatch.setenv("BUS_HOME", str(small_bus.settings.home))
     monkeypatch.setenv("BUS_PREFIX", small_bus.settings.prefix)
     monkeypatch.setenv("BUS_LANES", str(small_bus.settings.lanes))
-    monkeypatch.setenv("BUS_SCHEMA_REGISTRY", small_bus.client.url)
+    monkeypatch.setenv("BUS_SCHEMA_REGISTRY", small_bus.client.access.url)
     return small_bus
 
 

@@ -25,6 +25,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from bus.avro import client as own
+from bus.avro.access import RegistryAccess
 from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import frame, unframe
 from bus.clock import monotonic
@@ -294,7 +295,7 @@ def test_serializers_meet_the_frame(url: str, theirs: SchemaRegistryClient, subj
 
 async def test_own_client(url: str, subject: str) -> None:
     """The bus's client registers, reads by id, and tells a refusal, an unknown id and an absent subject apart."""
-    async with own.SchemaRegistryClient(url) as client:
+    async with own.SchemaRegistryClient(RegistryAccess(url)) as client:
         assert await client.latest(subject) is None
         given = await client.register(subject, record(ID))
         assert await client.schema(given) == record(ID)
@@ -369,7 +370,7 @@ async def test_its_own_rights_are_enough(identities: KafkaAccess, bus_home: Home
         await admin.ensure_user(SCHEMA_REGISTRY, password)
         await admin.ensure_rights(schema_registry_rights(Topics(prefix, 1)))
         ours = Registry(identities.as_user(SCHEMA_REGISTRY, password), prefix, tmp_path)
-        async with own.SchemaRegistryClient(ours.url) as client:
+        async with own.SchemaRegistryClient(RegistryAccess(ours.url)) as client:
             assert await client.register("s", record(ID)) == 1
         assert ours.stop() == 0
 
@@ -393,7 +394,7 @@ async def test_unreachable_when_gone(start: Start) -> None:
     registry = start()
     url = registry.url
     registry.stop()
-    async with own.SchemaRegistryClient(url) as client:
+    async with own.SchemaRegistryClient(RegistryAccess(url)) as client:
         with pytest.raises(SchemaRegistryUnreachable) as caught:
             await client.schema(1)
     assert caught.value.retryable

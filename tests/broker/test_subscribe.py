@@ -147,7 +147,7 @@ async def example(bank: SmallBus, database: str) -> AsyncIterator[list[Process]]
 async def test_example_through_kills(bank: SmallBus, database: str, example: list[Process], tmp_path: Path) -> None:
     """The example's table is what was released and not erased, through kills -9 while releases and erasures come."""
     env = os.environ | {"BUS_HOME": str(bank.settings.home_path), "BUS_PREFIX": bank.settings.prefix}
-    env["BUS_SCHEMA_REGISTRY"] = bank.client.url
+    env["BUS_SCHEMA_REGISTRY"] = bank.client.access.url
 
     async def start() -> None:
         words = (sys.executable, "-m", "bus.deliver.example_table", database)

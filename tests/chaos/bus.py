@@ -11,6 +11,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
+from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic
@@ -158,7 +159,7 @@ async def chaos_bus(kafka: KafkaAccess, prefix: str, scratch: Path) -> AsyncIter
         closing.push_async_callback(supervisor.stop_all)
         await supervisor.start(stage_process(SCHEMA_REGISTRY, settings))
         url = f"http://127.0.0.1:{(home.endpoint(SCHEMA_REGISTRY.name) or {})['port']}"
-        client = SchemaRegistryClient(url, token=TOKEN)
+        client = SchemaRegistryClient(RegistryAccess(url, TOKEN))
         closing.push_async_callback(client.close)
         registrar = Registrar(grounds, kafka, home, client, by="a test")
         closing.push_async_callback(registrar.stop)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from bus.avro.access import TOKEN_NAME
 from bus.avro.registry.app import application
 from bus.avro.registry.kafka_log import KafkaLog
 from bus.avro.registry.store import SchemaStore
@@ -12,9 +13,6 @@ from bus.platform.serving import listening, serve_http
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
 from bus.telemetry import Event, configure, emit
 from bus.topics import Topics
-
-TOKEN_NAME = "schema-registry.token"  # noqa: S105 - the name of the secret, not the secret
-"""The secret in BUS_HOME that guards changes, where there is one."""
 
 
 def run(settings: Settings) -> None:

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 import uvicorn
 
+from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.codec import decode
 from bus.avro.datasets import load_datasets
@@ -56,7 +57,7 @@ class FoundedBus:
     @property
     def reach(self) -> Reach:
         """How a connector reaches it."""
-        return Reach(self.access, self.client.url, self.topics)
+        return Reach(self.access, self.client.access, self.topics)
 
     async def read(self, topic: str, partitions: int = LANES) -> list[Incoming]:
         """Everything committed in a topic, in order within each partition."""
@@ -163,7 +164,7 @@ async def bus(kafka: KafkaAccess, prefix: str) -> AsyncIterator[FoundedBus]:
         serving = asyncio.create_task(server.serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            async with SchemaRegistryClient(url) as client:
+            async with SchemaRegistryClient(RegistryAccess(url)) as client:
                 subjects = [(value_subject(f"changes.{name}"), one.schema) for name, one in datasets.items()]
                 subjects += [(own_subject(name), own_schema(name)) for name in own_names()]
                 async with asyncio.TaskGroup() as registering:
@@ -258,7 +259,7 @@ def connectors(bus: FoundedBus, tmp_path: Path) -> Iterator[Started]:
         "BUS_KAFKA_USERNAME": access.username or "",
         "BUS_KAFKA_PASSWORD": access.password or "",
         "BUS_KAFKA_RIGHTS": "false",
-        "BUS_SCHEMA_REGISTRY": bus.client.url,
+        "BUS_SCHEMA_REGISTRY": bus.client.access.url,
         "BUS_PREFIX": bus.topics.prefix,
         "BUS_LANES": str(LANES),
     }

@@ -2,6 +2,7 @@
 
 import httpx
 
+from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -17,7 +18,7 @@ class Karapace:
         self.asked: list[str] = []
 
     def client(self) -> SchemaRegistryClient:
-        return SchemaRegistryClient("http://karapace:8081", transport=httpx.MockTransport(self._take))
+        return SchemaRegistryClient(RegistryAccess("http://karapace:8081"), transport=httpx.MockTransport(self._take))
 
     def _take(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(f"{request.method} {request.url.path}")

@@ -5,11 +5,10 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
+from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
-from bus.settings import SchemaRegistrySettings
 
 Answer = Callable[[httpx.Request], httpx.Response]
 SCHEMA = {"type": "int", "logicalType": "date"}
@@ -23,7 +22,8 @@ class Wire:
         self._answer = answer
 
     def client(self, token: str | None = None) -> SchemaRegistryClient:
-        return SchemaRegistryClient("http://registry:8081/", transport=httpx.MockTransport(self._take), token=token)
+        access = RegistryAccess("http://registry:8081/", token)
+        return SchemaRegistryClient(access, transport=httpx.MockTransport(self._take))
 
     def _take(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
@@ -123,18 +123,6 @@ async def test_an_absent_subject(code: int) -> None:
     client = Wire(answering(404, {"error_code": code, "message": "not found"})).client()
     assert await client.latest("s") is None
     assert await client.compatible("s", SCHEMA) == []
-
-
-async def test_credentials_from_settings() -> None:
-    """The settings' user and password go out as HTTP Basic, and the URL's own are in no error."""
-    settings = SchemaRegistrySettings(username="ann", password=SecretStr("pw"))
-    async with SchemaRegistryClient.at("http://127.0.0.1:1", settings) as client:
-        with pytest.raises(SchemaRegistryUnreachable, match=r"127\.0\.0\.1:1"):
-            await client.schema(1)
-    async with SchemaRegistryClient("http://ann:pw@127.0.0.1:1") as client:
-        with pytest.raises(SchemaRegistryUnreachable) as caught:
-            await client.schema(1)
-    assert "pw" not in str(caught.value)
 
 
 def test_subject_of_a_topic() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
 from bus.deliver.subscribe import Subscription
 from bus.errors import SchemaRegistryUnreachable
@@ -34,7 +35,7 @@ async def test_nothing_personal_is_logged_while_the_registry_is_away(
     caplog.set_level(logging.DEBUG)
     broker: Any = OneRecord()
     with capture_logs() as logged:
-        async with SchemaRegistryClient(url) as client:
+        async with SchemaRegistryClient(RegistryAccess(url)) as client:
             with pytest.raises(SchemaRegistryUnreachable):
                 async for _ in Subscription(broker, {"agency.a.b.v1": "b"}, client):
                     pass

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
 from bus.errors import SchemaRegistryUnreachable
 from bus.route.schemas import Schemas
@@ -11,7 +12,7 @@ from tests.unit.route.lanes import value
 
 def schemas(status: int, body: object) -> Schemas:
     transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
-    return Schemas(SchemaRegistryClient("http://registry:8081/", transport=transport))
+    return Schemas(SchemaRegistryClient(RegistryAccess("http://registry:8081/"), transport=transport))
 
 
 async def test_a_registry_that_is_away_is_waited_for() -> None:
