@@ -31,6 +31,12 @@ class RegistryAccess:
         return str(httpx.URL(self.url).copy_with(userinfo=b""))
 
     @property
+    def who(self) -> str:
+        """Who asks, in words."""
+        user = self.username or httpx.URL(self.url).username
+        return f"user {user}" if user else "this token" if self.token else "callers without credentials"
+
+    @property
     def headers(self) -> dict[str, str]:
         """The HTTP headers that say who asks."""
         if self.username:

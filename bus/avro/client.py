@@ -10,7 +10,7 @@ import httpx
 
 from bus.avro.access import RegistryAccess, registry_access
 from bus.avro.codec import Parsed, parse
-from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
+from bus.errors import SchemaRefused, SchemaRegistryForbids, SchemaRegistryUnreachable, SchemaUnknown
 from bus.platform.home import Home
 from bus.settings import Settings
 
@@ -41,8 +41,9 @@ class Registered:
 class SchemaRegistryClient:
     """Schemas by id and by subject. What can't change is asked for once: an id's schema, a schema's id.
 
-    Every method raises SchemaRegistryUnreachable when there is no answer, or none that a registry would give; then
-    waiting is right. One client serves one event loop.
+    Every method raises SchemaRegistryUnreachable when there is no answer, or none that a registry would give, and
+    SchemaRegistryForbids, which is one, when the registry wants to know who asks; then waiting is right. One client
+    serves one event loop.
     """
 
     def __init__(self, access: RegistryAccess, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -86,7 +87,8 @@ class SchemaRegistryClient:
     async def register(self, subject: str, schema: Any) -> int:
         """The schema's id, made now where the subject does not have it yet: only that needs the right to write.
 
-        Raises SchemaRefused, with the registry's reason, for a schema that is invalid or incompatible.
+        Raises SchemaRefused, with the registry's reason, for a schema that is invalid or incompatible, and
+        SchemaRegistryForbids.
         """
         text = json.dumps(schema, ensure_ascii=False)
         if (subject, text) not in self._ids:
@@ -94,6 +96,8 @@ class SchemaRegistryClient:
             answer = await self._ask("POST", path, {"schema": text})
             if _code(answer) in (*ABSENT, SCHEMA_NOT_FOUND):
                 answer = await self._ask("POST", f"{path}/versions", {"schema": text})
+                if _code(answer) in ABSENT:  # a new version makes its subject: so some hide what one may not write
+                    raise self._forbids(answer)
             self._ids[subject, text] = int(self._good(answer, "id", subject=subject)["id"])
         return self._ids[subject, text]
 
@@ -164,6 +168,8 @@ class SchemaRegistryClient:
             raise self._unreachable(_in_words(error)) from error
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise self._unreachable(f"HTTP {answer.status_code}")
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise self._forbids(answer)
         return answer
 
     def _good(self, answer: httpx.Response, *words: str, subject: str | None = None) -> dict[str, Any]:
@@ -177,6 +183,11 @@ class SchemaRegistryClient:
         if subject is not None and _code(answer) is not None:
             raise SchemaRefused(subject=subject, reason=body.get("message", f"HTTP {answer.status_code}"))
         raise self._unreachable(f"HTTP {answer.status_code}, which is no answer of a schema registry")
+
+    def _forbids(self, answer: httpx.Response) -> SchemaRegistryForbids:
+        said = _object(answer).get("message")
+        reason = f"HTTP {answer.status_code}: {said}" if said else f"HTTP {answer.status_code}"
+        return SchemaRegistryForbids(url=self.access.place, who=self.access.who, reason=reason)
 
     def _unreachable(self, reason: str) -> SchemaRegistryUnreachable:
         return SchemaRegistryUnreachable(url=self.access.place, reason=reason)

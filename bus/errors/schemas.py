@@ -18,6 +18,16 @@ class SchemaRegistryUnreachable(BusError):
     retryable = True
 
 
+class SchemaRegistryForbids(SchemaRegistryUnreachable):
+    """The registry lets whoever asks not do what was asked; waiting is right, for it may be allowed meanwhile."""
+
+    message = "the schema registry at {url} refuses {who} ({reason})"
+    remedy = (
+        "BUS_SCHEMA_REGISTRY_USERNAME and BUS_SCHEMA_REGISTRY_PASSWORD, or BUS_SCHEMA_REGISTRY_TOKEN, say who asks; "
+        "let them read every subject of the bus, and write it where they register schemas."
+    )
+
+
 class SchemaRefused(BusError):
     """The registry refused a schema."""
 

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from bus.errors import SchemaRegistryForbids
 from tests.unit.avro.karapace import Karapace
 
 SCHEMA = {"type": "record", "name": "P", "fields": [{"name": "id", "type": "string"}]}
@@ -23,3 +26,29 @@ async def test_a_call_that_is_refused_with_a_plain_code() -> None:
     words = json.dumps({"error_code": 405, "message": "HTTP 405 Method Not Allowed"})
     answers = {"POST /compatibility/subjects/s/versions": (405, words), NEWEST: (200, '{"is_compatible":true}')}
     assert await Karapace(answers).client().compatible("s", SCHEMA) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (401, '{"message":"Unauthorized"}'),
+        (401, '{"error_code":40101,"message":"Changes need the token."}'),
+        (403, '{"message":"Forbidden"}'),
+    ],
+)
+async def test_whoever_may_not_ask_is_told_so(status: int, text: str) -> None:
+    """A registry that wants to know who asks is neither away nor against the schema: who asked is told, and waits."""
+    client = Karapace({"GET /schemas/ids/1": (status, text), "POST /subjects/s": (status, text)}).client()
+    with pytest.raises(SchemaRegistryForbids, match=f"refuses callers without credentials .HTTP {status}: ") as raised:
+        await client.schema(1)
+    assert raised.value.retryable
+    with pytest.raises(SchemaRegistryForbids):
+        await client.register("s", SCHEMA)
+
+
+async def test_a_subject_that_may_not_be_written_looks_absent() -> None:
+    """A new version makes its subject: a registry that finds none there hides what this user may not write."""
+    absent = (404, json.dumps({"error_code": 40401, "message": "Subject 's' not found."}))
+    client = Karapace({"POST /subjects/s": absent, "POST /subjects/s/versions": absent}).client()
+    with pytest.raises(SchemaRegistryForbids, match="Subject 's' not found"):
+        await client.register("s", SCHEMA)
