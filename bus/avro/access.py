@@ -9,18 +9,25 @@ from bus.platform.home import Home
 from bus.platform.reach import schema_registry_url
 from bus.settings import SchemaRegistrySettings, Settings
 
+SETTLES_SECONDS = 10.0
+"""For so long a registry that others wrote may deny what it has: it answers while it still reads its topic."""
+
 TOKEN_NAME = "schema-registry.token"  # noqa: S105 - the name of the secret, not the secret
 """The secret in BUS_HOME that guards changes of the registry served here, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryAccess:
-    """An address and an identity: a bearer token, or a user and a password, or nobody. `repr` hides the secrets."""
+    """An address and an identity: a bearer token, or a user and a password, or nobody. `repr` hides the secrets.
+
+    `settles_seconds`: how long a denial of the registry is doubted, for it may not have read yet what was registered.
+    """
 
     url: str
     token: str | None = None
     username: str | None = None
     password: str | None = None
+    settles_seconds: float = 0.0
 
     def __repr__(self) -> str:
         return f"RegistryAccess({self.place}, user={self.username})"
@@ -55,7 +62,7 @@ def registry_access(settings: Settings, home: Home, *, registers: bool = False) 
     token = given.token.get_secret_value() if given.token else None
     if settings.schema_registry:
         password = given.password.get_secret_value() if given.password else None
-        return RegistryAccess(url, token, given.username, password)
+        return RegistryAccess(url, token, given.username, password, SETTLES_SECONDS)
     if token is None and registers and home.has_secret(TOKEN_NAME):
         token = home.secret(TOKEN_NAME)
     return RegistryAccess(url, token)

@@ -1,5 +1,6 @@
 """The client of a schema registry: any that speaks the Confluent API, the bus's own included."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,9 +11,11 @@ import httpx
 
 from bus.avro.access import RegistryAccess, registry_access
 from bus.avro.codec import Parsed, parse
+from bus.clock import monotonic
 from bus.errors import SchemaRefused, SchemaRegistryForbids, SchemaRegistryUnreachable, SchemaUnknown
 from bus.platform.home import Home
 from bus.settings import Settings
+from bus.telemetry import Event, emit
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 SCHEMA_NOT_FOUND = 40403
@@ -21,6 +24,9 @@ ABSENT = (40401, 40402)
 NO_SUCH_CALL = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 """What a registry says to a call that it does not know, with or without a code that says no more."""
 TIMEOUT_SECONDS = 10.0
+ASK_AGAIN_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
+"""The pauses before a denied id is asked for again: each is twice as long as the one before."""
 
 
 def value_subject(topic: str) -> str:
@@ -57,6 +63,9 @@ class SchemaRegistryClient:
         self._schemas: dict[int, Any] = {}
         self._parsed: dict[tuple[int, bool], Parsed] = {}
         self._ids: dict[tuple[str, str], int] = {}
+        self._denied: dict[
+            int, float
+        ] = {}  # since when (monotonic); ids are a few, for each costs its writer a dead letter
 
     @classmethod
     def from_settings(cls, settings: Settings, home: Home, *, registers: bool = False) -> Self:
@@ -64,13 +73,34 @@ class SchemaRegistryClient:
         return cls(registry_access(settings, home, registers=registers))
 
     async def schema(self, schema_id: int) -> Any:
-        """The schema as JSON values. Raises SchemaUnknown for an id that the registry does not know: poison."""
+        """The schema as JSON values. Raises SchemaUnknown for an id that the registry does not know: poison.
+
+        A registry that may have to catch up is asked again until it has denied the id for long enough.
+        """
         if schema_id not in self._schemas:
-            answer = await self._ask("GET", f"/schemas/ids/{schema_id}")
+            answer = await self._settled(schema_id)
             if _code(answer) == SCHEMA_NOT_FOUND:
                 raise SchemaUnknown(schema_id=schema_id)
             self._schemas[schema_id] = json.loads(self._good(answer, "schema")["schema"])
+            self._denied.pop(schema_id, None)
         return self._schemas[schema_id]
+
+    async def _settled(self, schema_id: int) -> httpx.Response:
+        path, pause = f"/schemas/ids/{schema_id}", ASK_AGAIN_SECONDS
+        answer = await self._ask("GET", path)
+        while _code(answer) == SCHEMA_NOT_FOUND and self._doubts(schema_id):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            answer = await self._ask("GET", path)
+        return answer
+
+    def _doubts(self, schema_id: int) -> bool:
+        """Whether the registry that denies the id may have to catch up yet."""
+        if schema_id not in self._denied and self.access.settles_seconds:
+            self._denied[schema_id] = monotonic()
+            emit(Event.SCHEMA_DOUBTED, schema_id=schema_id, seconds=self.access.settles_seconds)
+        since = self._denied.get(schema_id)
+        return since is not None and monotonic() - since < self.access.settles_seconds
 
     async def parsed(self, schema_id: int, *, logical: bool = False) -> Parsed:
         """The schema ready to decode with, raw values unless `logical`. Raises as `schema` does."""

@@ -1,5 +1,6 @@
 """The schemas of one process's lanes, by id: fetched before a batch is judged, for in its midst nobody may wait."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,14 +32,20 @@ class Schemas:
 
         Raises SchemaRegistryUnreachable: wait.
         """
-        wrong: dict[bytes, str] = {}
-        for head in {value[:BODY_START] for value in values} - self._heads:
-            try:
-                await self.know(head)
-                self._heads.add(head)
-            except (RecordUnreadable, SchemaUnknown) as error:
-                wrong[head] = type(error).__name__
-        return wrong
+        heads = [*({value[:BODY_START] for value in values} - self._heads)]
+        if not heads:
+            return {}
+        # side by side, for one that is denied may take seconds
+        found = await asyncio.gather(*(self._wrong(head) for head in heads))
+        return {head: wrong for head, wrong in zip(heads, found, strict=True) if wrong is not None}
+
+    async def _wrong(self, head: bytes) -> str | None:
+        try:
+            await self.know(head)
+        except (RecordUnreadable, SchemaUnknown) as error:
+            return type(error).__name__
+        self._heads.add(head)
+        return None
 
     def decode(self, value: bytes) -> Mapping[str, Any]:
         """The record in a framed value whose schema is known. Raises RecordUnreadable, SchemaUnknown."""

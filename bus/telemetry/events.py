@@ -93,6 +93,11 @@ class Event(StrEnum):
         "warning",
         "An entry of `schemas` makes no sense; it is passed.",
     )
+    SCHEMA_DOUBTED = (
+        "schema-doubted",
+        "warning",
+        "The user's own registry denies a schema id; it is asked again for some seconds, for it may have to catch up.",
+    )
     SCHEMA_STORE_FAILED = "schema-store-failed", "warning", "The topic `schemas` does not answer; callers wait."
     CONSENTS_TAKEN = "consents-taken", "info", "Consent events of one request were written; how many."
     CONSENTS_REFUSED = "consents-refused", "info", "A request was refused whole; how many things were wrong with it."

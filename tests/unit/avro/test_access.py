@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bus.avro.access import TOKEN_NAME, RegistryAccess, registry_access
+from bus.avro.access import SETTLES_SECONDS, TOKEN_NAME, RegistryAccess, registry_access
 from bus.avro.client import SchemaRegistryClient
 from bus.errors import SchemaRegistryUnreachable
 from bus.platform.home import Home
@@ -45,6 +45,12 @@ async def test_user_and_password_go_to_the_users_own(home: Home, monkeypatch: py
     assert request.url == "https://registry.example/apis/ccompat/v7/schemas/ids/7"
     assert request.headers["authorization"] == "Basic YW5uOnDDpHNzOndvcmQ="
     assert registry_access(LOCAL, home).headers == {}
+
+
+def test_only_the_users_own_is_doubted(home: Home) -> None:
+    """The registry of the bus reads to the end of its topic before it answers; another may answer from what it has."""
+    assert registry_access(THEIRS, home).settles_seconds == SETTLES_SECONDS
+    assert registry_access(LOCAL, home).settles_seconds == 0
 
 
 async def test_a_token_goes_to_the_users_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

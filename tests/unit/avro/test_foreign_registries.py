@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from bus.errors import SchemaRegistryForbids
+from bus.avro import client as client_module
+from bus.clock import monotonic
+from bus.errors import SchemaRegistryForbids, SchemaUnknown
 from tests.unit.avro.karapace import Karapace
 
 SCHEMA = {"type": "record", "name": "P", "fields": [{"name": "id", "type": "string"}]}
@@ -52,3 +54,32 @@ async def test_a_subject_that_may_not_be_written_looks_absent() -> None:
     client = Karapace({"POST /subjects/s": absent, "POST /subjects/s/versions": absent}).client()
     with pytest.raises(SchemaRegistryForbids, match="Subject 's' not found"):
         await client.register("s", SCHEMA)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks again at once."""
+    monkeypatch.setattr(client_module, "ASK_AGAIN_SECONDS", 0.001)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_registry_that_starts_condemns_nothing() -> None:
+    """Karapace answers before it has read its topic, and denies what it has: it is asked again, and then believed."""
+    karapace = Karapace({"GET /schemas/ids/1": (200, json.dumps({"schema": json.dumps(SCHEMA)}))}, restarting=3)
+    assert await karapace.client(settles_seconds=60).schema(1) == SCHEMA
+    assert len(karapace.asked) == 4
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_id_is_doubted_once() -> None:
+    """An id that is denied for long enough is unknown, and the next record with it waits no more."""
+    karapace = Karapace({"GET /schemas/ids/1": (404, '{"error_code":40403,"message":"Schema not found"}')})
+    client, began = karapace.client(settles_seconds=0.05), monotonic()
+    with pytest.raises(SchemaUnknown):
+        await client.schema(1)
+    assert monotonic() - began >= 0.05
+    asked = len(karapace.asked)
+    assert asked > 2
+    with pytest.raises(SchemaUnknown):
+        await client.schema(1)
+    assert len(karapace.asked) == asked + 1

@@ -5,6 +5,8 @@ import pytest
 
 from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
+from bus.avro.frame import frame
+from bus.clock import monotonic
 from bus.errors import SchemaRegistryUnreachable
 from bus.route.schemas import Schemas
 from tests.unit.route.lanes import value
@@ -27,3 +29,16 @@ async def test_a_schema_that_nobody_knows_is_poison() -> None:
     unknown = schemas(404, {"error_code": 40403, "message": "no such schema"})
     wrong = await unknown.know_all([value("An"), b"no frame"])
     assert wrong == {value("An")[:5]: "SchemaUnknown", b"no fr": "RecordUnreadable"}
+
+
+async def test_unknown_ids_are_doubted_together() -> None:
+    """However many ids of a batch a registry denies that may have to catch up, the lane waits for it once."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(404, json={"error_code": 40403, "message": "none"}))
+    access = RegistryAccess("http://registry:8081/", settles_seconds=0.3)
+    began = monotonic()
+    wrong = await Schemas(SchemaRegistryClient(access, transport=transport)).know_all(
+        [frame(schema_id, b"") for schema_id in range(1, 31)]
+    )
+    assert set(wrong.values()) == {"SchemaUnknown"}
+    assert len(wrong) == 30
+    assert monotonic() - began < 3
