@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from bus.topics import Topics
 pytestmark = pytest.mark.broker
 
 PROCESS = "from bus.avro.registry.server import run; from bus.settings import Settings; run(Settings())"
-THEIRS = Settings().schema_registry
+THEIRS = (Settings().schema_registry or "").rstrip("/") or None
 ours_only = pytest.mark.skipif(THEIRS is not None, reason="about the workings of the bus's own registry")
 
 
@@ -210,7 +210,7 @@ def test_tells_compatibility(theirs: SchemaRegistryClient, subject: str) -> None
         ("BACKWARD", [ID, NAME | {"default": ""}], [ID, NAME], True),
         ("BACKWARD_TRANSITIVE", [ID, NAME | {"default": ""}], [ID, NAME], False),
         ("FORWARD", [ID, NAME], [ID, NAME, {"name": "sex", "type": "string"}], True),
-        ("FORWARD", [ID, NAME], [ID], False),
+        ("FORWARD", [ID, NAME], [ID, PHONE], False),
         ("FORWARD_TRANSITIVE", [ID, NAME], [NAME], False),
         ("FULL", [ID, PHONE], [ID], True),
         ("FULL", [ID, PHONE], [ID, PHONE, NAME], False),
@@ -225,7 +225,8 @@ def test_levels(
     assert theirs.get_compatibility(subject) == level
     theirs.register_schema(subject, avro(record(ID)))
     theirs.register_schema(subject, avro(record(*second)))
-    assert theirs.test_compatibility_all_versions(subject, avro(record(*third))) is allowed
+    with nullcontext() if allowed else pytest.raises(SchemaRegistryError):
+        theirs.register_schema(subject, avro(record(*third)))
 
 
 @ours_only
@@ -246,7 +247,6 @@ def test_default_level(theirs: SchemaRegistryClient, subject: str) -> None:
         ("GET /subjects/{subject}/versions/0", None, 42202),
         ("POST /subjects/{subject}/versions", {"schema": "no"}, 42201),
         ("POST /subjects/{subject}/versions", {"schema": '{"type": "recrod"}'}, 42201),
-        ("POST /subjects/{subject}/versions", {"schema": '"string"', "schemaType": "NONSENSE"}, 42201),
         ("POST /subjects/{subject}", {"schema": '"bytes"'}, 40403),
         ("POST /subjects/nobody", {"schema": '"bytes"'}, 40401),
         ("PUT /config/{subject}", {"compatibility": "SIDEWAYS"}, 42203),

@@ -132,6 +132,21 @@ async def test_bodies_that_are_none(http: httpx.AsyncClient, content: bytes, cod
     assert (answer.status_code, answer.json()["error_code"]) == (422, code)
 
 
+async def test_a_type_that_is_none(http: httpx.AsyncClient) -> None:
+    """A type of schema that nobody knows is refused with the code for a schema that is invalid."""
+    answer = await http.post("/subjects/s/versions", json=body("string") | {"schemaType": "NONSENSE"})
+    assert (answer.status_code, answer.json()["error_code"]) == (422, 42201)
+
+
+async def test_asking_first_looks_at_every_version(http: httpx.AsyncClient) -> None:
+    """What can't follow the first version is told without registering it, though the newest has nothing against it."""
+    await register(http, "s", "int", "string")
+    await http.delete("/config/s")
+    asked = "/compatibility/subjects/s/versions"
+    assert not (await http.post(asked, json=body("string"))).json()["is_compatible"]
+    assert (await http.post(f"{asked}/latest", json=body("string"))).json()["is_compatible"]
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PATCH", "/subjects", 405)])
 async def test_what_the_api_does_not_have(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
     """A path or method that is not there is answered in the API's form too."""
