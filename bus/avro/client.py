@@ -229,6 +229,8 @@ def _in_words(error: Exception) -> str:
             return "that is no address such as http://host:port"
         case httpx.TimeoutException():
             return "it takes too long"
+        case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "its certificate is not trusted: SSL_CERT_FILE names a file of authorities"
         case httpx.ConnectError():
             return "no connection"
     return "it broke off"

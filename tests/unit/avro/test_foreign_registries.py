@@ -2,11 +2,14 @@
 
 import json
 
+import httpx
 import pytest
 
 from bus.avro import client as client_module
+from bus.avro.access import RegistryAccess
+from bus.avro.client import SchemaRegistryClient
 from bus.clock import monotonic
-from bus.errors import SchemaRegistryForbids, SchemaUnknown
+from bus.errors import SchemaRegistryForbids, SchemaRegistryUnreachable, SchemaUnknown
 from tests.unit.avro.karapace import Karapace
 
 SCHEMA = {"type": "record", "name": "P", "fields": [{"name": "id", "type": "string"}]}
@@ -54,6 +57,19 @@ async def test_a_subject_that_may_not_be_written_looks_absent() -> None:
     client = Karapace({"POST /subjects/s": absent, "POST /subjects/s/versions": absent}).client()
     with pytest.raises(SchemaRegistryForbids, match="Subject 's' not found"):
         await client.register("s", SCHEMA)
+
+
+async def test_a_certificate_that_is_not_trusted() -> None:
+    """A registry behind a certificate of one's own authority is there: it is told how to trust it."""
+    said = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)"
+
+    def take(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError(said)
+
+    access = RegistryAccess("https://karapace:8081")
+    client = SchemaRegistryClient(access, transport=httpx.MockTransport(take))
+    with pytest.raises(SchemaRegistryUnreachable, match="its certificate is not trusted: SSL_CERT_FILE"):
+        await client.schema(1)
 
 
 @pytest.fixture
