@@ -82,9 +82,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             found.append(f"+ {name}: {_words(field['type'])}, {field['category']}")
         else:
             found += [
-                f"~ {name}: {what} {_words(before[name].get(what))} → {_words(field.get(what))}"
+                f"~ {name}: {what} {_attribute(before[name], what)} → {_attribute(field, what)}"
                 for what in ("type", "category", "identifies", "default", "doc")
-                if before[name].get(what) != field.get(what)
+                if (what in before[name], before[name].get(what)) != (what in field, field.get(what))
             ]
     found += [
         f"~ {what}: {old.get(what)} → {new.get(what)}"
@@ -120,6 +120,11 @@ def _shape(schema: Any) -> Any:
         return schema
     kept = {key: _shape(schema[key]) if key != "symbols" else schema[key] for key in _SHAPES if key in schema}
     return kept | {"fields": [_shape(one) for one in schema["fields"]]} if "fields" in schema else kept
+
+
+def _attribute(field: Mapping[str, Any], what: str) -> str:
+    """An attribute of a field, short; a default that is null is one."""
+    return "null" if what in field and field[what] is None else _words(field.get(what))
 
 
 def _words(value: Any) -> str:

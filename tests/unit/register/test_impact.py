@@ -52,6 +52,16 @@ def test_a_field_more_is_felt_by_nobody() -> None:
     assert len(found.felt) == len(FELT)
 
 
+def test_a_default_that_goes_is_a_difference() -> None:
+    """A default that is null is a default: without it the field is another one."""
+    schema = deepcopy(PERSON.schema)
+    field(schema, "marital_status").pop("default", None)
+    defaulted = deepcopy(schema)
+    field(defaulted, "marital_status")["default"] = None
+    assert differences(defaulted, schema) == ["~ marital_status: default null → none"]
+    assert differences(schema, defaulted) == ["~ marital_status: default none → null"]
+
+
 def test_a_field_that_is_gone_breaks_those_who_get_it() -> None:
     """Exactly the agreements that release a field, or filter by it, are broken when it goes."""
     found = of(lambda schema: schema["fields"].remove(field(schema, "full_name")))
