@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import bus
+from bus.avro.canonical import identity
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import BODY_START, frame, unframe
@@ -57,7 +58,7 @@ class OwnMessages:
         """Learn the ids of those own schemas that are registered as they are now. Raises SchemaRegistryUnreachable."""
         for name in self._parsed:
             found = await self._client.latest(own_subject(name))
-            if found is not None and found.schema == own_schema(name):
+            if found is not None and identity(found.schema) == identity(own_schema(name)):
                 self._know(name, found.schema_id)
 
     def _know(self, name: str, schema_id: int) -> None:

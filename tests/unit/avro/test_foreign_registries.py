@@ -8,6 +8,8 @@ import pytest
 from bus.avro import client as client_module
 from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
+from bus.avro.frame import frame
+from bus.avro.own import OwnMessages, own_names, own_schema, own_subject
 from bus.clock import monotonic
 from bus.errors import SchemaRegistryForbids, SchemaRegistryUnreachable, SchemaUnknown
 from tests.unit.avro.karapace import Karapace
@@ -57,6 +59,19 @@ async def test_a_subject_that_may_not_be_written_looks_absent() -> None:
     client = Karapace({"POST /subjects/s": absent, "POST /subjects/s/versions": absent}).client()
     with pytest.raises(SchemaRegistryForbids, match="Subject 's' not found"):
         await client.register("s", SCHEMA)
+
+
+async def test_own_messages_are_known_however_they_are_spelt() -> None:
+    """An own schema is found again though the registry orders its attributes and writes its name in one word."""
+    respelt = json.loads(json.dumps(own_schema("fact"), sort_keys=True))
+    respelt["name"] = f"{respelt.pop('namespace')}.{respelt['name']}"
+    newest = {"subject": "bus.fact", "version": 1, "id": 23, "schema": json.dumps(respelt)}
+    absent = (404, json.dumps({"error_code": 40401, "message": "Subject not found."}))
+    answers = {f"GET /subjects/{own_subject(name)}/versions/latest": absent for name in own_names()}
+    karapace = Karapace(answers | {"GET /subjects/bus.fact/versions/latest": (200, json.dumps(newest))})
+    messages = OwnMessages(karapace.client())
+    await messages.learn()
+    assert messages.framed("fact", b"") == frame(23, b"")
 
 
 async def test_a_certificate_that_is_not_trusted() -> None:
