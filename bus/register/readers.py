@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bus.agreements.document import AgreementDocument
+from bus.avro.canonical import identity
 from bus.avro.client import Registered, SchemaRegistryClient
 from bus.avro.compatibility import Finding, otherwise_meant, unreadable
 from bus.errors import ReadersCannotFollow
@@ -18,10 +19,10 @@ async def why_not_next(client: SchemaRegistryClient, subject: str, schema: Any) 
 
     Records of every version must be readable with it. Only if they are, what the registry has against it counts too.
     """
-    if await client.find(subject, schema) is not None:
+    earlier = await client.versions(subject)
+    if identity(schema) in {identity(one.schema) for one in earlier}:
         return []
-    ours = _unreadable(schema, await client.versions(subject))
-    return ours or await client.compatible(subject, schema)
+    return _unreadable(schema, earlier) or await client.compatible(subject, schema)
 
 
 async def require_followed(

@@ -195,7 +195,8 @@ class Registrar:
         for dataset in listed:
             subject = value_subject(f"changes.{dataset.name}")
             schema_id = await self._client.register(subject, dataset.schema)
-            if dataset.name not in known or known[dataset.name].schema_id != schema_id:
+            entry = known.get(dataset.name)
+            if entry is None or (entry.schema_id, entry.schema) != (schema_id, dataset.schema):  # docs may share an id
                 body = {"registry": dataset.registry, "schema": dataset.schema, "schema_id": schema_id}
                 wishes.append(enrolment(FactKind.DATASET, dataset.name, body, operator, "the dataset joined the bus"))
         return len(await self.sign(wishes))
