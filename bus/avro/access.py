@@ -12,6 +12,9 @@ from bus.settings import SchemaRegistrySettings, Settings
 SETTLES_SECONDS = 10.0
 """For so long a registry that others wrote may deny what it has: it answers while it still reads its topic."""
 
+SETTLED = "bus-settled"
+"""The header by which our registry says that it has read to the end of its topic: what it denies is not there."""
+
 TOKEN_NAME = "schema-registry.token"  # noqa: S105 - the name of the secret, not the secret
 """The secret in BUS_HOME that guards changes of the registry served here, where there is one."""
 
@@ -20,7 +23,8 @@ TOKEN_NAME = "schema-registry.token"  # noqa: S105 - the name of the secret, not
 class RegistryAccess:
     """An address and an identity: a bearer token, or a user and a password, or nobody. `repr` hides the secrets.
 
-    `settles_seconds`: how long a denial of the registry is doubted, for it may not have read yet what was registered.
+    `settles_seconds`: how long a denial of the registry is doubted, for it may not have read yet what was registered;
+    one that says it has read everything is believed at once.
     """
 
     url: str

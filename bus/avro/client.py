@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from bus.avro.access import RegistryAccess, registry_access
+from bus.avro.access import SETTLED, RegistryAccess, registry_access
 from bus.avro.codec import Parsed, parse
 from bus.clock import monotonic
 from bus.errors import SchemaRefused, SchemaRegistryForbids, SchemaRegistryUnreachable, SchemaUnknown
@@ -88,7 +88,7 @@ class SchemaRegistryClient:
     async def _settled(self, schema_id: int) -> httpx.Response:
         path, pause = f"/schemas/ids/{schema_id}", ASK_AGAIN_SECONDS
         answer = await self._ask("GET", path)
-        while _code(answer) == SCHEMA_NOT_FOUND and self._doubts(schema_id):
+        while _code(answer) == SCHEMA_NOT_FOUND and SETTLED not in answer.headers and self._doubts(schema_id):
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             answer = await self._ask("GET", path)

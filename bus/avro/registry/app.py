@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bus.avro.access import SETTLED
 from bus.avro.registry.codes import Code
 from bus.avro.registry.reads import Reads
 from bus.avro.registry.requests import answer
@@ -119,6 +120,8 @@ async def _no_route(_request: Request, error: Exception) -> Response:
 
 def _error(code: Code, message: str) -> Response:
     response = answer({"error_code": code, "message": message}, status=code.status)
+    if code is Code.SCHEMA_NOT_FOUND:
+        response.headers[SETTLED] = "true"
     if code is Code.UNAUTHORIZED:
         response.headers["www-authenticate"] = 'Basic realm="schema registry"'
     return response

@@ -7,10 +7,12 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from bus.avro.access import RegistryAccess
+from bus.avro.client import SchemaRegistryClient
 from bus.avro.registry.app import application
 from bus.avro.registry.requests import MAX_BODY_BYTES
 from bus.avro.registry.store import SchemaStore
-from bus.errors import KafkaUnreachable
+from bus.errors import KafkaUnreachable, SchemaUnknown
 from bus.model.record import Incoming
 
 
@@ -130,6 +132,14 @@ async def test_bodies_that_are_none(http: httpx.AsyncClient, content: bytes, cod
     """A body that is no JSON, or too large, is refused before anything is made of it."""
     answer = await http.post("/subjects/s/versions", content=content)
     assert (answer.status_code, answer.json()["error_code"]) == (422, code)
+
+
+async def test_what_it_denies_is_not_there(app: Starlette) -> None:
+    """It reads to the end of its topic before it denies an id, and says so: nobody doubts it, wherever it is."""
+    access = RegistryAccess("http://registry", settles_seconds=3600)
+    async with SchemaRegistryClient(access, transport=httpx.ASGITransport(app)) as client:
+        with pytest.raises(SchemaUnknown):
+            await client.schema(1)
 
 
 async def test_a_type_that_is_none(http: httpx.AsyncClient) -> None:
