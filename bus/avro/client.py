@@ -63,9 +63,7 @@ class SchemaRegistryClient:
         self._schemas: dict[int, Any] = {}
         self._parsed: dict[tuple[int, bool], Parsed] = {}
         self._ids: dict[tuple[str, str], int] = {}
-        self._denied: dict[
-            int, float
-        ] = {}  # since when (monotonic); ids are a few, for each costs its writer a dead letter
+        self._denied = dict[int, float]()  # since when (monotonic); they are few: each costs its writer a dead letter
 
     @classmethod
     def from_settings(cls, settings: Settings, home: Home, *, registers: bool = False) -> Self:
