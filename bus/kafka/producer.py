@@ -113,7 +113,6 @@ class Producer(AIOKafkaProducer):
         self._second = False
         self._added: set[TopicPartition] = set()
         self._unsent: list[_Unsent] = []
-        self._sending: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect and fence. Raises KafkaError."""
@@ -124,18 +123,13 @@ class Producer(AIOKafkaProducer):
 
     async def stop(self) -> None:
         """Close the connections."""
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
         await super().stop()  # type: ignore[no-untyped-call]
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[Stored]":
-        """Hand in a batch; all that are handed in without a pause leave together. Returns what will become of it."""
+        """Hand in a batch; `flush` sends it. Returns what will become of it."""
         await self.client._wait_on_metadata(topic)  # noqa: SLF001 - as the client's own; no pause where it is known
         one = _Unsent(TopicPartition(topic, partition), batch, asyncio.get_running_loop().create_future())
         self._unsent.append(one)
-        if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send_all())
         return one.outcome
 
     async def commit_transaction(self) -> None:
@@ -150,7 +144,8 @@ class Producer(AIOKafkaProducer):
         self._txn_manager.aborting_transaction()
         self._txn_manager.complete_transaction()
 
-    async def _send_all(self) -> None:
+    async def flush(self) -> None:
+        """Send all that was handed in, together; then it is known what has become of each batch."""
         while self._unsent:
             taken, self._unsent = self._unsent, []
             try:
@@ -236,8 +231,7 @@ class Producer(AIOKafkaProducer):
         return again
 
     async def _end(self, *, committed: bool) -> None:
-        if self._sending is not None:
-            await asyncio.wait([self._sending])  # an end must not overtake what belongs to its transaction
+        await self.flush()  # an end must not overtake what belongs to its transaction
         manager = self._txn_manager
         words = self._id, manager.producer_id, manager.producer_epoch
         request = End(*words, committed=committed) if self._second else EndTxnRequest(*words, committed)

@@ -111,9 +111,10 @@ class TransactionalWriter:
             for batch in listed:
                 future = await self._producer.send_batch(batch, topic, partition=partition)
                 sent.append((Place(topic, partition), batch.record_count(), future))
-        outcomes = await asyncio.gather(*(future for _, _, future in sent), return_exceptions=True)
+        await self._producer.flush()
+        outcomes = [(place, count, future.exception() or future.result()) for place, count, future in sent]
         written: dict[Place, int] = {}
-        for (place, count, _), outcome in zip(sent, outcomes, strict=True):
+        for place, count, outcome in outcomes:
             if isinstance(outcome, (*FENCED, *DISMISSED)):
                 raise outcome
             if isinstance(outcome, BaseException) and self._failed_for_good():

@@ -34,6 +34,9 @@ CONSENTS_AT_ONCE = 500
 LOOKED_AT_ONCE = 2000
 """Held records that are looked for without a pause, when a lane has started."""
 
+LARGE_SECONDS = 0.005
+"""Work after which a lane lets others have their turn. A smaller batch goes on: its records leave the sooner."""
+
 NONSENSE = (StoreBroken, IndexError, KeyError, TypeError, ValueError)
 """What may come of a store whose bytes are not what was put there: it is not used again."""
 
@@ -149,13 +152,12 @@ class Lane:
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
-        def ahead() -> asyncio.Task[Taken | None]:
+        def ahead() -> None:
             """The next records and what they are judged by: asked for while the end of a transaction is on its way."""
             self._ahead = asyncio.create_task(self._take(consents, changes))
-            return self._ahead
 
         while not self.stopping.is_set():
-            taken = await (self._ahead or ahead())
+            taken = await (self._ahead or self._take(consents, changes))
             self._ahead, self._more = None, []
             if taken is None:
                 if not self._unlooked:
@@ -191,7 +193,8 @@ class Lane:
         granted, began = self._parts.share.granted(self._lane), clock.worked()
         outcome = self._core.draft(self._state, self._rules, replace(inputs, catch_up_limit=granted), clock.now_ms())
         drafted = clock.worked()
-        await asyncio.sleep(0)  # a large draft is followed by as large a writing: others have their turn in between
+        if drafted - began > LARGE_SECONDS:
+            await asyncio.sleep(0)  # it is followed by as large a writing: others have their turn in between
         writing = clock.worked()
         records = self._records(outcome) if outcome.worth_writing(self._state.position) else []
         worked, judged = drafted - began + clock.worked() - writing, len(inputs.changes) + outcome.caught_up

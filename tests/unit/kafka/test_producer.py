@@ -77,7 +77,7 @@ async def written(one: Producer, *records: Outgoing) -> list[Any]:
         for (topic, partition), listed in batches(records).items()
         for batch in listed
     ]
-    await asyncio.wait(outcomes, timeout=5)
+    await one.flush()
     return [outcome.exception() or outcome.result() for outcome in outcomes]
 
 

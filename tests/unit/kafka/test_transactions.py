@@ -39,6 +39,9 @@ class Failing:
         future.set_exception(self._error)
         return future
 
+    async def flush(self) -> None:
+        """All has failed already."""
+
     async def abort_transaction(self) -> None:
         assert not self._for_good, "the client has no way from a fatal error to an abort"
         self.aborted += 1
