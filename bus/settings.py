@@ -87,7 +87,11 @@ class KafkaSettings(_Environment):
         pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
         description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     )
-    sasl_mechanism: str = Field(default="SCRAM-SHA-256", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    sasl_mechanism: str = Field(
+        default="SCRAM-SHA-256",
+        pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$",
+        description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; users that the bus makes log in by it too",
+    )
     username: str | None = Field(default=None, description="who the process is; an administrator for `bus up`")
     password: SecretStr | None = Field(default=None, description="its password")
     ca_file: Path | None = Field(default=None, description="certificate authority, PEM")

@@ -1,12 +1,12 @@
 """How one Kafka user reaches the broker, in the words of either client library."""
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 SCRAM = "SCRAM-SHA-256"
-"""How users log in that the bus makes."""
+"""How users of the local broker log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class KafkaAccess:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    rights: bool = True
+    """Whether the bus may make users and give rights there, or finds all of it as it must be."""
 
     def __repr__(self) -> str:
         return f"KafkaAccess({self.bootstrap}, {self.security_protocol}, user={self.username})"
@@ -30,18 +32,19 @@ class KafkaAccess:
         """Whether the broker knows who we are; without it there are no rights to speak of."""
         return self.username is not None
 
+    @property
+    def gives_rights(self) -> bool:
+        """Whether the bus gives its users their rights there."""
+        return self.has_identity and self.rights
+
+    @property
+    def makes_users(self) -> bool:
+        """Whether the bus makes users there: only those who log in by SCRAM can be made from outside."""
+        return self.gives_rights and (self.sasl_mechanism or "").startswith("SCRAM")
+
     def as_user(self, username: str, password: str) -> "KafkaAccess":
-        """The same broker as another user."""
-        return KafkaAccess(
-            self.bootstrap,
-            self.security_protocol,
-            self.sasl_mechanism,
-            username,
-            password,
-            self.ca_file,
-            self.certificate_file,
-            self.key_file,
-        )
+        """The same broker as another user, who logs in by the same mechanism."""
+        return replace(self, username=username, password=password)
 
     def for_aiokafka(self) -> dict[str, Any]:
         """Keyword arguments of every aiokafka client."""

@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
 
 from bus.clock import monotonic
 from bus.errors import KafkaUnreachable, RightMissing, TopicDrifted
-from bus.kafka.access import KafkaAccess
+from bus.kafka.access import SCRAM, KafkaAccess
 from bus.kafka.reach import require_answer
 from bus.kafka.rights import Pattern, Resource, Right
 from bus.topics import LARGEST_RECORD, TopicSpec
@@ -46,6 +46,7 @@ _NO_COORDINATOR = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
 
+_MECHANISMS = {SCRAM: ScramMechanism.SCRAM_SHA_256, "SCRAM-SHA-512": ScramMechanism.SCRAM_SHA_512}
 _RESOURCES = {
     Resource.TOPIC: ResourceType.TOPIC,
     Resource.GROUP: ResourceType.GROUP,
@@ -129,18 +130,25 @@ class Admin:
             await _all(self._client.delete_topics(listed, operation_timeout=ANSWER_SECONDS))
 
     async def ensure_user(self, name: str, password: str) -> None:
-        """Give a user this password, whether or not it exists; a broker may learn of it a little later."""
+        """Give a user this password, whether or not it exists; a broker may learn of it a little later.
+
+        The user logs in as the administrator does, by SCRAM-SHA-512 where that is what the broker takes.
+        """
+        mechanism = _MECHANISMS.get(self._access.sasl_mechanism or SCRAM, ScramMechanism.SCRAM_SHA_256)
         credential = UserScramCredentialUpsertion(
-            name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, SCRAM_ITERATIONS), password.encode()
+            name, ScramCredentialInfo(mechanism, SCRAM_ITERATIONS), password.encode()
         )
         await _all(self._client.alter_user_scram_credentials([credential]))
 
-    async def remove_user(self, name: str) -> None:
-        """Take a user's rights away, then its password; one that is not there is no error."""
+    async def remove_user(self, name: str, *, password: bool = True) -> None:
+        """Take a user's rights away, then its password where that is ours; one that is not there is no error."""
         await _all(self._client.delete_acls([_everything_of(name)], request_timeout=ANSWER_SECONDS))
+        if not password:
+            return
         known = await asyncio.to_thread(self._client.describe_user_scram_credentials().result)
-        if name in known:
-            gone = UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_256)
+        found = known[name].scram_credential_infos if name in known else []
+        for one in found:
+            gone = UserScramCredentialDeletion(name, one.mechanism)
             await _all(self._client.alter_user_scram_credentials([gone]))
 
     async def ensure_rights(self, rights: Iterable[Right]) -> None:

@@ -55,8 +55,9 @@ def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str) -> 
         given.ca_file,
         given.certificate_file,
         given.key_file,
+        given.rights,
     )
-    has_users = by_sasl and given.rights and given.sasl_mechanism.startswith("SCRAM")
-    if has_users and home.has_secret(f"users/{user}"):
+    makes_users = by_sasl and given.rights and given.sasl_mechanism.startswith("SCRAM")
+    if makes_users and home.has_secret(f"users/{user}"):
         return access.as_user(user, home.secret(f"users/{user}"))
     return access

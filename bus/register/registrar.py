@@ -18,7 +18,7 @@ from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.own import OwnMessages
 from bus.errors import BusNotFounded, KeyMissing, NotFound, SchemaRefused, StepRefused
 from bus.kafka import rights
-from bus.kafka.access import SCRAM, KafkaAccess
+from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
@@ -85,20 +85,21 @@ class Grounds:
     async def admit(self, users: Mapping[str, Iterable[Right]]) -> None:
         """Give users passwords (kept in the home) and rights; returns when the broker takes them.
 
-        Nothing on a broker that knows no identities.
+        Nothing where rights are switched off, or on a broker that knows no identities; without SCRAM, rights alone.
         """
-        if not self._access.has_identity or not users:
+        if not self._access.gives_rights or not users:
             return
         for user, user_rights in users.items():
-            await self.admin.ensure_user(user, self._home.secret(f"users/{user}"))
+            if self._access.makes_users:
+                await self.admin.ensure_user(user, self._home.secret(f"users/{user}"))
             await self.admin.ensure_rights(user_rights)
-        if self._access.sasl_mechanism == SCRAM:
+        if self._access.makes_users:
             await require_known(self._access.as_user(user, self._home.secret(f"users/{user}")))
 
     async def dismiss(self, user: str) -> None:
-        """Take a user's rights and password away; nothing on a broker that knows no identities."""
-        if self._access.has_identity:
-            await self.admin.remove_user(user)
+        """Take a user's rights and password away, where the bus gave them."""
+        if self._access.gives_rights:
+            await self.admin.remove_user(user, password=self._access.makes_users)
 
 
 class Registrar:

@@ -1,0 +1,83 @@
+"""What the bus makes on a broker for those who take part, by what the administrator may do there."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from bus.kafka.access import KafkaAccess
+from bus.kafka.rights import Right, agency_rights, agency_user
+from bus.platform.home import Home
+from bus.register import registrar
+from bus.register.registrar import Grounds
+from bus.topics import Topics
+
+TOPICS = Topics("", 8)
+AGENCY = agency_user("court")
+
+
+class Noting:
+    """In place of an administration: what it was asked for."""
+
+    def __init__(self, access: KafkaAccess) -> None:
+        self.access = access
+        self.asked: list[str] = []
+
+    async def ensure_user(self, name: str, password: str) -> None:
+        assert password
+        self.asked.append(f"user {name}")
+
+    async def ensure_rights(self, rights: Iterable[Right]) -> None:
+        self.asked.append(f"rights {next(iter(rights)).user}")
+
+    async def remove_user(self, name: str, *, password: bool) -> None:
+        self.asked.append(f"gone {name}, password too: {password}")
+
+
+def admin(mechanism: str | None, *, rights: bool = True) -> KafkaAccess:
+    """An administrator's access."""
+    return KafkaAccess("kafka:1", "SASL_SSL", mechanism, mechanism and "boss", mechanism and "secret", rights=rights)
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_users_are_made_and_waited_for_by_the_administrators_mechanism(
+    mechanism: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user that was made must be waited for as it will log in: by the mechanism that the broker takes."""
+    waited: list[KafkaAccess] = []
+
+    async def known(access: KafkaAccess) -> None:
+        waited.append(access)
+
+    monkeypatch.setattr(registrar, "Admin", Noting)
+    monkeypatch.setattr(registrar, "require_known", known)
+    grounds = Grounds(admin(mechanism), TOPICS, Home(tmp_path))
+    await grounds.admit({AGENCY: agency_rights(TOPICS, "court")})
+    await grounds.dismiss(AGENCY)
+    assert grounds.admin.asked == [  # type: ignore[attr-defined]  # of the one that notes
+        f"user {AGENCY}",
+        f"rights {AGENCY}",
+        f"gone {AGENCY}, password too: True",
+    ]
+    assert [(one.username, one.sasl_mechanism) for one in waited] == [(AGENCY, mechanism)]
+
+
+@pytest.mark.parametrize(
+    ("access", "asked"),
+    [
+        (admin("PLAIN"), [f"rights {AGENCY}", f"gone {AGENCY}, password too: False"]),
+        (admin("SCRAM-SHA-512", rights=False), []),
+        (admin(None), []),
+    ],
+    ids=["not scram", "rights switched off", "no identities"],
+)
+async def test_what_the_bus_may_not_make_is_left_alone(
+    access: KafkaAccess, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users of PLAIN are made by whoever runs the broker, and with rights switched off nothing is touched at all."""
+    monkeypatch.setattr(registrar, "Admin", Noting)
+    grounds = Grounds(access, TOPICS, Home(tmp_path))
+    await grounds.admit({AGENCY: agency_rights(TOPICS, "court")})
+    await grounds.dismiss(AGENCY)
+    assert grounds.admin.asked == asked  # type: ignore[attr-defined]  # of the one that notes
+    assert not grounds._home.has_secret(f"users/{AGENCY}")
