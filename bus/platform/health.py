@@ -95,14 +95,20 @@ def _health(*, alive: bool, told: bool, port: int | None) -> Health:
 def _own(settings: Settings) -> list[Seen]:
     """The user's own servers, which the bus neither starts nor ends."""
     named = {
-        kafka.NAME: f"kafka://{settings.kafka.split(',')[0]}" if settings.kafka else None,
-        postgres.NAME: settings.postgres,
-        SCHEMA_REGISTRY: settings.schema_registry,
+        kafka.NAME: [f"kafka://{one}" for one in (settings.kafka or "").split(",") if one],
+        postgres.NAME: [settings.postgres or ""],
+        SCHEMA_REGISTRY: [settings.schema_registry or ""],
     }
-    return [_own_seen(name, url) for name, url in named.items() if url]
+    return [_own_seen(name, urls) for name, urls in named.items() if urls and urls[0]]
 
 
-def _own_seen(name: str, url: str) -> Seen:
+def _own_seen(name: str, urls: list[str]) -> Seen:
+    """Of several addresses the first that accepts; as clients do, who need one of them."""
+    seen = [_at(name, url) for url in urls]
+    return next((one for one in seen if one.health is Health.READY), seen[0])
+
+
+def _at(name: str, url: str) -> Seen:
     place = urlsplit(url)
     host, port = place.hostname or LOOPBACK, place.port or (443 if place.scheme == "https" else _USUAL_PORT[name])
     health = Health.READY if accepts(port, host=host, timeout_seconds=2) else Health.SILENT

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from collections.abc import Callable
 
 from bus.platform.health import Health, survey
@@ -68,3 +69,13 @@ async def test_ones_own_servers_are_shown_beside_what_runs(home: Home, parent: S
         None,
         Health.SILENT,
     )
+
+
+def test_a_kafka_of_several_addresses_is_ready_when_one_of_them_answers(home: Home) -> None:
+    """Clients go on to the next address, so one that is down must not make the whole bus look unready."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, hold(home):
+        there, nowhere = f"127.0.0.1:{listener.getsockname()[1]}", f"127.0.0.1:{free_port()}"
+        (seen,) = survey(Settings(kafka=f"{nowhere},{there}"), home).processes
+        assert (seen.address, seen.health) == (there, Health.READY)
+        (silent,) = survey(Settings(kafka=nowhere), home).processes
+        assert (silent.address, silent.health) == (nowhere, Health.SILENT)
