@@ -43,7 +43,9 @@ class Settings(_Environment):
         default=8, ge=1, le=4096, description="partitions of every topic keyed by subject; fixed at founding"
     )
     kafka: str | None = Field(
-        default=None, description="host:port[,host:port] of your own Kafka; then none is started here"
+        default=None,
+        pattern=r"^[^\s,]+:\d{1,5}(,[^\s,]+:\d{1,5})*$",
+        description="host:port[,host:port] of your own Kafka; then none is started here",
     )
     postgres: str | None = Field(
         default=None, description="postgresql:// of your own PostgreSQL; then none is started here"

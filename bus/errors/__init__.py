@@ -19,7 +19,7 @@ from bus.errors.agreements import (
     ReadersCannotFollow,
     StepRefused,
 )
-from bus.errors.base import BusError, FileUnusable, NotFound, SettingWrong, WrongUse
+from bus.errors.base import BusError, FileUnusable, NotFound, SettingMissing, SettingWrong, WrongUse
 from bus.errors.connectors import (
     ConnectorFolderWrong,
     ConnectorSettingMissing,
@@ -164,6 +164,7 @@ __all__ = [
     "SchemaRegistryForbids",
     "SchemaRegistryUnreachable",
     "SchemaUnknown",
+    "SettingMissing",
     "SettingWrong",
     "SourceFailed",
     "SourceUnfit",

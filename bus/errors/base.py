@@ -52,6 +52,14 @@ class FileUnusable(BusError):
     exit_code = 2
 
 
+class SettingMissing(BusError):
+    """An environment variable is not set that something else makes necessary."""
+
+    message = "{variable} is not set, and {why}"
+    remedy = "It means: {meaning}. Set it, or see bus/platform/README.md."
+    exit_code = 2
+
+
 class SettingWrong(BusError):
     """An environment variable holds what it can't; its value is not repeated, for it may be a secret."""
 

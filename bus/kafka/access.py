@@ -1,9 +1,13 @@
 """How one Kafka user reaches the broker, in the words of either client library."""
 
+import contextlib
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from bus.errors import SettingWrong
 
 SCRAM = "SCRAM-SHA-256"
 """How users of the local broker log in."""
@@ -75,8 +79,36 @@ class KafkaAccess:
         }
         return words | {name: str(path) for name, path in files.items() if path}
 
+    def require_files(self) -> None:
+        """Return if the files of certificates can be used, where TLS is spoken at all. Raises SettingWrong."""
+        if self.security_protocol.endswith("SSL"):
+            self._tls()
+
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        with _told_as("BUS_KAFKA_CA_FILE", "certificate authority, PEM"):
+            context = ssl.create_default_context(cafile=_readable(self.ca_file))
         if self.certificate_file:
-            context.load_cert_chain(str(self.certificate_file), str(self.key_file) if self.key_file else None)
+            with _told_as("BUS_KAFKA_KEY_FILE", "client key, PEM, without a passphrase"):
+                key = _readable(self.key_file)
+            with _told_as("BUS_KAFKA_CERTIFICATE_FILE", "client certificate, PEM, that goes with BUS_KAFKA_KEY_FILE"):
+                # with a password in hand, and be it an empty one, nobody is asked for one on the terminal
+                context.load_cert_chain(_readable(self.certificate_file) or "", key, password="")
         return context
+
+
+def _readable(path: Path | None) -> str | None:
+    """The path, as text, of a file that can be read; the library would not say which one can't."""
+    if path is not None:
+        path.read_bytes()
+    return str(path) if path else None
+
+
+@contextlib.contextmanager
+def _told_as(variable: str, meaning: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError as error:
+        reason = (error.reason or "no PEM that can be read").replace("_", " ").lower()
+        raise SettingWrong(variable=variable, reason=reason, meaning=meaning) from error
+    except OSError as error:
+        raise SettingWrong(variable=variable, reason=f"{error.filename}: {error.strerror}", meaning=meaning) from error

@@ -6,7 +6,7 @@ from aiokafka.errors import KafkaError
 from bus.errors import KafkaTooOld, KafkaUnreachable
 from bus.kafka.access import KafkaAccess
 from bus.kafka.reach import answered
-from bus.kafka.words import said
+from bus.kafka.words import last_heard, said
 
 FETCH = 1
 FIRST_FETCH_OF_4_0 = 4
@@ -30,6 +30,8 @@ async def require_kafka_4(access: KafkaAccess) -> None:
 async def _oldest_fetch(client: AIOKafkaClient) -> int:
     connection = await client._get_conn(client.get_random_node())  # noqa: SLF001 - the only place that keeps versions
     if connection is None:
-        raise KafkaError("no connection")
+        (*_, named) = client.cluster.brokers()
+        own = f"{named.host}:{named.port}"
+        raise KafkaError(f"it answers, and sends everybody on to {own}, its advertised.listeners: {last_heard()}")
     oldest: int = connection._versions[FETCH][0]  # noqa: SLF001
     return oldest

@@ -17,12 +17,30 @@ from confluent_kafka import KafkaException
 
 _HEARD: deque[str] = deque(maxlen=1)
 _FAILED = re.compile(r'Unable (?:connect to|to request metadata from) (?:"[^"]*"|node with id [^:]+): (.*)', re.DOTALL)
-_CLOSED = re.compile(r"Connection at \S+ closed")
 _SYSTEM = re.compile(r"\[Errno (-?\d+)\] ?")
 REFUSED = "it refuses the user or the password"
 NO_CONNECTION = "no connection"
 CLOSED = "it closes the connection, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own"
+NO_SASL = "it asks nobody for a password there, as where BUS_KAFKA_SECURITY_PROTOCOL is one without SASL"
+NO_MECHANISM = "it does not take the mechanism that BUS_KAFKA_SASL_MECHANISM names"
+NOT_TRUSTED = "its certificate is not trusted: {}; BUS_KAFKA_CA_FILE names the authority that vouches for it"
+OTHER_NAME = "its certificate is for another name than BUS_KAFKA gives: {}"
+NO_TLS = "no TLS comes about, as with another BUS_KAFKA_SECURITY_PROTOCOL, or without a client certificate: {}"
+LATE = "no answer in time"
 FORBIDDEN = "this user has no right to it"
+_MEANT = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        ("Authentication", REFUSED),
+        ("UnsupportedSaslMechanism", NO_MECHANISM),
+        ("IllegalSaslState", NO_SASL),
+        (r"Connection at \S+ closed", CLOSED),
+        (r"CERTIFICATE_VERIFY_FAILED\].*?failed: (.*mismatch.*?)\.?(?: \(_ssl\.c:\d+\))?$", OTHER_NAME),
+        (r"CERTIFICATE_VERIFY_FAILED\].*?failed: (.*?)\.?(?: \(_ssl\.c:\d+\))?$", NOT_TRUSTED),
+        (r"\[SSL: \w+\] (.*?)(?: \(_ssl\.c:\d+\))?$", NO_TLS),
+    )
+)
+"""What a line of the client's log means, the first that fits."""
 _NO_RIGHT = (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -38,7 +56,8 @@ class _Listener(logging.Handler):
         """One line of the client's log."""
         found = _FAILED.match(record.getMessage())
         if found:
-            _HEARD.append(in_words(found[1]))
+            last = record.args[-1] if isinstance(record.args, tuple) and record.args else None
+            _HEARD.append(in_words(found[1]) if found[1] else _of_kind(last))
 
 
 logging.getLogger("aiokafka").addHandler(_Listener())
@@ -65,11 +84,17 @@ def said(error: BaseException) -> str:
 
 def in_words(text: str) -> str:
     """A line of the client's log in words: `[Errno 111] Connect call failed (…)` becomes `Connection refused`."""
-    if "SaslAuthenticationFailed" in text or "Authentication" in text:
-        return REFUSED
-    if _CLOSED.search(text):
-        return CLOSED
+    for pattern, words in _MEANT:
+        if found := pattern.search(text):
+            return words.format(*found.groups())
     found = _SYSTEM.search(text)
     if found and int(found[1]) > 0:
         return os.strerror(int(found[1]))
     return _SYSTEM.sub("", text).strip() or NO_CONNECTION
+
+
+def _of_kind(error: object) -> str:
+    """Of a failure without a text: by the kind of it."""
+    if isinstance(error, TimeoutError):
+        return LATE
+    return CLOSED if isinstance(error, ConnectionError) else NO_CONNECTION

@@ -1,6 +1,6 @@
 """Where a process finds Kafka, the schema registry and PostgreSQL: the user's own, or what runs in the home."""
 
-from bus.errors import KafkaUnreachable, PostgresUnreachable, SchemaRegistryUnreachable
+from bus.errors import KafkaUnreachable, PostgresUnreachable, SchemaRegistryUnreachable, SettingMissing
 from bus.kafka.access import KafkaAccess
 from bus.platform import kafka, postgres
 from bus.platform.home import Home
@@ -14,7 +14,8 @@ def kafka_access(settings: Settings, kafka_settings: KafkaSettings, home: Home, 
     """The broker as `user` of this bus, `route` or `connector-land`.
 
     On the user's own broker the bus has users of its own where it made them (SCRAM, and rights not switched off);
-    otherwise everybody is who BUS_KAFKA_USERNAME says. Raises KafkaUnreachable when nothing is named and nothing runs.
+    otherwise everybody is who BUS_KAFKA_USERNAME says. Raises KafkaUnreachable when nothing is named and nothing runs,
+    SettingMissing, SettingWrong.
     """
     if settings.kafka:
         return _own_broker(settings.kafka, kafka_settings, home, user)
@@ -58,6 +59,14 @@ def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str) -> 
         given.rights,
     )
     makes_users = by_sasl and given.rights and given.sasl_mechanism.startswith("SCRAM")
+    access.require_files()
     if makes_users and home.has_secret(f"users/{user}"):
         return access.as_user(user, home.secret(f"users/{user}"))
+    for name in ("username", "password"):
+        if by_sasl and not getattr(access, name):
+            raise SettingMissing(
+                variable=f"BUS_KAFKA_{name.upper()}",
+                why=f"{given.security_protocol} needs it where BUS_HOME has no password of the user {user}",
+                meaning=KafkaSettings.model_fields[name].description,
+            )
     return access

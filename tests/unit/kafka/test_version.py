@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bus.errors import KafkaTooOld
+from bus.errors import KafkaTooOld, KafkaUnreachable
 from bus.kafka import version
 from bus.kafka.access import KafkaAccess
 
@@ -46,3 +46,19 @@ async def test_kafka_4_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker without the fetch versions that 4.0 dropped is taken."""
     monkeypatch.setattr(version, "AIOKafkaClient", client_of(4))
     await version.require_kafka_4(KafkaAccess("kafka.example:9092"))
+
+
+async def test_an_advertised_name_that_is_not_known_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that answers and sends everybody on to a name that only its own network knows must not pass for down."""
+    client = client_of(4)
+    cluster = SimpleNamespace(brokers=lambda: [SimpleNamespace(host="kafka-1.inside", port=9093)])
+
+    async def no_connection(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(client, "_get_conn", no_connection)
+    monkeypatch.setattr(client, "cluster", cluster, raising=False)
+    monkeypatch.setattr(version, "AIOKafkaClient", client)
+    monkeypatch.setattr(version, "last_heard", lambda: "Name or service not known")
+    with pytest.raises(KafkaUnreachable, match=r"kafka-1\.inside:9093, its advertised\.listeners: Name or service"):
+        await version.require_kafka_4(KafkaAccess("kafka.example:9092"))

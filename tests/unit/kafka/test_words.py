@@ -13,7 +13,9 @@ from bus.errors import KafkaUnreachable
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import LogWriter, Reader
-from bus.kafka.words import CLOSED, in_words
+from bus.kafka.words import CLOSED, NO_MECHANISM, NO_SASL, NO_TLS, NOT_TRUSTED, OTHER_NAME, in_words
+
+VERIFY, AT = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: ", " (_ssl.c:1006)"
 
 
 @pytest.fixture
@@ -66,6 +68,14 @@ async def test_a_broker_that_says_nothing_is_given_up(
         ("[Errno -2] Name or service not known", "Name or service not known"),
         ("[Error 58] SaslAuthenticationFailed: Authentication failed", "it refuses the user or the password"),
         ("KafkaConnectionError: Connection at 127.0.0.1:1 closed", CLOSED),
+        ("[Error 33] UnsupportedSaslMechanismError: <AIOKafkaConnection host=h port=1>", NO_MECHANISM),
+        ("[Error 34] IllegalSaslStateError: <AIOKafkaConnection host=h port=1>", NO_SASL),
+        (
+            f"{VERIFY}unable to get local issuer certificate{AT}",
+            NOT_TRUSTED.format("unable to get local issuer certificate"),
+        ),
+        (f"{VERIFY}Hostname mismatch, not 'h'.{AT}", OTHER_NAME.format("Hostname mismatch, not 'h'")),
+        (f"[SSL: WRONG_VERSION_NUMBER] wrong version number{AT}", NO_TLS.format("wrong version number")),
         ("", "no connection"),
     ],
 )
@@ -88,3 +98,18 @@ def test_an_error_of_the_client_is_no_traceback(
     error, remedy = capsys.readouterr().err.splitlines()
     assert error.startswith("error: Kafka did not do what was asked of it: no answer in time")
     assert remedy.startswith("remedy: May this user do it?")
+
+
+async def test_a_broker_without_tls_is_told_of_the_protocol(caplog: pytest.LogCaptureFixture) -> None:
+    """A plain-text broker closes what it takes for nonsense; the client has no word for that: the reason is told."""
+    caplog.set_level(logging.NOTSET, logger="aiokafka")
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with asyncio.timeout(5), await asyncio.start_server(hang_up, "127.0.0.1") as server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(KafkaUnreachable) as raised:
+            await Reader(KafkaAccess(place, "SSL")).start()
+    assert str(raised.value) == f"no Kafka broker answers at {place} ({CLOSED})"

@@ -1,9 +1,17 @@
 """Where a process finds its servers: the user's own before the local ones, and a clear word when there are none."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
-from bus.errors import KafkaUnreachable, PostgresUnreachable, SchemaRegistryUnreachable
+from bus.errors import (
+    KafkaUnreachable,
+    PostgresUnreachable,
+    SchemaRegistryUnreachable,
+    SettingMissing,
+    SettingWrong,
+)
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access, postgres_dsn, schema_registry_url
 from bus.settings import KafkaSettings, Settings
@@ -14,6 +22,7 @@ OWN = Settings(kafka="kafka.example:9093", postgres="postgresql://me@db.example/
 SCRAM = KafkaSettings(
     security_protocol="SASL_SSL", sasl_mechanism="SCRAM-SHA-512", username="boss", password=SecretStr("of-boss")
 )
+NOWHERE, HERE = Path("/nowhere/ca.pem"), Path(__file__)
 
 
 def test_the_local_broker_is_reached_as_the_user_of_the_stage(home: Home) -> None:
@@ -82,3 +91,34 @@ def test_a_broker_without_sasl_gets_no_identity(home: Home) -> None:
     """PLAINTEXT must send no user name, even if one is set."""
     access = kafka_access(OWN, KafkaSettings(username="boss"), home, "route")
     assert not access.has_identity
+
+
+@pytest.mark.parametrize("missing", ["username", "password"])
+def test_a_name_or_a_password_that_is_missing_is_told(missing: str, home: Home) -> None:
+    """With SASL somebody must log in: as the stage's own user where the home has its password, else as who is named."""
+    given = SCRAM.model_copy(update={missing: None})
+    with pytest.raises(SettingMissing, match=f"BUS_KAFKA_{missing.upper()} is not set, and SASL_SSL needs it"):
+        kafka_access(OWN, given, home, "route")
+    home.secret("users/route")
+    assert kafka_access(OWN, given, home, "route").username == "route"
+
+
+@pytest.mark.parametrize(
+    ("files", "variable"),
+    [
+        ({"ca_file": NOWHERE}, "BUS_KAFKA_CA_FILE"),
+        ({"ca_file": HERE}, "BUS_KAFKA_CA_FILE"),
+        ({"certificate_file": NOWHERE}, "BUS_KAFKA_CERTIFICATE_FILE"),
+        ({"certificate_file": HERE}, "BUS_KAFKA_CERTIFICATE_FILE"),
+        ({"certificate_file": HERE, "key_file": NOWHERE}, "BUS_KAFKA_KEY_FILE"),
+    ],
+)
+def test_a_file_that_holds_no_certificate_is_told_by_its_variable(
+    files: dict[str, Path], variable: str, home: Home
+) -> None:
+    """A file that is not there and one that holds something else must be told before anybody connects."""
+    given = KafkaSettings(security_protocol="SSL").model_copy(update=files)
+    with pytest.raises(SettingWrong, match=variable):
+        kafka_access(OWN, given, home, "route")
+    without = given.model_copy(update={"security_protocol": "PLAINTEXT"})
+    assert kafka_access(OWN, without, home, "route").bootstrap == OWN.kafka

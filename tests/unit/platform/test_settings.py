@@ -19,3 +19,29 @@ def test_a_wrong_setting_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SettingWrong, match="BUS_KAFKA_SECURITY_PROTOCOL") as raised:
         KafkaSettings()
     assert "hidden" not in " ".join(raised.value.lines)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BUS_KAFKA_SASL_MECHANISM", "SCRAM-SHA512"),
+        ("BUS_KAFKA_SASL_MECHANISM", "GSSAPI"),
+        ("BUS_KAFKA", "kafka.example"),
+        ("BUS_KAFKA", "kafka.example:sasl"),
+        ("BUS_KAFKA", "one.example:9092,two.example"),
+        ("BUS_KAFKA", "one.example:9092, two.example:9092"),
+    ],
+)
+def test_what_no_client_could_use_is_told_before_one_tries(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mechanism that is misspelt, or an address without a port, must be told by the variable, not by a traceback."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingWrong, match=f"{variable} is set to what it cannot be"):
+        KafkaSettings() if "SASL" in variable else Settings()
+
+
+def test_several_addresses_are_one_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any of them, an IPv6 address too, may be the one that answers."""
+    monkeypatch.setenv("BUS_KAFKA", "one.example:9092,[::1]:9093")
+    assert Settings().kafka == "one.example:9092,[::1]:9093"
