@@ -48,10 +48,12 @@ from bus.errors.kafka import (
     KafkaTooOld,
     KafkaUnreachable,
     LaneKeepsFailing,
+    NoAuthorizer,
     RecordRefused,
     RightMissing,
     TopicDrifted,
     TopicTooNarrow,
+    TransactionTooLong,
     TwoOfOneName,
 )
 from bus.errors.operators import (
@@ -136,6 +138,7 @@ __all__ = [
     "LetterClosed",
     "ManifestWrong",
     "NeverRan",
+    "NoAuthorizer",
     "NoSuchConnector",
     "NoSuchFlow",
     "NotCaughtUp",
@@ -176,6 +179,7 @@ __all__ = [
     "TopicDrifted",
     "TopicForbidden",
     "TopicTooNarrow",
+    "TransactionTooLong",
     "TwoOfOneName",
     "ValueMisfit",
     "WrongUse",

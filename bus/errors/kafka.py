@@ -33,6 +33,23 @@ class RightMissing(BusError):
     retryable = True
 
 
+class NoAuthorizer(BusError):
+    """A broker that knows users, and lets each of them do everything."""
+
+    message = "the Kafka at {bootstrap} keeps no rights, for it has no authorizer"
+    remedy = (
+        "Set its authorizer.class.name; or, to do without rights, BUS_KAFKA_RIGHTS=false: then everybody works as who"
+        " BUS_KAFKA_USERNAME names."
+    )
+
+
+class TransactionTooLong(BusError):
+    """A broker allows no transactions as long as a process asks for."""
+
+    message = "the Kafka at {bootstrap} allows no transaction to last {ms} ms"
+    remedy = "Raise its transaction.max.timeout.ms to that; for the router, BUS_ROUTE_TRANSACTION_TIMEOUT_MS lowers it."
+
+
 class KafkaTooOld(BusError):
     """The broker is below 4.0."""
 

@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
 )
 
 from bus.clock import monotonic
-from bus.errors import KafkaUnreachable, RightMissing, TopicDrifted
+from bus.errors import KafkaUnreachable, NoAuthorizer, RightMissing, TopicDrifted
 from bus.kafka.access import SCRAM, KafkaAccess
 from bus.kafka.reach import require_answer
 from bus.kafka.rights import Pattern, Resource, Right
@@ -45,6 +45,12 @@ _NO_COORDINATOR = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
+
+_FORBIDDEN = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
+CREATE, DELETE = "Create on the cluster or on topics", "Delete on topics"
+ALTER, DESCRIBE = "Alter on the cluster", "Describe on the cluster"
+DESCRIBE_CONFIGS = "DescribeConfigs on topics"
+"""Kafka's rights, in the words of kafka-acls."""
 
 _MECHANISMS = {SCRAM: ScramMechanism.SCRAM_SHA_256, "SCRAM-SHA-512": ScramMechanism.SCRAM_SHA_512}
 _RESOURCES = {
@@ -80,7 +86,8 @@ class Admin:
     async def ensure_topics(self, specs: Iterable[TopicSpec], *, replication: int = -1) -> list[str]:
         """Make the topics that are missing and check the others; returns the names made.
 
-        `replication` -1 takes the broker's default. Raises TopicDrifted for a topic that is not as it must be.
+        `replication` -1 takes the broker's default. Raises TopicDrifted for a topic that is not as it must be,
+        RightMissing.
         """
         wanted = {spec.name: spec for spec in specs}
         present = await self.topics()
@@ -93,7 +100,7 @@ class Admin:
         if not specs:
             return
         new = [NewTopic(spec.name, spec.partitions, replication, config=dict(spec.config)) for spec in specs]
-        await _all(self._client.create_topics(new, operation_timeout=ANSWER_SECONDS))
+        await self._all(self._client.create_topics(new, operation_timeout=ANSWER_SECONDS), "make topics", CREATE)
         names = {spec.name for spec in specs}
         while not names <= (await self.topics()).keys():  # noqa: ASYNC110 - nothing to await: the broker learns
             await asyncio.sleep(0.02)
@@ -105,7 +112,7 @@ class Admin:
         answers = self._client.describe_configs(list(resources), request_timeout=ANSWER_SECONDS)
         for resource, future in answers.items():
             spec = resources[resource]
-            found = await asyncio.to_thread(future.result)
+            found = await self._told(future, "see how topics are set", DESCRIBE_CONFIGS)
             if present[spec.name] != spec.partitions:
                 raise TopicDrifted(
                     topic=spec.name, setting="partitions", found=present[spec.name], needed=spec.partitions
@@ -127,7 +134,9 @@ class Admin:
         """Remove topics; for tests and for taking a bus down for good."""
         listed = list(names)
         if listed:
-            await _all(self._client.delete_topics(listed, operation_timeout=ANSWER_SECONDS))
+            await self._all(
+                self._client.delete_topics(listed, operation_timeout=ANSWER_SECONDS), "remove topics", DELETE
+            )
 
     async def ensure_user(self, name: str, password: str) -> None:
         """Give a user this password, whether or not it exists; a broker may learn of it a little later.
@@ -138,28 +147,30 @@ class Admin:
         credential = UserScramCredentialUpsertion(
             name, ScramCredentialInfo(mechanism, SCRAM_ITERATIONS), password.encode()
         )
-        await _all(self._client.alter_user_scram_credentials([credential]))
+        await self._all(self._client.alter_user_scram_credentials([credential]), "set passwords", ALTER)
 
     async def remove_user(self, name: str, *, password: bool = True) -> None:
         """Take a user's rights away, then its password where that is ours; one that is not there is no error."""
-        await _all(self._client.delete_acls([_everything_of(name)], request_timeout=ANSWER_SECONDS))
+        gone = self._client.delete_acls([_everything_of(name)], request_timeout=ANSWER_SECONDS)
+        await self._all(gone, "take rights away", ALTER)
         if not password:
             return
-        known = await asyncio.to_thread(self._client.describe_user_scram_credentials().result)
+        asked = self._client.describe_user_scram_credentials()
+        known = await self._told(asked, "see users", DESCRIBE)
         found = known[name].scram_credential_infos if name in known else []
         for one in found:
-            gone = UserScramCredentialDeletion(name, one.mechanism)
-            await _all(self._client.alter_user_scram_credentials([gone]))
+            password_of = UserScramCredentialDeletion(name, one.mechanism)
+            await self._all(self._client.alter_user_scram_credentials([password_of]), "remove passwords", ALTER)
 
     async def ensure_rights(self, rights: Iterable[Right]) -> None:
         """Give rights; those that are there already stay."""
         bindings = [_binding(right) for right in dict.fromkeys(rights)]  # the client refuses one that is named twice
         if bindings:
-            await _all(self._client.create_acls(bindings, request_timeout=ANSWER_SECONDS))
+            await self._all(self._client.create_acls(bindings, request_timeout=ANSWER_SECONDS), "give rights", ALTER)
 
     async def rights_of(self, user: str) -> set[Right]:
         """What a user may do now."""
-        found = await asyncio.to_thread(self._client.describe_acls(_everything_of(user)).result)
+        found = await self._told(self._client.describe_acls(_everything_of(user)), "see rights", DESCRIBE)
         return {_right(binding) for binding in found}
 
     async def owners(self, group: str, topic: str) -> dict[int, str]:
@@ -199,10 +210,22 @@ class Admin:
                     return None
             await asyncio.sleep(0.1)
 
+    async def _all(self, futures: dict[Any, Any], what: str, right: str) -> None:
+        for future in futures.values():
+            await self._told(future, what, right)
 
-async def _all(futures: dict[Any, Any]) -> None:
-    for future in futures.values():
-        await asyncio.to_thread(future.result)
+    async def _told(self, future: Any, what: str, right: str) -> Any:
+        """An answer. A refusal is told by what was asked and the right that it needs, for the broker names neither."""
+        try:
+            return await asyncio.to_thread(future.result)
+        except KafkaException as error:
+            code, bootstrap = error.args[0].code(), self._access.bootstrap
+            if code in _FORBIDDEN:
+                lacking = f"{what} (it lacks {right})"
+                raise RightMissing(user=self._access.username, what=lacking, bootstrap=bootstrap) from error
+            if code == KafkaError.SECURITY_DISABLED:
+                raise NoAuthorizer(bootstrap=bootstrap) from error
+            raise
 
 
 def _everything_of(user: str) -> AclBindingFilter:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    InvalidTransactionTimeout,
     KafkaConnectionError,
     KafkaError,
     ProducerFenced,
@@ -19,7 +20,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bus.errors import CommitUncertain, Dismissed, Fenced, KafkaUnreachable, RecordRefused
+from bus.errors import CommitUncertain, Dismissed, Fenced, KafkaUnreachable, RecordRefused, TransactionTooLong
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import batches
 from bus.kafka.log import Place
@@ -50,18 +51,22 @@ class TransactionalWriter:
     def __init__(self, access: KafkaAccess, transactional_id: str, *, timeout_ms: int = 10_000) -> None:
         self.transactional_id = transactional_id
         self._access = access
+        self._timeout_ms = timeout_ms
         self._producer = Producer(access, transactional_id, timeout_ms=timeout_ms)
 
     async def start(self) -> None:
         """Connect and fence. From its return on, nothing of a predecessor can be committed.
 
-        Raises KafkaUnreachable, Dismissed.
+        Raises KafkaUnreachable, Dismissed, TransactionTooLong.
         """
         try:
             await self._producer.start()
         except TransactionalIdAuthorizationFailed as error:
             await self.stop()
             raise Dismissed(what=self.transactional_id) from error
+        except InvalidTransactionTimeout as error:
+            await self.stop()
+            raise TransactionTooLong(bootstrap=self._access.bootstrap, ms=self._timeout_ms) from error
         except KafkaConnectionError as error:
             await self.stop()
             raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error

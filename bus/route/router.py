@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from bus import clock
-from bus.errors import BusError, CommitUncertain, Fenced
+from bus.errors import BusError, CommitUncertain, Fenced, TransactionTooLong
 from bus.route.parts import Parts
 from bus.route.runner import Lane
 from bus.route.trouble import HEALTHY_SECONDS, Trouble, bear
@@ -104,6 +104,8 @@ class Router:
         expected = fenced or isinstance(error, CommitUncertain)
         emit(Event.LANE_FAILED, lane=lane, error=told, expected=expected, again_in_seconds=pause)
         try:
+            if isinstance(error, TransactionTooLong):  # trying again would change nothing
+                raise error
             bear(lane, trouble, failures=settings.lane_failures, fences=settings.lane_fences, last=told)
         except BusError as ending:
             self._failure = ending

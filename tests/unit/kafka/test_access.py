@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
+from bus.errors import BusError, NoAuthorizer, RightMissing
 from bus.kafka import admin as administration
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
@@ -46,3 +48,35 @@ async def test_a_user_is_made_for_the_mechanism_of_who_makes_it(
     async with asyncio.timeout(5):
         await Admin(KafkaAccess("kafka:1", "SASL_SSL", mechanism, "boss", "x")).ensure_user("route", "secret")
     assert [(one.user, one.scram_credential_info.mechanism) for one in given] == [("route", made)]
+
+
+@pytest.mark.parametrize(
+    ("code", "taken_for", "told"),
+    [
+        (
+            KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+            RightMissing,
+            "boss may not set passwords (it lacks Alter on the cluster)",
+        ),
+        (KafkaError.SECURITY_DISABLED, NoAuthorizer, "has no authorizer"),
+    ],
+)
+async def test_an_administrator_is_told_which_right_is_missing(
+    code: int, taken_for: type[BusError], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker's own words name neither what was asked nor the right, and hold its inner addresses."""
+
+    class Client:
+        def __init__(self, _: dict[str, Any]) -> None:
+            """Nothing to connect to."""
+
+        def alter_user_scram_credentials(self, _: object) -> dict[str, Future[None]]:
+            refused: Future[None] = Future()
+            refused.set_exception(KafkaException(KafkaError(code, "Request(session=org.apache.kafka.Session@1)")))
+            return {"route": refused}
+
+    monkeypatch.setattr(administration, "AdminClient", Client)
+    with pytest.raises(taken_for) as raised:
+        await Admin(KafkaAccess("kafka:1", "SASL_SSL", "SCRAM-SHA-512", "boss", "x")).ensure_user("route", "secret")
+    assert told in str(raised.value)
+    assert "Session@" not in " ".join(raised.value.lines)

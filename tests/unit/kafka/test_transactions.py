@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    InvalidTransactionTimeout,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerFenced,
@@ -13,7 +14,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bus.errors import BusError, CommitUncertain, Dismissed, Fenced, RecordRefused
+from bus.errors import BusError, CommitUncertain, Dismissed, Fenced, RecordRefused, TransactionTooLong
 from bus.kafka import transactions
 from bus.kafka.access import KafkaAccess
 from bus.kafka.transactions import TransactionalWriter, told_already
@@ -79,3 +80,22 @@ async def test_what_the_client_leaves_behind_is_not_told_twice(monkeypatch: pyte
         told_already(loop, {"exception": error})
     told_already(loop, {"message": "something else"})
     assert [type(one.get("exception")) for one in told] == [ValueError, type(None)]
+
+
+async def test_a_broker_that_allows_no_transaction_so_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the broker's transaction.max.timeout.ms nothing can begin: the error names it, the producer is closed."""
+    stopped = asyncio.Event()
+
+    class Refused(Failing):
+        async def start(self) -> None:
+            raise self._error
+
+        async def stop(self) -> None:
+            stopped.set()
+
+    refused = Refused(InvalidTransactionTimeout(), for_good=True)
+    monkeypatch.setattr(transactions, "Producer", lambda *_, **__: refused)
+    with pytest.raises(TransactionTooLong, match="no transaction to last 7000 ms") as raised:
+        await TransactionalWriter(KafkaAccess("nowhere:1"), "an-id", timeout_ms=7000).start()
+    assert "transaction.max.timeout.ms" in raised.value.how_to_mend
+    assert stopped.is_set()

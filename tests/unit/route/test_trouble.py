@@ -1,10 +1,16 @@
 """What becomes of a lane that fails."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
-from bus.errors import LaneKeepsFailing, TwoOfOneName
+from bus.errors import LaneKeepsFailing, TransactionTooLong, TwoOfOneName
+from bus.route.parts import Parts
 from bus.route.report import LaneReport
+from bus.route.router import Router
 from bus.route.trouble import FENCES_COUNT_SECONDS, LONGEST_PAUSE_SECONDS, Trouble, bear
+from bus.settings import RouteSettings
 
 
 def after(failures: int) -> Trouble:
@@ -68,3 +74,11 @@ def test_times_of_transactions() -> None:
     report = LaneReport(0)
     report.times_ms.extend(float(number) for number in range(1, 101))
     assert (report.time_ms(0.5), report.time_ms(0.99)) == (51.0, 100.0)
+
+
+async def test_what_trying_again_cannot_mend_ends_the_router_at_once() -> None:
+    """A broker that allows no transaction so long must be told of at the first failure, not after twenty."""
+    router = Router(cast("Parts", SimpleNamespace(settings=RouteSettings())))
+    assert router._judge(0, TransactionTooLong(bootstrap="kafka:1", ms=10_000), healthy=False) is None
+    with pytest.raises(TransactionTooLong):
+        await router.failed()
