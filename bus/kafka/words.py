@@ -20,7 +20,10 @@ _FAILED = re.compile(r'Unable (?:connect to|to request metadata from) (?:"[^"]*"
 _SYSTEM = re.compile(r"\[Errno (-?\d+)\] ?")
 REFUSED = "it refuses the user or the password"
 NO_CONNECTION = "no connection"
-CLOSED = "it closes the connection, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own"
+CLOSED = (
+    "it closes the connection, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own,"
+    " that has too many connections, or that wants a client certificate"
+)
 NO_SASL = "it asks nobody for a password there, as where BUS_KAFKA_SECURITY_PROTOCOL is one without SASL"
 NO_MECHANISM = "it does not take the mechanism that BUS_KAFKA_SASL_MECHANISM names"
 NOT_TRUSTED = "its certificate is not trusted: {}; BUS_KAFKA_CA_FILE names the authority that vouches for it"
