@@ -14,6 +14,9 @@ def client_of(oldest_fetch: int) -> type:
     """A client whose broker speaks Fetch from this version on."""
 
     class Client:
+        hosts = (("kafka.example", 9092),)
+        _request_timeout_ms = 40_000
+
         def __init__(self, **_: Any) -> None:
             pass
 
