@@ -44,16 +44,25 @@ async def tell(bus: SmallBus, fact: Fact) -> Refusal | None:
 
 
 async def passed(bus: SmallBus) -> None:
-    """Wait until every lane has committed past the end of the register."""
-    end = (await bus.registrar.state()).offset
+    """Wait until every lane has committed past the end of the register, and past each change that is there."""
+    state = await bus.registrar.state()
+    changes = {
+        (name, record.partition): record.offset
+        for name in state.datasets
+        for record in await asyncio.to_thread(bus.read, bus.topics.changes(name))
+    }
 
     async def behind() -> bool:
         found = await bus.positions()
-        return len(found) < bus.settings.lanes or any(one["register_offset"] < end for one in found.values())
+        return (
+            len(found) < bus.settings.lanes
+            or any(one["register_offset"] < state.offset for one in found.values())
+            or any(found[lane]["inputs"].get(name, 0) <= offset for (name, lane), offset in changes.items())
+        )
 
     deadline = clock.monotonic() + 60
     while await behind():
-        assert clock.monotonic() < deadline, "a lane has not passed the register's end"
+        assert clock.monotonic() < deadline, "a lane has not passed the register's end, or a change"
 
 
 async def test_forged_replayed_and_self_approved_facts(small_bus: SmallBus) -> None:
