@@ -31,5 +31,10 @@ def configure(process: str, *, level: str = "info") -> None:
 
 
 def emit(event: Event, **fields: Any) -> None:
-    """Write one event at its own level."""
-    structlog.get_logger().log(_LEVELS[event.level], event.value, **fields)
+    """Write one event at its own level; to stderr also in a command or a recipient's program, which sets nothing up."""
+    logger = (
+        structlog.get_logger()
+        if structlog.is_configured()
+        else structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
+    )
+    logger.log(_LEVELS[event.level], event.value, **fields)
