@@ -42,9 +42,14 @@ class KafkaAccess:
         return self.has_identity and self.rights
 
     @property
+    def knows_users_of_the_bus(self) -> bool:
+        """Whether the bus has users of its own there: only those who log in by SCRAM can be made from outside."""
+        return self.rights and (self.sasl_mechanism or "").startswith("SCRAM")
+
+    @property
     def makes_users(self) -> bool:
-        """Whether the bus makes users there: only those who log in by SCRAM can be made from outside."""
-        return self.gives_rights and (self.sasl_mechanism or "").startswith("SCRAM")
+        """Whether the bus, as who it is there, makes those users."""
+        return self.has_identity and self.knows_users_of_the_bus
 
     def as_user(self, username: str, password: str) -> "KafkaAccess":
         """The same broker as another user, who logs in by the same mechanism."""

@@ -58,9 +58,8 @@ def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str) -> 
         given.key_file,
         given.rights,
     )
-    makes_users = by_sasl and given.rights and given.sasl_mechanism.startswith("SCRAM")
     access.require_files()
-    if makes_users and home.has_secret(f"users/{user}"):
+    if access.knows_users_of_the_bus and home.has_secret(f"users/{user}"):
         return access.as_user(user, home.secret(f"users/{user}"))
     for name in ("username", "password"):
         if by_sasl and not getattr(access, name):
