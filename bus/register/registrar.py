@@ -186,12 +186,14 @@ class Registrar:
         listed, state = list(datasets), await self.state()
         known = state.datasets
         for dataset in listed:
-            if dataset.name in known and known[dataset.name].schema != dataset.schema:
-                refuse_broken(impact(dataset, known[dataset.name], state.agreements.values()))
-            if dataset.name not in known or known[dataset.name].schema != dataset.schema:
-                subject = value_subject(f"changes.{dataset.name}")
-                if reasons := await why_not_next(self._client, subject, dataset.schema):
-                    raise SchemaRefused(subject=subject, reason="; ".join(reasons))
+            entry = known.get(dataset.name)
+            if entry is not None and entry.schema == dataset.schema:
+                continue
+            if entry is not None:
+                refuse_broken(impact(dataset, entry, state.agreements.values()))
+            subject = value_subject(f"changes.{dataset.name}")
+            if reasons := await why_not_next(self._client, subject, dataset.schema):
+                raise SchemaRefused(subject=subject, reason="; ".join(reasons))
         await self._grounds.admin.ensure_topics([self.topics.changes_spec(dataset.name) for dataset in listed])
         for dataset in listed:
             subject = value_subject(f"changes.{dataset.name}")
