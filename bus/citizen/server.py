@@ -27,8 +27,8 @@ async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:
     access = kafka_access(settings, KafkaSettings(), home, CITIZEN)
     async with contextlib.AsyncExitStack() as closing:
         listener = closing.enter_context(listening(CITIZEN, own.host, own.port))
-        registry = SchemaRegistryClient.from_settings(settings, home, registers=True)
-        client = await closing.enter_async_context(registry)
+        client = SchemaRegistryClient.from_settings(settings, home, registers=True)
+        closing.push_async_callback(client.close)
         messages = OwnMessages(client)
         await messages.prepare()
         desk = ConsentDesk(access, Topics(settings.prefix, settings.lanes), messages)

@@ -47,9 +47,9 @@ async def open_parts(settings: Settings, supervisor: Supervisor) -> AsyncIterato
     home = supervisor.home
     access = kafka_access(settings, KafkaSettings(), home, ADMIN)
     topics = Topics(settings.prefix, settings.lanes)
-    registry = registry_access(settings, home)
+    schemas = registry_access(settings, home)
     async with contextlib.AsyncExitStack() as closing:
-        messages = OwnMessages(await closing.enter_async_context(SchemaRegistryClient(registry)))
+        messages = OwnMessages(await closing.enter_async_context(SchemaRegistryClient(schemas)))
         register = Register(access, topics, messages)
         closing.push_async_callback(register.stop)
         await register.start()
@@ -58,4 +58,4 @@ async def open_parts(settings: Settings, supervisor: Supervisor) -> AsyncIterato
         await watch.start()
         country = country_plugin()
         place = place_of(settings, home, postgres_dsn(settings, home))
-        yield Parts(settings, supervisor, access, topics, registry, messages, register, watch, country, place)
+        yield Parts(settings, supervisor, access, topics, schemas, messages, register, watch, country, place)

@@ -22,7 +22,7 @@ _PURPOSE = b"bus.fact.1\n"
 class Role(StrEnum):
     """What the holder of a key speaks for: the agency's registries, the agency as recipient, or the bus itself."""
 
-    REGISTRY = "registry"
+    REGISTRIES = "registry"
     RECIPIENT = "recipient"
     OPERATOR = "operator"
 

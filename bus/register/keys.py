@@ -102,6 +102,6 @@ def role_in(
     theirs = {
         Role.OPERATOR: True,
         Role.RECIPIENT: signer.agency == document.recipient,
-        Role.REGISTRY: registry in agencies.get(signer.agency, {}).get("registries", ()),
+        Role.REGISTRIES: registry in agencies.get(signer.agency, {}).get("registries", ()),
     }
     return signer.role if theirs[signer.role] else None

@@ -112,7 +112,7 @@ class Proposal:
             return Stage.SCHEDULED if self.scheduled else Stage.APPROVED
         if not self.approvals:
             return Stage.IN_REVIEW
-        return Stage.APPROVED_BY_REGISTRY if Role.REGISTRY in self.approvals else Stage.APPROVED_BY_RECIPIENT
+        return Stage.APPROVED_BY_REGISTRY if Role.REGISTRIES in self.approvals else Stage.APPROVED_BY_RECIPIENT
 
 
 @dataclass(frozen=True, slots=True)

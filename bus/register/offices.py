@@ -58,7 +58,7 @@ def offices_of(agencies: Agencies, home: Home) -> Offices:
     receiving = [agency for agency in agencies.agencies if agency.receives]
     return Offices(
         desks=_offices(receiving, "desk", Role.RECIPIENT, home),
-        registries=_offices([one for one in agencies.agencies if one.registries], "registry", Role.REGISTRY, home),
+        registries=_offices([one for one in agencies.agencies if one.registries], "registry", Role.REGISTRIES, home),
         recipients=_offices(receiving, "approval", Role.RECIPIENT, home),
     )
 

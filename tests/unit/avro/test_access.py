@@ -12,7 +12,7 @@ from bus.platform.home import Home
 from bus.settings import Settings
 
 LOCAL = Settings(schema_registry=None)
-THEIRS = Settings(schema_registry="https://registry.example/apis/ccompat/v7/")
+THEIRS = Settings(schema_registry="https://schemas.example/apis/ccompat/v7/")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_user_and_password_go_to_the_users_own(home: Home, monkeypatch: py
     monkeypatch.setenv("BUS_SCHEMA_REGISTRY_USERNAME", "ann")
     monkeypatch.setenv("BUS_SCHEMA_REGISTRY_PASSWORD", "päss:word")
     request = await asked(registry_access(THEIRS, home))
-    assert request.url == "https://registry.example/apis/ccompat/v7/schemas/ids/7"
+    assert request.url == "https://schemas.example/apis/ccompat/v7/schemas/ids/7"
     assert request.headers["authorization"] == "Basic YW5uOnDDpHNzOndvcmQ="
     assert registry_access(LOCAL, home).headers == {}
 

@@ -39,9 +39,9 @@ def key(name: str, agency: str, role: Role, *, seed: int, holder: str = "") -> S
 OPERATOR = key("operator", "", Role.OPERATOR, seed=1)
 DESK = key("tax.desk", "tax-authority", Role.RECIPIENT, seed=2)
 BOSS = key("tax.boss", "tax-authority", Role.RECIPIENT, seed=3)
-POLICE = key("police", "public-security", Role.REGISTRY, seed=4)
+POLICE = key("police", "public-security", Role.REGISTRIES, seed=4)
 BANK = key("bank", "commercial-bank", Role.RECIPIENT, seed=5)
-BOSS_AT_HOME = key("boss.home", "public-security", Role.REGISTRY, seed=6, holder=BOSS.public.holder)
+BOSS_AT_HOME = key("boss.home", "public-security", Role.REGISTRIES, seed=6, holder=BOSS.public.holder)
 STRANGER = key("stranger", "tax-authority", Role.RECIPIENT, seed=9)
 
 

@@ -128,7 +128,7 @@ acts = st.builds(
 USUAL = [
     (Action.DRAFTED, "An", Role.RECIPIENT),
     (Action.SUBMITTED, "An", Role.RECIPIENT),
-    (Action.APPROVED, "Bình", Role.REGISTRY),
+    (Action.APPROVED, "Bình", Role.REGISTRIES),
     (Action.APPROVED, "Chi", Role.RECIPIENT),
     (Action.ACTIVATED, "Dũng", Role.OPERATOR),
 ]
@@ -211,7 +211,7 @@ def test_random_lives() -> None:
     """Over any history a step is taken exactly when a naive model allows it, and leads where it says; each is met."""
     seen.clear()
     one_life()
-    sides, everybody = {Role.REGISTRY, Role.RECIPIENT}, set(Role)
+    sides, everybody = {Role.REGISTRIES, Role.RECIPIENT}, set(Role)
     theirs = dict.fromkeys((Action.DRAFTED, Action.SUBMITTED, Action.APPROVED, Action.RETURNED), sides)
     theirs |= dict.fromkeys((Action.SUSPENDED, Action.RESUMED, Action.ENDED), everybody)
     assert seen.keys() == {
@@ -227,7 +227,7 @@ def assert_two_people_approved(naive: Naive) -> None:
     upto = len(naive.happened) - 1
     start = max(number for number in range(upto) if naive.happened[number].action is Action.DRAFTED)
     approvals = {act.role: act.holder for act in naive.happened[start:upto] if act.action is Action.APPROVED}
-    assert {Role.REGISTRY, Role.RECIPIENT} <= approvals.keys()
+    assert {Role.REGISTRIES, Role.RECIPIENT} <= approvals.keys()
     assert len({naive.happened[start].holder, *approvals.values()}) == 3
 
 
@@ -261,7 +261,7 @@ def test_returned_with_grounds() -> None:
 
 def test_the_old_text_stays_until_the_new_one_takes_over() -> None:
     """A second text goes through review beside the first, and takes over on its day, not before; a hold stays."""
-    held = lived(5, (Action.SUSPENDED, "Bình", Role.REGISTRY))
+    held = lived(5, (Action.SUSPENDED, "Bình", Role.REGISTRIES))
     waiting = lived(4, text="second", life=held)
     assert waiting.in_force == "first"
     early = Act(Action.ACTIVATED, waiting.steps + 1, "Dũng", Role.OPERATOR, "because", "second", due=False)
@@ -273,7 +273,7 @@ def test_the_old_text_stays_until_the_new_one_takes_over() -> None:
         advance(scheduled, day)
     assert caught.value.refusal is Refusal.NOT_DUE
     after = advance(scheduled, replace(day, due=True))
-    assert (after.in_force, after.held_by) == ("second", frozenset({Role.REGISTRY}))
+    assert (after.in_force, after.held_by) == ("second", frozenset({Role.REGISTRIES}))
     assert after.steps == scheduled.steps
     assert advance(after, day) is after
 
@@ -297,12 +297,12 @@ def test_a_scheduled_text_can_be_called_back() -> None:
 
 def test_each_side_lifts_its_own_suspension_only() -> None:
     """What the registry's side suspended, neither the recipient nor the operator can resume."""
-    held = lived(5, (Action.SUSPENDED, "Bình", Role.REGISTRY))
+    held = lived(5, (Action.SUSPENDED, "Bình", Role.REGISTRIES))
     for holder, role in (("Chi", Role.RECIPIENT), ("Dũng", Role.OPERATOR)):
         with pytest.raises(NotAllowed) as caught:
             lived(0, (Action.RESUMED, holder, role), life=held)
         assert caught.value.refusal is Refusal.NOT_HELD
-    assert not lived(0, (Action.RESUMED, "An", Role.REGISTRY), life=held).held_by
+    assert not lived(0, (Action.RESUMED, "An", Role.REGISTRIES), life=held).held_by
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

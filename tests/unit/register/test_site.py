@@ -28,7 +28,7 @@ PERSONS = {"An Nguyen", "Binh Tran", "Chi Le"}
 
 AUTHOR = key("An.Nguyen", "tax-authority", Role.RECIPIENT, seed=12, holder="An Nguyen")
 BOSS = key("Binh.Tran", "tax-authority", Role.RECIPIENT, seed=13, holder="Binh Tran")
-CHIEF = key("Chi.Le", "public-security", Role.REGISTRY, seed=14, holder="Chi Le")
+CHIEF = key("Chi.Le", "public-security", Role.REGISTRIES, seed=14, holder="Chi Le")
 
 
 def live(book: Book, text: AgreementDocument, why: str) -> None:
