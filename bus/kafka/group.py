@@ -17,7 +17,7 @@ from bus.clock import monotonic, now_ms
 from bus.errors import AwayTooLong
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import FETCH_WAIT_MS, Place, incoming, polled
-from bus.kafka.reach import closed, started
+from bus.kafka.reach import closed, side_by_side, started
 from bus.kafka.silence import Silence
 from bus.model.record import Incoming
 from bus.topics import DAY_MS, LONGEST_ABSENCE_MS
@@ -148,6 +148,7 @@ class GroupReader:
     async def _stood(self) -> dict[Place, tuple[int, int | None]]:
         """Where the group stands, and since when it has missed nothing; None for a place that another tool has set."""
         admin = AIOKafkaAdminClient(**self._access.for_aiokafka())
+        side_by_side(admin._client)  # noqa: SLF001 - before it starts
         await admin.start()
         try:
             found = await admin.list_consumer_group_offsets(self._group)

@@ -41,7 +41,7 @@ from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnReque
 from bus import clock
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import Batch
-from bus.kafka.reach import each_in_turn
+from bus.kafka.reach import side_by_side
 from bus.kafka.requests import AskVersions, End, Produce, by_topic, speaks_second
 
 MARKERS_SECONDS = 0.002
@@ -109,7 +109,7 @@ class Producer(AIOKafkaProducer):
             request_timeout_ms=request_ms,
             acks="all",
         )
-        each_in_turn(self.client)
+        side_by_side(self.client)
         self._id = transactional_id
         self._request_ms = request_ms
         self._second = False

@@ -10,6 +10,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionErro
 from bus.clock import monotonic
 from bus.errors import KafkaUnreachable, RightMissing
 from bus.kafka.access import KafkaAccess
+from bus.kafka.addresses import SideBySide
 from bus.kafka.words import said
 
 PATIENCE_SECONDS = 10.0
@@ -36,7 +37,7 @@ class Client(Protocol):
 async def started(client: Client, access: KafkaAccess) -> None:
     """Start a client. Raises KafkaUnreachable, RightMissing, with the client stopped."""
     if isinstance(client, AIOKafkaConsumer | AIOKafkaProducer):
-        each_in_turn(client._client if isinstance(client, AIOKafkaConsumer) else client.client)  # noqa: SLF001
+        side_by_side(client._client if isinstance(client, AIOKafkaConsumer) else client.client)  # noqa: SLF001
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await client.start()
@@ -48,22 +49,10 @@ async def started(client: Client, access: KafkaAccess) -> None:
         raise KafkaUnreachable(bootstrap=access.bootstrap, reason=_why(error)) from error
 
 
-def each_in_turn(client: AIOKafkaClient) -> None:
-    """Give each of several addresses its share of our patience, before the client has started.
-
-    It tries them one after the other, and would wait for one that says nothing for 40 seconds before it asks the next.
-    """
-    places, usual, bootstrap = len(client.hosts), client._request_timeout_ms, client.bootstrap  # noqa: SLF001
-
-    async def in_turn() -> None:
-        client._request_timeout_ms = min(usual, int(PATIENCE_SECONDS * 900 / places))  # noqa: SLF001
-        try:
-            await bootstrap()  # type: ignore[no-untyped-call]  # the client's own
-        finally:
-            client._request_timeout_ms = usual  # noqa: SLF001
-
-    if places > 1:
-        client.bootstrap = in_turn  # type: ignore[method-assign]  # of this one client
+def side_by_side(client: AIOKafkaClient) -> None:
+    """Have a client that has not started ask several addresses together, within our patience."""
+    if len(client.hosts) > 1:
+        client.bootstrap = SideBySide(client, PATIENCE_SECONDS * 0.9).bootstrap  # type: ignore[method-assign]  # its own
 
 
 async def closed(consumer: AIOKafkaConsumer) -> None:
@@ -108,7 +97,7 @@ async def require_known(access: KafkaAccess) -> None:
 
 async def answered(client: AIOKafkaClient, access: KafkaAccess) -> None:
     """Have a bare client of aiokafka learn what brokers there are. Raises KafkaUnreachable."""
-    each_in_turn(client)
+    side_by_side(client)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await client.bootstrap()

@@ -74,7 +74,7 @@ def last_heard() -> str:
 def said(error: BaseException) -> str:
     """What is known of a failure, without the names of classes and without addresses as Python writes them."""
     text = str(error).removeprefix(f"{type(error).__name__}: ")
-    if "bootstrap" in text:
+    if text.startswith("Unable to bootstrap"):
         return last_heard()
     if isinstance(error, TimeoutError | KafkaTimeoutError):
         return "no answer in time, as of a topic that is not there or that this user may not read"
@@ -94,6 +94,11 @@ def in_words(text: str) -> str:
     if found and int(found[1]) > 0:
         return os.strerror(int(found[1]))
     return _SYSTEM.sub("", text).strip() or NO_CONNECTION
+
+
+def why_failed(error: Exception) -> str:
+    """Why a connection did not come about, from the client's error of it."""
+    return in_words(str(error)) if str(error) else _of_kind(error)
 
 
 def _of_kind(error: object) -> str:

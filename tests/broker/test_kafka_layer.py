@@ -1,7 +1,10 @@
 """Readers, writers and transactions against a real broker."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from bus.kafka import producer
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.batch import encoded_headers
+from bus.kafka.fetching import Fetching
 from bus.kafka.group import GroupReader
 from bus.kafka.log import LogReader, LogWriter, Place, Reader
 from bus.kafka.pump import Pump
@@ -60,6 +64,19 @@ async def test_new_enough(kafka: KafkaAccess) -> None:
         await require_kafka_4(kafka)
     except KafkaTooOld as error:
         pytest.fail(str(error))
+
+
+async def test_a_silent_address_beside_a_good_one_costs_no_time(kafka: KafkaAccess, prefix: str) -> None:
+    """Whatever kind of client starts, it must not wait for an address that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        given = replace(kafka, bootstrap=f"127.0.0.1:{silent.getsockname()[1]},{kafka.bootstrap}")
+        async with asyncio.timeout(4), contextlib.AsyncExitStack() as stack:
+            await require_kafka_4(given)
+            writer = TransactionalWriter(given, f"{prefix}w")
+            for client in (Reader(given), LogWriter(given), writer, Fetching(given, committed=True)):
+                stack.push_async_callback(client.stop)
+                await client.start()
+            assert await Admin(given).topics() is not None
 
 
 @pytest.mark.parametrize(
