@@ -33,6 +33,18 @@ class ProcessNotReady(BusError):
     retryable = True
 
 
+class KafkaHangsUp(BusError):
+    """A child process does not serve, and its log says that the broker closes its connections."""
+
+    message = "{name} did not come up, for Kafka closes its connections at once; the last lines of its log:\n{last}"
+    remedy = (
+        "Where others of the bus get through, the broker's max.connections.per.ip or max.connections is the usual"
+        " cause: 100 or more are needed. Where nobody does, see whether BUS_KAFKA_SECURITY_PROTOCOL is the broker's own"
+        " (TLS, SASL) and whether it wants a client certificate. The whole log is {log}."
+    )
+    retryable = True
+
+
 class PortTaken(BusError):
     """Somebody else listens on the port of a local process."""
 

@@ -17,12 +17,13 @@ from confluent_kafka import KafkaException
 
 _HEARD: deque[str] = deque(maxlen=1)
 _FAILED = re.compile(r'Unable (?:connect to|to request metadata from) (?:"[^"]*"|node with id [^:]+): (.*)', re.DOTALL)
+_HANGS_UP = re.compile(r"Connection at \S+ closed")
 _SYSTEM = re.compile(r"\[Errno (-?\d+)\] ?")
 REFUSED = "it refuses the user or the password"
 NO_CONNECTION = "no connection"
 CLOSED = (
-    "it closes the connection, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own,"
-    " that has too many connections, or that wants a client certificate"
+    "it closes connections at once, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own,"
+    " whose max.connections.per.ip is reached, or that wants a client certificate"
 )
 NO_SASL = "it asks nobody for a password there, as where BUS_KAFKA_SECURITY_PROTOCOL is one without SASL"
 NO_MECHANISM = "it does not take the mechanism that BUS_KAFKA_SASL_MECHANISM names"
@@ -37,7 +38,7 @@ _MEANT = tuple(
         ("Authentication", REFUSED),
         ("UnsupportedSaslMechanism", NO_MECHANISM),
         ("IllegalSaslState", NO_SASL),
-        (r"Connection at \S+ closed", CLOSED),
+        (_HANGS_UP, CLOSED),
         (r"CERTIFICATE_VERIFY_FAILED\].*?failed: (.*mismatch.*?)\.?(?: \(_ssl\.c:\d+\))?$", OTHER_NAME),
         (r"CERTIFICATE_VERIFY_FAILED\].*?failed: (.*?)\.?(?: \(_ssl\.c:\d+\))?$", NOT_TRUSTED),
         (r"\[SSL: \w+\] (.*?)(?: \(_ssl\.c:\d+\))?$", NO_TLS),
@@ -94,6 +95,11 @@ def in_words(text: str) -> str:
     if found and int(found[1]) > 0:
         return os.strerror(int(found[1]))
     return _SYSTEM.sub("", text).strip() or NO_CONNECTION
+
+
+def tells_of_closing(log: str) -> bool:
+    """Whether lines of a log, as the client or we wrote them, say that a broker closes connections."""
+    return CLOSED in log or _HANGS_UP.search(log) is not None
 
 
 def why_failed(error: Exception) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from bus.clock import monotonic, now_ms
-from bus.errors import BusError, DiskFull, PortTaken, ProcessDied, ProcessNotReady, WrongUse
+from bus.errors import BusError, DiskFull, KafkaHangsUp, PortTaken, ProcessDied, ProcessNotReady, WrongUse
+from bus.kafka.words import tells_of_closing
 from bus.platform.account import popen_ids
 from bus.platform.ending import end, end_all, kill_group, stop_leftovers
 from bus.platform.home import READY_FILE_VARIABLE, Home
@@ -183,11 +184,14 @@ class Supervisor:
             if (coming := self.home.coming(spec.name)) != told:
                 told, deadline = coming, monotonic() + spec.ready_timeout_seconds
             if monotonic() > deadline:
-                raise ProcessNotReady(
-                    name=spec.name,
-                    seconds=spec.ready_timeout_seconds,
-                    log=child.record.log,
-                    last=last_lines(Path(child.record.log), child.log_offset),
+                raise self._explained(
+                    child,
+                    ProcessNotReady(
+                        name=spec.name,
+                        seconds=spec.ready_timeout_seconds,
+                        log=child.record.log,
+                        last=last_lines(Path(child.record.log), child.log_offset),
+                    ),
                 )
             if await _answers(spec):
                 self.home.announce_for(spec.name, child.popen.pid, port=spec.port, **spec.details)
@@ -237,14 +241,16 @@ class Supervisor:
         child.popen.wait()
         forget(self.home, child.spec.name)
 
-    def _explained(self, child: _Child, died: ProcessDied) -> BusError:
-        """A better word for a death whose cause stands in the log."""
-        last = str(died.details["last"])
+    def _explained(self, child: _Child, failed: ProcessDied | ProcessNotReady) -> BusError:
+        """A better word for a start that failed, where its cause stands in the log."""
+        last = str(failed.details["last"])
         if "No space left on device" in last:
             return DiskFull(what=f"{child.spec.name} died", folder=self.home.path)
         if "Address already in use" in last and child.spec.port:
             return PortTaken(port=child.spec.port, name=child.spec.name)
-        return died
+        if tells_of_closing(last):
+            return KafkaHangsUp(name=child.spec.name, log=child.record.log, last=last)
+        return failed
 
 
 def last_lines(log: Path, offset: int) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bus.clock import monotonic
-from bus.errors import DiskFull, PortTaken, ProcessDied, ProcessNotReady, WrongUse
+from bus.errors import DiskFull, KafkaHangsUp, PortTaken, ProcessDied, ProcessNotReady, WrongUse
+from bus.kafka.words import CLOSED
 from bus.platform.ending import end_all
 from bus.platform.home import Home
 from bus.platform.ports import accepts, free_port
@@ -78,6 +79,23 @@ async def test_known_last_words_become_their_own_error(
     """A full disk and a taken port must be told as such, not as a log to read."""
     with pytest.raises(error):
         await parent.start(shell("bad", f"echo '{words}'; exit 1", port=free_port()))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'echo "Unable connect to node with id 1: KafkaConnectionError: Connection at h:1 closed"; exec sleep 9',
+        f'echo "error: no Kafka broker answers at h:1 ({CLOSED})"; exit 1',
+    ],
+    ids=["not ready", "died"],
+)
+async def test_a_broker_that_closes_connections_is_told_as_the_cause(
+    parent: Supervisor, shell: Shell, script: str
+) -> None:
+    """Who started the bus must read what to look at, its limit of connections above all, and not that time is short."""
+    with pytest.raises(KafkaHangsUp, match="route did not come up, for Kafka closes") as raised:
+        await parent.start(shell("route", script, ready_timeout_seconds=0.5))
+    assert "max.connections.per.ip" in raised.value.how_to_mend
 
 
 async def test_a_child_that_never_serves_is_ended(home: Home, parent: Supervisor, shell: Shell) -> None:
