@@ -18,13 +18,20 @@ from bus.connect.folder import SCHEMAS, is_folder, load_folder, remember, rememb
 from bus.connect.manifest import Manifest
 from bus.connect.mapping import Mapper
 from bus.connect.place import Place
-from bus.connect.process import class_here, names, reach_of, settings_file, source_settings
+from bus.connect.process import class_here, names, own_reach, settings_file, source_settings
 from bus.connect.propose import confirmed, guesses
 from bus.connect.recall import Reach
 from bus.connect.spec import spec
 from bus.connect.wording import shown
-from bus.errors import DatasetSchemaWrong, GuessesOpen, KafkaUnreachable, SchemaRegistryUnreachable, WrongUse
-from bus.kafka.rights import connector_user
+from bus.errors import (
+    ConnectorUnregistered,
+    DatasetSchemaWrong,
+    GuessesOpen,
+    KafkaUnreachable,
+    SchemaRegistryUnreachable,
+    SettingMissing,
+    WrongUse,
+)
 from bus.platform.home import Home
 from bus.register.impact import Impact
 from bus.register.registrar import ConnectorEntry, keep_settings
@@ -231,14 +238,14 @@ def show(findings: list[Finding]) -> None:
 
 
 def _reach(name: str, settings: Settings) -> Reach | None:
-    """How the connector reaches the bus; None before it is registered: then the bus knows neither it nor its topics."""
-    user = connector_user(name)
-    if not Home.from_settings(settings).has_secret(f"users/{user}"):
-        return None
+    """How the connector reaches the bus, as when it runs; None where it can't: it is not registered, or no bus is up.
+
+    Neither is trouble of the connector.
+    """
     try:
-        return reach_of(user, settings)
-    except (KafkaUnreachable, SchemaRegistryUnreachable):
-        return None  # the bus of this home is down, which is no trouble of the connector
+        return own_reach(name, settings)
+    except (ConnectorUnregistered, KafkaUnreachable, SchemaRegistryUnreachable, SettingMissing):
+        return None
 
 
 def _known_settings(name: str, settings: Settings) -> dict[str, str]:

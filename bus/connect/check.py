@@ -22,6 +22,7 @@ from bus.connect.recall import Reach
 from bus.connect.spec import spec, without_secrets
 from bus.connect.sql_discover import server_clock
 from bus.errors import BusError
+from bus.kafka.rights import connector_user
 
 TIMEOUT_SECONDS = 5.0
 
@@ -38,7 +39,8 @@ async def check(found: Any, place: Place, folder: Path | None = None, reach: Rea
     if not any(finding.remedy for finding in findings[:1]):
         findings += await _source(found, manifest, place)
     if reach is not None:
-        findings += await check_bus(reach, manifest.datasets)
+        own = reach.access.username == connector_user(manifest.name)  # whom only a registration makes
+        findings += await check_bus(reach, manifest.datasets, registered=own)
     return [
         Finding(one.weight, without_secrets(one.what, place.settings), without_secrets(one.remedy, place.settings))
         for one in findings
