@@ -1,6 +1,7 @@
 """The client of a schema registry: any that speaks the Confluent API, the bus's own included."""
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,6 +25,8 @@ ABSENT = (40401, 40402)
 NO_SUCH_CALL = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 """What a registry says to a call that it does not know, with or without a code that says no more."""
 TIMEOUT_SECONDS = 10.0
+MOMENTS_SECONDS = 3.0
+"""How long somebody waits who only wants to see how a registry fares."""
 ASK_AGAIN_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 """The pauses before a denied id is asked for again: each is twice as long as the one before."""
@@ -151,11 +154,8 @@ class SchemaRegistryClient:
         answer = await self._ask("GET", path)
         if _code(answer) in ABSENT:
             return []
-        numbers = answer.json() if answer.is_success else None
-        if not isinstance(numbers, list):
-            raise self._unreachable(f"HTTP {answer.status_code}, which is no answer of a schema registry")
         found = []
-        for number in sorted(numbers):
+        for number in sorted(self._listed(answer)):
             body = self._good(await self._ask("GET", f"{path}/{number}"), "version", "id", "schema", subject=subject)
             found.append(Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"])))
         return found
@@ -176,6 +176,10 @@ class SchemaRegistryClient:
         if body["is_compatible"]:
             return []
         return [str(message) for message in body.get("messages") or ["the registry gives no reason"]]
+
+    async def require_answer(self) -> None:
+        """Return if a registry is there that whoever asks may read."""
+        self._listed(await self._ask("GET", "/subjects"))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -210,15 +214,41 @@ class SchemaRegistryClient:
             return body
         if subject is not None and _code(answer) is not None:
             raise SchemaRefused(subject=subject, reason=body.get("message", f"HTTP {answer.status_code}"))
-        raise self._unreachable(f"HTTP {answer.status_code}, which is no answer of a schema registry")
+        raise self._strange(answer)
+
+    def _listed(self, answer: httpx.Response) -> list[Any]:
+        """The JSON list of a good answer."""
+        with contextlib.suppress(ValueError):
+            if answer.is_success and isinstance(found := answer.json(), list):
+                return found
+        raise self._strange(answer)
 
     def _forbids(self, answer: httpx.Response) -> SchemaRegistryForbids:
         said = _object(answer).get("message")
         reason = f"HTTP {answer.status_code}: {said}" if said else f"HTTP {answer.status_code}"
         return SchemaRegistryForbids(url=self.access.place, who=self.access.who, reason=reason)
 
+    def _strange(self, answer: httpx.Response) -> SchemaRegistryUnreachable:
+        return self._unreachable(
+            f"HTTP {answer.status_code}, which is no answer of a schema registry: its address may lack the API's path"
+        )
+
     def _unreachable(self, reason: str) -> SchemaRegistryUnreachable:
         return SchemaRegistryUnreachable(url=self.access.place, reason=reason)
+
+
+async def trouble_of(client: SchemaRegistryClient) -> str:
+    """Why a registry is of no use to whoever asks, within moments; empty where it is. Closes the client."""
+    try:
+        async with client, asyncio.timeout(MOMENTS_SECONDS):
+            await client.require_answer()
+    except TimeoutError:
+        return "it takes too long"
+    except SchemaRegistryForbids as error:
+        return f"to {client.access.who}: {error.details['reason']}"
+    except SchemaRegistryUnreachable as error:
+        return str(error.details["reason"])
+    return ""
 
 
 def _in_words(error: Exception) -> str:

@@ -1,17 +1,20 @@
 """`bus status`."""
 
+import asyncio
 import json
 import sys
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bus.platform.health import Health, Survey, survey
 from bus.platform.home import Home
 from bus.settings import Settings
 
-_COLOURS = {Health.READY: "green", Health.STARTING: "yellow", Health.SILENT: "red", Health.DEAD: "red"}
+_COLOURS = {Health.READY: "green", Health.STARTING: "yellow"}
+"""Of what is as it should be; all else is red."""
 
 
 @click.command()
@@ -19,7 +22,7 @@ _COLOURS = {Health.READY: "green", Health.STARTING: "yellow", Health.SILENT: "re
 def status(*, as_json: bool) -> None:
     """Show each process of BUS_HOME: where it is, since when, and how it fares. Exit code 0 when all are ready."""
     settings = Settings()
-    found = survey(settings, Home.from_settings(settings))
+    found = surveyed(settings, Home.from_settings(settings))
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     elif found.processes:
@@ -31,6 +34,21 @@ def status(*, as_json: bool) -> None:
     sys.exit(0 if found.all_ready else 1)
 
 
+def surveyed(settings: Settings, home: Home) -> Survey:
+    """What runs in a home; a schema registry of the user's own is asked as the stages ask it."""
+
+    def registry() -> str:
+        from bus.avro.access import registry_access  # noqa: PLC0415 - keeps `bus --help` quick
+        from bus.avro.client import SchemaRegistryClient, trouble_of  # noqa: PLC0415
+
+        async def ask() -> str:
+            return await trouble_of(SchemaRegistryClient(registry_access(settings, home)))
+
+        return asyncio.run(ask())
+
+    return survey(settings, home, registry)
+
+
 def table(found: Survey) -> Table:
     """A survey for human eyes."""
     drawn = Table(box=None, header_style="bold", title=None)
@@ -39,12 +57,13 @@ def table(found: Survey) -> Table:
     drawn.add_column("health")
     drawn.add_column("restarts", justify="right")
     for seen in found.processes:
+        more = seen.coming or seen.trouble
         drawn.add_row(
             seen.name,
             str(seen.pid or ""),
             seen.address,
             _duration(seen.uptime_seconds),
-            f"[{_COLOURS[seen.health]}]{seen.health}[/]" + (f" ({seen.coming})" if seen.coming else ""),
+            f"[{_COLOURS.get(seen.health, 'red')}]{seen.health}[/]" + (f" ({escape(more)})" if more else ""),
             str(seen.restarts or ""),
         )
     return drawn

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from bus.cli.status import table
+from bus.cli.status import surveyed, table
 from bus.errors import WrongUse
 from bus.platform.health import survey
 from bus.platform.home import Home
@@ -59,7 +59,7 @@ def _detach(settings: Settings, home: Home, words: list[str]) -> None:
     if not settings.kafka:
         kafka_jars(settings.cache_path)  # here, where its progress can be seen
     pid = run_detached(home, ["up", *words])
-    Console().print(table(survey(settings, home)))
+    Console().print(table(surveyed(settings, home)))
     click.echo(f"The bus is up (process {pid}). `bus status` shows it, `bus down` ends it.")
 
 

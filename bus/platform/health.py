@@ -1,6 +1,7 @@
 """What runs in a home and how it fares: the answer of `bus status`."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,9 @@ from bus.platform.reach import SCHEMA_REGISTRY
 from bus.platform.records import ProcessRecord, find_running, recorded
 from bus.settings import Settings
 
+Asked = Callable[[], str]
+"""Asks a server; returns why it is of no use, in words, or nothing."""
+
 _USUAL_PORT = {kafka.NAME: 9092, postgres.NAME: 5432, SCHEMA_REGISTRY: 80}
 
 
@@ -23,6 +27,7 @@ class Health(StrEnum):
     READY = "ready"
     STARTING = "starting"
     SILENT = "silent"  # it lives, and its port accepts nothing
+    UNFIT = "unfit"  # one of the user's own that accepts, and answers so that the bus cannot use it
     DEAD = "dead"  # it has ended without being asked to; its parent, if there is one, starts it again
 
 
@@ -39,6 +44,8 @@ class Seen:
     log: str
     coming: str = ""
     """How far a long start has come, in the words of the process."""
+    trouble: str = ""
+    """Why one of the user's own is unfit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +66,17 @@ class Survey:
         return {**asdict(self), "all_ready": self.all_ready}
 
 
-def survey(settings: Settings, home: Home) -> Survey:
-    """Look at every process that was started in the home, and at the user's own servers when anything runs there."""
+def survey(settings: Settings, home: Home, registry: Asked | None = None) -> Survey:
+    """Look at every process that was started in the home, and at the user's own servers when anything runs there.
+
+    `registry` asks a schema registry of the user's own, once it accepts.
+    """
     running = find_running(home)
     alive = {record.pid for record in running}
     dead = [record for record in recorded(home) if record.pid not in alive]
     seen = [_seen(home, record, alive=True) for record in running] + [_seen(home, dead, alive=False) for dead in dead]
     parent = holder(home)
-    return Survey(str(home.path), parent, tuple(seen + (_own(settings) if seen or parent else [])))
+    return Survey(str(home.path), parent, tuple(seen + (_own(settings, registry) if seen or parent else [])))
 
 
 def _seen(home: Home, record: ProcessRecord, *, alive: bool) -> Seen:
@@ -92,14 +102,18 @@ def _health(*, alive: bool, told: bool, port: int | None) -> Health:
     return Health.READY if port is None or accepts(port) else Health.SILENT
 
 
-def _own(settings: Settings) -> list[Seen]:
+def _own(settings: Settings, registry: Asked | None) -> list[Seen]:
     """The user's own servers, which the bus neither starts nor ends."""
     named = {
         kafka.NAME: [f"kafka://{one}" for one in (settings.kafka or "").split(",") if one],
         postgres.NAME: [settings.postgres or ""],
         SCHEMA_REGISTRY: [settings.schema_registry or ""],
     }
-    return [_own_seen(name, urls) for name, urls in named.items() if urls and urls[0]]
+    seen = [_own_seen(name, urls) for name, urls in named.items() if urls and urls[0]]
+    accepts_us = bool(settings.schema_registry) and seen[-1].health is Health.READY
+    if registry is not None and accepts_us and (trouble := registry()):
+        seen[-1] = replace(seen[-1], health=Health.UNFIT, trouble=trouble)
+    return seen
 
 
 def _own_seen(name: str, urls: list[str]) -> Seen:

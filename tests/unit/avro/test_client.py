@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from bus.avro.access import RegistryAccess
-from bus.avro.client import SchemaRegistryClient, value_subject
+from bus.avro.client import SchemaRegistryClient, trouble_of, value_subject
 from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -128,3 +128,31 @@ async def test_an_absent_subject(code: int) -> None:
 def test_subject_of_a_topic() -> None:
     """Values stand under the name that Kafka tools look for."""
     assert value_subject("changes.population.person") == "changes.population.person-value"
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        (answering(200, ["a", "b"]), ""),
+        (answering(401, {"message": "Unauthorized"}), "to callers without credentials: HTTP 401: Unauthorized"),
+        (answering(404, {"message": "Not Found"}), "HTTP 404, which is no answer of a schema registry"),
+        (answering(200, {"name": "another API"}), "HTTP 200, which is no answer of a schema registry"),
+        (lambda _: httpx.Response(200, text="<html>"), "HTTP 200, which is no answer of a schema registry"),
+        (answering(503, {}), "HTTP 503"),
+        (refusing, "no connection"),
+    ],
+    ids=["good", "refused", "another path", "another API", "no JSON", "broken", "away"],
+)
+async def test_what_a_registry_answers_is_told_where_it_is_not_good(answer: Answer, trouble: str) -> None:
+    """Only a list of subjects shows that a registry is there, and that whoever asks may read it."""
+    wire = Wire(answer)
+    told = await trouble_of(wire.client())
+    assert told.startswith(trouble)
+    assert bool(told) == bool(trouble)
+    assert [request.url.path for request in wire.asked] == ["/subjects"]
+
+
+async def test_versions_that_are_no_json_are_no_answer() -> None:
+    """A page of a proxy in place of a list must be told as such, and not as a failure to read JSON."""
+    with pytest.raises(SchemaRegistryUnreachable, match="no answer of a schema registry"):
+        await Wire(lambda _: httpx.Response(200, text="<html>")).client().versions("s")

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from click.testing import CliRunner
 from bus import cli, wiring
 from bus.errors import ProcessDied, WrongUse
 from bus.platform.alive import is_alive
+from bus.platform.hold import hold
 from bus.platform.home import Home
 from bus.platform.java import find_java, major_version
 from bus.platform.processes import ProcessSpec, Supervisor, find_running
@@ -28,6 +31,7 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Runs `bus <words>` in this process, in the test's home."""
     monkeypatch.setenv("BUS_HOME", str(home.path))
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("BUS_SCHEMA_REGISTRY", raising=False)
     return lambda *words: CliRunner().invoke(cli.cli, list(words))
 
 
@@ -42,6 +46,43 @@ async def test_status_as_a_table_and_as_json_say_the_same(
     assert str(record.pid) in shown.output
     assert "No parent" in shown.output
     assert json.loads(told.output)["processes"][0]["pid"] == record.pid
+
+
+class Registry(BaseHTTPRequestHandler):
+    """One that wants another token than the one that it is asked with."""
+
+    def do_GET(self) -> None:
+        """Any question."""
+        known = self.path == "/api/subjects" and self.headers["Authorization"] == "Bearer right"
+        body = b"[]" if known else b'{"message": "Unauthorized"}'
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def test_a_registry_that_refuses_is_not_ready(
+    home: Home, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry of one's own must be asked with the credentials of the settings, and what it answers be told."""
+    monkeypatch.delenv("BUS_KAFKA", raising=False)
+    monkeypatch.delenv("BUS_POSTGRES", raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server, hold(home):
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        monkeypatch.setenv("BUS_SCHEMA_REGISTRY", f"http://127.0.0.1:{server.server_port}/api")
+        monkeypatch.setenv("BUS_SCHEMA_REGISTRY_TOKEN", "wrong")
+        refused, told = run("status"), run("status", "--json")
+        monkeypatch.setenv("BUS_SCHEMA_REGISTRY_TOKEN", "right")
+        taken = run("status")
+        server.shutdown()
+        serving.join()
+    assert (refused.exit_code, taken.exit_code) == (1, 0)
+    assert "unfit (to this token: HTTP 401: Unauthorized)" in " ".join(refused.output.split())
+    assert json.loads(told.output)["processes"][0]["trouble"] == "to this token: HTTP 401: Unauthorized"
 
 
 def test_status_of_an_empty_home_says_so(home: Home, run: Callable[..., Any]) -> None:
