@@ -130,6 +130,16 @@ class CitizenSettings(_Environment):
     )
 
 
+class ConnectSettings(_Environment):
+    """How connectors work (BUS_CONNECT_…)."""
+
+    model_config = SettingsConfigDict(env_prefix="BUS_CONNECT_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    transaction_timeout_ms: int = Field(
+        default=10_000, ge=1000, description="after this long Kafka aborts what a dead connector had begun"
+    )
+
+
 class RouteSettings(_Environment):
     """How the router works (BUS_ROUTE_…)."""
 

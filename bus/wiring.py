@@ -39,7 +39,7 @@ from bus.register.log import Register
 from bus.register.readers import why_not_next
 from bus.register.registrar import ConnectorEntry, Grounds, Registrar
 from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
-from bus.settings import KafkaSettings, Settings
+from bus.settings import ConnectSettings, KafkaSettings, Settings
 from bus.topics import Topics
 
 DEFAULT_SEED = 2026
@@ -349,7 +349,8 @@ async def remove_connector(settings: Settings, name: str, reason: str, *, force:
         if isinstance(source, Gone):
             source.require((await registrar.state()).connectors)
         access = kafka_access(settings, KafkaSettings(), home, ADMIN)
-        writer = TransactionalWriter(access, connector_transactional_id(topics, name))
+        own_id, timeout_ms = connector_transactional_id(topics, name), ConnectSettings().transaction_timeout_ms
+        writer = TransactionalWriter(access, own_id, timeout_ms=timeout_ms)
         await writer.start()  # fences the process that runs it
         try:
             left = await leave(name, settings, source, force=force)

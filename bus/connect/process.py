@@ -33,7 +33,7 @@ from bus.kafka.rights import connector_user
 from bus.kafka.transactions import told_already
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access
-from bus.settings import KafkaSettings, Settings
+from bus.settings import ConnectSettings, KafkaSettings, Settings
 from bus.telemetry import Event, configure, emit
 from bus.topics import Topics
 
@@ -215,6 +215,7 @@ def reach_of(user: str, settings: Settings) -> Reach:
         kafka_access(settings, KafkaSettings(), home, user),
         registry_access(settings, home),
         Topics(settings.prefix, settings.lanes),
+        ConnectSettings().transaction_timeout_ms,
     )
 
 

@@ -22,6 +22,7 @@ class Reach:
     access: KafkaAccess
     registry: RegistryAccess
     topics: Topics
+    transaction_timeout_ms: int = 10_000
 
 
 async def read_standing(reach: Reach, own: OwnMessages, connector: str) -> Standing | None:

@@ -47,7 +47,10 @@ class TransactionTooLong(BusError):
     """A broker allows no transactions as long as a process asks for."""
 
     message = "the Kafka at {bootstrap} allows no transaction to last {ms} ms"
-    remedy = "Raise its transaction.max.timeout.ms to that; for the router, BUS_ROUTE_TRANSACTION_TIMEOUT_MS lowers it."
+    remedy = (
+        "Raise its transaction.max.timeout.ms to that, or ask for less: BUS_ROUTE_TRANSACTION_TIMEOUT_MS is the"
+        " router's, BUS_CONNECT_TRANSACTION_TIMEOUT_MS that of connectors."
+    )
 
 
 class KafkaTooOld(BusError):

@@ -9,7 +9,7 @@ from bus.connect.findings import Weight
 from bus.connect.founding import check_bus
 from bus.connect.place import Place
 from bus.connect.runner import Runner
-from bus.errors import BusMismatch, BusNotFounded
+from bus.errors import BusMismatch, BusNotFounded, TransactionTooLong
 from connectors.population.source import Source
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
@@ -38,3 +38,12 @@ async def test_the_same_bus_is_good(bus: Any) -> None:
     """Against the bus of its settings, `check` has nothing to say but how many lanes it has."""
     (finding,) = await check_bus(bus.reach, Source.manifest.datasets)
     assert (finding.weight, "3 lanes" in finding.what) == (Weight.GOOD, True)
+
+
+async def test_a_connectors_transactions_are_as_long_as_it_is_told(bus: Any, population: Any) -> None:
+    """A broker that allows less than the setting asks for refuses the connector, and the remedy names the setting."""
+    reach = replace(bus.reach, transaction_timeout_ms=2_000_000_000)
+    source = Source(Place("population", bus.topics.prefix, {"dsn": population.dsn}))
+    with pytest.raises(TransactionTooLong, match="2000000000 ms") as raised:
+        await Runner(source, Source.manifest, reach).run()
+    assert "BUS_CONNECT_TRANSACTION_TIMEOUT_MS" in raised.value.how_to_mend

@@ -1,10 +1,11 @@
-"""As whom `bus connector check` asks the bus."""
+"""How a connector reaches the bus, and as whom `bus connector check` asks it."""
 
 from pathlib import Path
 
 import pytest
 
 from bus.cli.joining import _reach
+from bus.connect.process import own_reach
 from bus.kafka.rights import connector_user
 from bus.platform.home import Home
 from bus.settings import Settings
@@ -48,3 +49,12 @@ def test_a_connector_that_the_bus_here_does_not_know_is_not_asked_about(tmp_path
     home.announce("kafka", port=1)
     assert _reach("land", here) is None
     assert not home.has_secret(f"users/{connector_user('land')}")
+
+
+def test_a_connectors_transactions_are_as_the_setting_says(foreign: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a broker that allows short ones only, a connector must be able to ask for less."""
+    found = {}
+    for text in ("", "3000"):
+        monkeypatch.setenv("BUS_CONNECT_TRANSACTION_TIMEOUT_MS", text)
+        found[text] = own_reach("land", foreign).transaction_timeout_ms
+    assert found == {"": 10_000, "3000": 3000}
