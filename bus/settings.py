@@ -37,7 +37,9 @@ class Settings(_Environment):
         default=Path("~/.cache/national-data-bus"), description="folder of what is downloaded once: the jars of Kafka"
     )
     prefix: str = Field(
-        default="", pattern=r"^([a-z0-9-]+\.)*$", description="stands before every topic; ends with a dot"
+        default="",
+        pattern=r"^([a-z0-9-]+\.)*$",
+        description="stands before the names of topics, subjects and Kafka users; ends with a dot",
     )
     lanes: int = Field(
         default=8, ge=1, le=4096, description="partitions of every topic keyed by subject; fixed at founding"

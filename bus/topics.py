@@ -34,6 +34,10 @@ class Topics:
     prefix: str
     lanes: int
 
+    def user(self, name: str) -> str:
+        """The Kafka user of a stage, a connector or an agency: no other bus on the same Kafka has one of that name."""
+        return f"{self.prefix}{name}"
+
     @property
     def register(self) -> str:
         """Facts; partition 0; kept for ever."""

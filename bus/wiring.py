@@ -34,10 +34,11 @@ from bus.platform.processes import ProcessSpec, Supervisor
 from bus.platform.reach import kafka_access
 from bus.platform.salts import Salts
 from bus.register.country import enrol_country, enrol_folders
+from bus.register.grounds import Grounds
 from bus.register.impact import Impact, impact, refuse_broken
 from bus.register.log import Register
 from bus.register.readers import why_not_next
-from bus.register.registrar import ConnectorEntry, Grounds, Registrar
+from bus.register.registrar import ConnectorEntry, Registrar
 from bus.route.foresight import Foresight, Sources, Tell, asked, foresee
 from bus.settings import ConnectSettings, KafkaSettings, Settings
 from bus.topics import Topics
@@ -291,7 +292,7 @@ async def joining(settings: Settings, datasets: Iterable[Dataset]) -> AsyncItera
         state, found = await registrar.state(), []
         for dataset in datasets:
             one = impact(dataset, state.datasets.get(dataset.name), state.agreements.values())
-            refused = await why_not_next(client, value_subject(f"changes.{dataset.name}"), dataset.schema)
+            refused = await why_not_next(client, value_subject(registrar.topics.changes(dataset.name)), dataset.schema)
             further = [text for text in refused if not text.startswith(one.incompatible)]  # the same, with the version
             found.append(replace(one, incompatible=(*one.incompatible, *further)))
         yield registrar, found
@@ -305,7 +306,7 @@ async def join(registrar: Registrar, joined: Joining, impacts: Iterable[Impact])
     for one in impacts:
         refuse_broken(one)
         if one.incompatible:
-            subject = value_subject(f"changes.{one.dataset.name}")
+            subject = value_subject(registrar.topics.changes(one.dataset.name))
             raise SchemaRefused(subject=subject, reason="; ".join(one.incompatible))
     await registrar.enrol_datasets(joined.datasets)
     await registrar.enrol_connectors([joined.entry])

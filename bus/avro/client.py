@@ -179,7 +179,18 @@ class SchemaRegistryClient:
 
     async def require_answer(self) -> None:
         """Return if a registry is there that whoever asks may read."""
-        self._listed(await self._ask("GET", "/subjects"))
+        await self.subjects()
+
+    async def subjects(self, beginning: str = "") -> list[str]:
+        """Every subject whose name begins so."""
+        names = self._listed(await self._ask("GET", "/subjects"))
+        return sorted(name for name in map(str, names) if name.startswith(beginning))
+
+    async def delete(self, subject: str) -> bool:
+        """Delete a subject and its versions for good. Whether the registry did: some keep what they have."""
+        path = f"/subjects/{quote(subject, safe='')}"
+        answers = [await self._ask("DELETE", f"{path}{how}") for how in ("", "?permanent=true")]
+        return all(answer.is_success for answer in answers)
 
     async def close(self) -> None:
         """Let go of the connections."""

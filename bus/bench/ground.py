@@ -43,7 +43,7 @@ from bus.platform.home import Home
 from bus.platform.jars import kafka_jars
 from bus.platform.kafka import LocalKafka
 from bus.platform.processes import ProcessSpec, Supervisor
-from bus.register.registrar import Grounds
+from bus.register.grounds import Grounds
 from bus.settings import Settings
 from bus.telemetry import configure
 from bus.topics import Topics
@@ -181,7 +181,7 @@ async def ground(
         await messages.prepare()
         await consents.start()
         closing.push_async_callback(consents.stop)
-        latest = await client.latest(value_subject(f"changes.{DATASET}"))
+        latest = await client.latest(value_subject(topics.changes(DATASET)))
         assert latest is not None, "it was enrolled above"
         tell(f"making {shape.subjects:,} people")
         nation = Nation(latest.schema_id, shape=shape)

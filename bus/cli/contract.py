@@ -10,7 +10,7 @@ from bus.avro.client import SchemaRegistryClient
 from bus.deliver.contract import asyncapi, odcs
 from bus.deliver.recipients import read_register, recipients
 from bus.errors import NotFound
-from bus.kafka.rights import OPERATOR
+from bus.kafka.rights import OPERATOR, agency_user
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings, Settings
@@ -42,7 +42,8 @@ async def _of_agency(settings: Settings, agency_id: str) -> dict[str, Any]:
         one = by_name[agency_id]
         ids = {flow.agreement: state.agreements[flow.agreement].view_schema_id for flow in one.flows}
         views = {name: await client.schema(schema_id) for name, schema_id in ids.items()}
-        return asyncapi(one, state.agreements, views, access.bootstrap)
+        user = topics.user(agency_user(agency_id))
+        return asyncapi(one, state.agreements, views, access.bootstrap, user)
 
 
 async def _of_dataset(settings: Settings, name: str) -> dict[str, Any]:

@@ -39,7 +39,8 @@ async def check(found: Any, place: Place, folder: Path | None = None, reach: Rea
     if not any(finding.remedy for finding in findings[:1]):
         findings += await _source(found, manifest, place)
     if reach is not None:
-        own = reach.access.username == connector_user(manifest.name)  # whom only a registration makes
+        own_user = reach.topics.user(connector_user(manifest.name))  # whom only a registration makes
+        own = reach.access.username == own_user
         findings += await check_bus(reach, manifest.datasets, registered=own)
     return [
         Finding(one.weight, without_secrets(one.what, place.settings), without_secrets(one.remedy, place.settings))

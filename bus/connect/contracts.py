@@ -9,13 +9,16 @@ from bus.connect.mapping import Mapper
 from bus.connect.publish import Contract
 from bus.connect.source import Source, as_it_came
 from bus.errors import DatasetUnregistered
+from bus.topics import Topics
 
 
-async def contracts_of(client: SchemaRegistryClient, manifest: Manifest, source: Source) -> dict[str, Contract]:
+async def contracts_of(
+    client: SchemaRegistryClient, topics: Topics, manifest: Manifest, source: Source
+) -> dict[str, Contract]:
     """Every dataset of the manifest with its newest registered schema. Raises DatasetUnregistered, ManifestWrong."""
     contracts = {}
     for name, rule in manifest.datasets.items():
-        subject = value_subject(f"changes.{name}")
+        subject = value_subject(topics.changes(name))
         found = await client.latest(subject)
         if found is None:
             raise DatasetUnregistered(dataset=name, subject=subject)

@@ -88,7 +88,7 @@ class Runner:
             client = await stack.enter_async_context(SchemaRegistryClient(reach.registry))
             own = OwnMessages(client)
             await own.prepare()
-            contracts = await contracts_of(client, self._manifest, self._source)
+            contracts = await contracts_of(client, reach.topics, self._manifest, self._source)
             own_id = connector_transactional_id(reach.topics, self._manifest.name)
             writer = TransactionalWriter(reach.access, own_id, timeout_ms=reach.transaction_timeout_ms)
             stack.push_async_callback(writer.stop)

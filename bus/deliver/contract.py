@@ -8,7 +8,6 @@ from typing import Any
 
 from bus.agreements.document import AgreementDocument
 from bus.deliver.recipients import Recipient
-from bus.kafka.rights import agency_user
 from bus.model.reasons import Reason
 from bus.register.state import AgreementEntry, DatasetEntry
 
@@ -23,9 +22,9 @@ _LOGICAL = {
 
 
 def asyncapi(
-    recipient: Recipient, agreements: Mapping[str, AgreementEntry], views: Mapping[str, Any], host: str
+    recipient: Recipient, agreements: Mapping[str, AgreementEntry], views: Mapping[str, Any], host: str, user: str
 ) -> dict[str, Any]:
-    """What an agency receives, topic by topic. `views` are the Avro schemas of its views, by agreement."""
+    """What an agency receives, topic by topic, at `host` as `user`. `views` are its Avro schemas, by agreement."""
     flows = recipient.flows
     return {
         "asyncapi": ASYNCAPI,
@@ -39,7 +38,7 @@ def asyncapi(
             "bus": {
                 "host": host,
                 "protocol": "kafka-secure",
-                "description": f"As the Kafka user {agency_user(recipient.agency)}, in groups named as its topics are.",
+                "description": f"As the Kafka user {user}, in groups named as its topics are.",
             }
         },
         "channels": {

@@ -12,20 +12,22 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bus.avro.client import SchemaRegistryClient
 from bus.connect import PostgresSource
 from bus.connect.process import make_source, settings_file
 from bus.demo.result import Result
 from bus.demo.scenario import run
 from bus.demo.show import Display
-from bus.kafka.admin import Admin
 from bus.platform.hold import hold
 from bus.platform.home import Home
 from bus.platform.jars import kafka_jars
 from bus.platform.processes import Supervisor
 from bus.platform.reach import kafka_access
 from bus.platform.session import detach
+from bus.register.grounds import Grounds
 from bus.settings import KafkaSettings, Settings
 from bus.telemetry import configure
+from bus.topics import Topics
 from bus.wiring import ADMIN, country_plugin, environment, place_of, remembered_people
 
 
@@ -75,18 +77,23 @@ async def _held(  # noqa: PLR0913 - what the caller was told, handed on
     finally:
         with display.phase("Ending every process in order"):
             try:
-                if settings.kafka is not None and not keep:
-                    await _remove_topics(settings, supervisor.home)
+                if not keep:
+                    await _clear(settings, supervisor.home)
             finally:
                 await supervisor.stop_all()
             if settings.postgres is not None and not keep:
                 await _remove_databases(settings, supervisor.home, settings.postgres)
 
 
-async def _remove_topics(settings: Settings, home: Home) -> None:
-    """What the day wrote into a Kafka of the user's own."""
-    admin = Admin(kafka_access(settings, KafkaSettings(), home, ADMIN))
-    await admin.delete_topics([topic for topic in await admin.topics() if topic.startswith(settings.prefix)])
+async def _clear(settings: Settings, home: Home) -> None:
+    """What the day made on a Kafka and in a schema registry of the user's own."""
+    if settings.kafka is not None:
+        access = kafka_access(settings, KafkaSettings(), home, ADMIN)
+        await Grounds(access, Topics(settings.prefix, settings.lanes), home).clear()
+    if settings.schema_registry is not None:
+        async with SchemaRegistryClient.from_settings(settings, home, registers=True) as client:
+            for subject in await client.subjects(settings.prefix):
+                await client.delete(subject)
 
 
 async def _remove_databases(settings: Settings, home: Home, postgres: str) -> None:
@@ -109,8 +116,9 @@ def _detached(settings: Settings) -> None:
 
 
 def _prefix(settings: Settings) -> str:
-    """On a Kafka of the user's own the day keeps to topics of its own."""
-    return settings.prefix if settings.kafka is None else f"demo-{secrets.token_hex(3)}."
+    """On servers of the user's own the day keeps to names of its own."""
+    theirs = settings.kafka or settings.schema_registry
+    return f"demo-{secrets.token_hex(3)}." if theirs else settings.prefix
 
 
 def _end_on_sigterm() -> None:

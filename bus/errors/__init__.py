@@ -55,6 +55,7 @@ from bus.errors.kafka import (
     TopicTooNarrow,
     TransactionTooLong,
     TwoOfOneName,
+    UserTaken,
 )
 from bus.errors.operators import (
     BenchFailed,
@@ -183,6 +184,7 @@ __all__ = [
     "TopicTooNarrow",
     "TransactionTooLong",
     "TwoOfOneName",
+    "UserTaken",
     "ValueMisfit",
     "WrongUse",
 ]

@@ -9,7 +9,7 @@ class KafkaUnreachable(BusError):
     message = "no Kafka broker answers at {bootstrap} ({reason})"
     remedy = (
         "Is it running? `bus status` shows the local one; BUS_KAFKA names another, BUS_KAFKA_USERNAME and"
-        " BUS_KAFKA_PASSWORD who asks."
+        " BUS_KAFKA_PASSWORD who asks; a user of the bus has BUS_PREFIX before its name."
     )
     retryable = True
 
@@ -31,6 +31,17 @@ class RightMissing(BusError):
         " the one that BUS_KAFKA_USERNAME names; and see that BUS_PREFIX is that of the bus."
     )
     retryable = True
+
+
+class UserTaken(BusError):
+    """A Kafka has users of the names that the bus would give its own, and the home knows nothing of them."""
+
+    message = "users of these names are at {bootstrap} already, with passwords that BUS_HOME does not have: {users}"
+    remedy = (
+        "Their passwords were left as they are. Are they another system's? Set BUS_PREFIX: it stands before the name of"
+        " every user and topic. Are they this bus's? Use its BUS_HOME; if that is lost, take their passwords away with"
+        " kafka-configs (--entity-type users --alter --delete-config)."
+    )
 
 
 class NoAuthorizer(BusError):

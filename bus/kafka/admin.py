@@ -155,12 +155,14 @@ class Admin:
         await self._all(gone, "take rights away", ALTER)
         if not password:
             return
-        asked = self._client.describe_user_scram_credentials()
-        known = await self._told(asked, "see users", DESCRIBE)
-        found = known[name].scram_credential_infos if name in known else []
-        for one in found:
+        for one in (await self.users([name])).get(name, ()):
             password_of = UserScramCredentialDeletion(name, one.mechanism)
             await self._all(self._client.alter_user_scram_credentials([password_of]), "remove passwords", ALTER)
+
+    async def users(self, names: Iterable[str]) -> dict[str, Any]:
+        """Those of these users that have a password there, with what each logs in by."""
+        known = await self._told(self._client.describe_user_scram_credentials(), "see users", DESCRIBE)
+        return {name: known[name].scram_credential_infos for name in names if name in known}
 
     async def ensure_rights(self, rights: Iterable[Right]) -> None:
         """Give rights; those that are there already stay."""
@@ -172,6 +174,12 @@ class Admin:
         """What a user may do now."""
         found = await self._told(self._client.describe_acls(_everything_of(user)), "see rights", DESCRIBE)
         return {_right(binding) for binding in found}
+
+    async def users_with_rights(self, prefix: str) -> list[str]:
+        """Every user whose name begins so and who may do something here."""
+        found = await self._told(self._client.describe_acls(_everything_of(None)), "see rights", DESCRIBE)
+        names = {binding.principal.removeprefix("User:") for binding in found}
+        return sorted(name for name in names if name.startswith(prefix))
 
     async def owners(self, group: str, topic: str) -> dict[int, str]:
         """Which member of a group has which partition of a topic: `instance@host`.
@@ -228,12 +236,13 @@ class Admin:
             raise
 
 
-def _everything_of(user: str) -> AclBindingFilter:
+def _everything_of(user: str | None) -> AclBindingFilter:
+    """Every right of a user, or, with None, of anybody."""
     return AclBindingFilter(
         ResourceType.ANY,
         None,
         ResourcePatternType.ANY,
-        f"User:{user}",
+        None if user is None else f"User:{user}",
         None,
         AclOperation.ANY,
         AclPermissionType.ALLOW,

@@ -13,11 +13,10 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from bus.errors import KafkaUnreachable, RightMissing
+from bus.errors import RightMissing
 from bus.kafka.access import KafkaAccess
-from bus.kafka.reach import closed, require_seen, started
+from bus.kafka.reach import closed, require_seen, started, unreachable
 from bus.kafka.silence import Silence
-from bus.kafka.words import said
 from bus.model.record import Incoming, Outgoing
 
 FETCH_WAIT_MS = 100
@@ -257,7 +256,7 @@ class LogWriter:
             what = f"write {', '.join(sorted({record.topic for record in listed}))}"
             raise RightMissing(user=self._access.username, what=what, bootstrap=self._access.bootstrap) from error
         except KafkaConnectionError as error:
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
+            raise unreachable(self._access, error) from error
 
 
 def incoming(record: Any) -> Incoming:

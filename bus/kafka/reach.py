@@ -11,7 +11,7 @@ from bus.clock import monotonic
 from bus.errors import KafkaUnreachable, RightMissing
 from bus.kafka.access import KafkaAccess
 from bus.kafka.addresses import SideBySide
-from bus.kafka.words import said
+from bus.kafka.words import REFUSED, REFUSED_TO, said
 
 PATIENCE_SECONDS = 10.0
 """How long a broker may take to answer who connects; one that takes the connection and says nothing else is given up.
@@ -46,7 +46,7 @@ async def started(client: Client, access: KafkaAccess) -> None:
         raise RightMissing(user=access.username, what="write", bootstrap=access.bootstrap) from error
     except (KafkaConnectionError, TimeoutError) as error:
         await client.stop()
-        raise KafkaUnreachable(bootstrap=access.bootstrap, reason=_why(error)) from error
+        raise unreachable(access, error) from error
 
 
 def side_by_side(client: AIOKafkaClient) -> None:
@@ -102,7 +102,7 @@ async def answered(client: AIOKafkaClient, access: KafkaAccess) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await client.bootstrap()
     except (KafkaConnectionError, TimeoutError) as error:
-        raise KafkaUnreachable(bootstrap=access.bootstrap, reason=_why(error)) from error
+        raise unreachable(access, error) from error
 
 
 async def require_seen(client: AIOKafkaClient, access: KafkaAccess, topics: set[str]) -> None:
@@ -125,5 +125,8 @@ async def require_seen(client: AIOKafkaClient, access: KafkaAccess, topics: set[
         await asyncio.sleep(0.1)
 
 
-def _why(error: Exception) -> str:
-    return f"no answer within {PATIENCE_SECONDS:.0f} s" if isinstance(error, TimeoutError) else said(error)
+def unreachable(access: KafkaAccess, error: Exception) -> KafkaUnreachable:
+    """Why a broker was not reached: one that refuses somebody, with who that was."""
+    reason = f"no answer within {PATIENCE_SECONDS:.0f} s" if isinstance(error, TimeoutError) else said(error)
+    reason = reason.replace(REFUSED, REFUSED_TO.format(access.username))
+    return KafkaUnreachable(bootstrap=access.bootstrap, reason=reason)

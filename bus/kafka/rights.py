@@ -24,7 +24,10 @@ class Pattern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """`user` may do `operation` (READ, WRITE, DESCRIBE) to what `name` names."""
+    """`user` may do `operation` (READ, WRITE, DESCRIBE) to what `name` names.
+
+    A user has the name that the bus gives it; on a Kafka it is `Topics.user` of that.
+    """
 
     user: str
     operation: str

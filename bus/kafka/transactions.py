@@ -20,11 +20,12 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bus.errors import CommitUncertain, Dismissed, Fenced, KafkaUnreachable, RecordRefused, TransactionTooLong
+from bus.errors import CommitUncertain, Dismissed, Fenced, RecordRefused, TransactionTooLong
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import batches
 from bus.kafka.log import Place
 from bus.kafka.producer import Producer
+from bus.kafka.reach import unreachable
 from bus.kafka.words import said
 from bus.model.record import Outgoing
 
@@ -69,7 +70,7 @@ class TransactionalWriter:
             raise TransactionTooLong(bootstrap=self._access.bootstrap, ms=self._timeout_ms) from error
         except KafkaConnectionError as error:
             await self.stop()
-            raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=said(error)) from error
+            raise unreachable(self._access, error) from error
 
     async def stop(self) -> None:
         """Close; never raises, for it also serves after a failure."""

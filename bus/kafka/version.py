@@ -3,10 +3,10 @@
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from bus.errors import KafkaTooOld, KafkaUnreachable
+from bus.errors import KafkaTooOld
 from bus.kafka.access import KafkaAccess
-from bus.kafka.reach import answered
-from bus.kafka.words import last_heard, said
+from bus.kafka.reach import answered, unreachable
+from bus.kafka.words import last_heard
 
 FETCH = 1
 FIRST_FETCH_OF_4_0 = 4
@@ -20,7 +20,7 @@ async def require_kafka_4(access: KafkaAccess) -> None:
         await answered(client, access)
         oldest = await _oldest_fetch(client)
     except KafkaError as error:
-        raise KafkaUnreachable(bootstrap=access.bootstrap, reason=said(error)) from error
+        raise unreachable(access, error) from error
     finally:
         await client.close()
     if oldest < FIRST_FETCH_OF_4_0:

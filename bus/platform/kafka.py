@@ -175,9 +175,12 @@ def _cluster_id() -> str:
             return text
 
 
-def local_access(home: Home, port: int, user: str) -> KafkaAccess:
-    """How a user of the local broker reaches it; the password is the secret `users/<user>`, made if need be."""
-    return KafkaAccess(f"{LOOPBACK}:{port}", SECURITY_PROTOCOL, SCRAM, user, home.secret(f"users/{user}"))
+def local_access(home: Home, port: int, user: str, name: str | None = None) -> KafkaAccess:
+    """How a user of the local broker reaches it; the password is the secret `users/<user>`, made if need be.
+
+    `name` is the user's there, where it is another one.
+    """
+    return KafkaAccess(f"{LOOPBACK}:{port}", SECURITY_PROTOCOL, SCRAM, name or user, home.secret(f"users/{user}"))
 
 
 _JVM = ("-XX:+UseSerialGC",)

@@ -6,23 +6,25 @@ from bus.platform import kafka, postgres
 from bus.platform.home import Home
 from bus.platform.ports import LOOPBACK
 from bus.settings import KafkaSettings, Settings
+from bus.topics import Topics
 
 SCHEMA_REGISTRY = "schema-registry"
 
 
 def kafka_access(settings: Settings, kafka_settings: KafkaSettings, home: Home, user: str) -> KafkaAccess:
-    """The broker as `user` of this bus, `route` or `connector-land`.
+    """The broker as `user` of this bus, `route` or `connector-land`; its name there begins with the bus's prefix.
 
     On the user's own broker the bus has users of its own where it made them (SCRAM, and rights not switched off);
     otherwise everybody is who BUS_KAFKA_USERNAME says. Raises KafkaUnreachable when nothing is named and nothing runs,
     SettingMissing, SettingWrong.
     """
+    name = user if user == kafka.ADMIN else Topics(settings.prefix, settings.lanes).user(user)
     if settings.kafka:
-        return _own_broker(settings.kafka, kafka_settings, home, user)
+        return _own_broker(settings.kafka, kafka_settings, home, user, name)
     found = home.endpoint(kafka.NAME)
     if found is None:
         raise KafkaUnreachable(bootstrap=LOOPBACK, reason=f"none was started in {home.path}")
-    return kafka.local_access(home, found["port"], user)
+    return kafka.local_access(home, found["port"], user, name)
 
 
 def schema_registry_url(settings: Settings, home: Home) -> str:
@@ -45,7 +47,7 @@ def postgres_dsn(settings: Settings, home: Home) -> str:
     return postgres.local_dsn(home, found["port"])
 
 
-def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str) -> KafkaAccess:
+def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str, name: str) -> KafkaAccess:
     by_sasl = given.security_protocol.startswith("SASL")
     access = KafkaAccess(
         bootstrap,
@@ -59,13 +61,14 @@ def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str) -> 
         given.rights,
     )
     access.require_files()
-    if access.knows_users_of_the_bus and home.has_secret(f"users/{user}"):
-        return access.as_user(user, home.secret(f"users/{user}"))
-    for name in ("username", "password"):
-        if by_sasl and not getattr(access, name):
+    of_the_bus = user != kafka.ADMIN and access.knows_users_of_the_bus
+    if of_the_bus and home.has_secret(f"users/{user}"):
+        return access.as_user(name, home.secret(f"users/{user}"))
+    for word in ("username", "password"):
+        if by_sasl and not getattr(access, word):
             raise SettingMissing(
-                variable=f"BUS_KAFKA_{name.upper()}",
+                variable=f"BUS_KAFKA_{word.upper()}",
                 why=f"{given.security_protocol} needs it where BUS_HOME has no password of the user {user}",
-                meaning=KafkaSettings.model_fields[name].description,
+                meaning=KafkaSettings.model_fields[word].description,
             )
     return access

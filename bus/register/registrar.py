@@ -19,13 +19,11 @@ from bus.avro.own import OwnMessages
 from bus.errors import BusNotFounded, KeyMissing, NotFound, SchemaRefused, StepRefused
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
-from bus.kafka.admin import Admin
-from bus.kafka.reach import require_known
-from bus.kafka.rights import Right
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
 from bus.platform.salts import Salts
+from bus.register.grounds import Grounds
 from bus.register.impact import impact, refuse_broken
 from bus.register.keys import operators
 from bus.register.life import Action, Life, Refusal, Stage
@@ -47,7 +45,7 @@ from bus.register.steps import (
     signed_facts,
     step,
 )
-from bus.topics import Topics, TopicSpec
+from bus.topics import TopicSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,49 +55,6 @@ class ConnectorEntry:
     name: str
     registry: str
     settings: Mapping[str, str]
-
-
-class Grounds:
-    """What a bus stands on in Kafka: its first topics, the users of its stages and their rights."""
-
-    def __init__(self, access: KafkaAccess, topics: Topics, home: Home) -> None:
-        self.admin = Admin(access)
-        self.topics = topics
-        self._access = access
-        self._home = home
-
-    async def lay(self) -> None:
-        """Make the founding topics, and the users of the stages with their rights. Raises TopicDrifted."""
-        await self.admin.ensure_topics(self.topics.founding())
-        await self.admit(
-            {
-                rights.ROUTER: rights.router_rights(self.topics),
-                rights.SCHEMA_REGISTRY: rights.schema_registry_rights(self.topics),
-                rights.CITIZEN: rights.citizen_rights(self.topics),
-                rights.OPERATOR: rights.operator_rights(self.topics),
-                rights.CUSTODIAN: rights.custodian_rights(self.topics),
-                rights.PREVIEWER: rights.previewer_rights(self.topics),
-            }
-        )
-
-    async def admit(self, users: Mapping[str, Iterable[Right]]) -> None:
-        """Give users passwords (kept in the home) and rights; returns when the broker takes them.
-
-        Nothing where rights are switched off, or on a broker that knows no identities; without SCRAM, rights alone.
-        """
-        if not self._access.gives_rights or not users:
-            return
-        for user, user_rights in users.items():
-            if self._access.makes_users:
-                await self.admin.ensure_user(user, self._home.secret(f"users/{user}"))
-            await self.admin.ensure_rights(user_rights)
-        if self._access.makes_users:
-            await require_known(self._access.as_user(user, self._home.secret(f"users/{user}")))
-
-    async def dismiss(self, user: str) -> None:
-        """Take a user's rights and password away, where the bus gave them."""
-        if self._access.gives_rights:
-            await self.admin.remove_user(user, password=self._access.makes_users)
 
 
 class Registrar:
@@ -191,12 +146,12 @@ class Registrar:
                 continue
             if entry is not None:
                 refuse_broken(impact(dataset, entry, state.agreements.values()))
-            subject = value_subject(f"changes.{dataset.name}")
+            subject = value_subject(self.topics.changes(dataset.name))
             if reasons := await why_not_next(self._client, subject, dataset.schema):
                 raise SchemaRefused(subject=subject, reason="; ".join(reasons))
         await self._grounds.admin.ensure_topics([self.topics.changes_spec(dataset.name) for dataset in listed])
         for dataset in listed:
-            subject = value_subject(f"changes.{dataset.name}")
+            subject = value_subject(self.topics.changes(dataset.name))
             schema_id = await self._client.register(subject, dataset.schema)
             entry = known.get(dataset.name)
             if entry is None or (entry.schema_id, entry.schema) != (schema_id, dataset.schema):  # docs may share an id
@@ -345,7 +300,7 @@ class Registrar:
         """
         specs = [self._agency_spec(document) for document in documents]
         views = [view_schema(document, datasets[document.dataset]) for document in documents]
-        subjects = [value_subject(spec.name.removeprefix(self.topics.prefix)) for spec in specs]
+        subjects = [value_subject(spec.name) for spec in specs]
         for document, subject, view in zip(documents, subjects, views, strict=True):
             await require_followed(self._client, subject, view, document)
         await self._grounds.admin.ensure_topics(specs)
@@ -357,7 +312,7 @@ class Registrar:
         known = (await self.state()).datasets.get(document.dataset)
         if known is not None:
             dataset = dataset_of(dict(known.schema), place=document.dataset)
-            subject = value_subject(self._agency_spec(document).name.removeprefix(self.topics.prefix))
+            subject = value_subject(self._agency_spec(document).name)
             await require_followed(self._client, subject, view_schema(document, dataset), document)
 
     async def resume(self, reason: str) -> int:

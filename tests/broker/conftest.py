@@ -30,7 +30,8 @@ from bus.model.key import RecordKey, lane_of
 from bus.model.record import Incoming, Outgoing
 from bus.platform.home import Home
 from bus.platform.processes import Supervisor
-from bus.register.registrar import Grounds, Registrar
+from bus.register.grounds import Grounds
+from bus.register.registrar import Registrar
 from bus.settings import Settings
 from bus.topics import Topics
 from bus.wiring import ROUTE, SCHEMA_REGISTRY, Stage, stage_process

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bus.avro.client import value_subject
 from bus.avro.codec import encode, parse
 from bus.avro.frame import frame
 from bus.cli import cli
@@ -29,7 +30,7 @@ async def insured(bus: SmallBus) -> None:
     dataset = bus.datasets["insurance.coverage"]
     await bus.registrar.enrol_agencies(bus.agencies)
     await bus.registrar.enrol_datasets([dataset])
-    schema_id = await bus.client.register(f"changes.{dataset.name}-value", dataset.schema)
+    schema_id = await bus.client.register(value_subject(bus.topics.changes(dataset.name)), dataset.schema)
     nothing = dict.fromkeys(one["name"] for one in dataset.schema["fields"])
     records = []
     for number, person in enumerate(INSURED):

@@ -196,7 +196,7 @@ async def test_a_text_takes_over_by_itself_under_load(small_bus: SmallBus) -> No
 async def activated_yesterday(bus: SmallBus, text: AgreementDocument) -> Fact:
     """The operator's signature under a text whose day had not come then."""
     topic = bus.agency_topic(TAX)
-    subject = value_subject(topic.removeprefix(bus.settings.prefix))
+    subject = value_subject(topic)
     ground = Ground(topic, await bus.client.register(subject, view_schema(text, bus.datasets[text.dataset])))
     operator = await bus.registrar.operator()
     wish = activation(text, ground, bus.agencies.consent_basis, operator, "a test")

@@ -109,7 +109,7 @@ async def test_what_breaks_an_active_agreement_is_refused(small_bus: Any, settin
     with pytest.raises(SchemaBreaksAgreements, match="person-to-tax of tax-authority"):
         await small_bus.registrar.enrol_datasets([dataset_of(schema, place="a country's file")])
     assert (await small_bus.registrar.state()).offset == before
-    newest = await small_bus.client.latest(value_subject("changes.population.person"))
+    newest = await small_bus.client.latest(value_subject(small_bus.topics.changes("population.person")))
     assert newest.schema == small_bus.datasets["population.person"].schema
 
 

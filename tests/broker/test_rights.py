@@ -4,7 +4,8 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from aiokafka.client import AIOKafkaClient
@@ -13,11 +14,14 @@ from aiokafka.protocol.fetch import FetchRequest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bus import clock
+from bus.errors import UserTaken
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
+from bus.platform.home import Home
+from bus.register.grounds import Grounds
 from bus.topics import Topics
 
 pytestmark = pytest.mark.broker
@@ -262,6 +266,26 @@ async def test_previewer(users: Users) -> None:
     assert await users.reads(rights.PREVIEWER, seen) == granted(seen)
     everything = (*seen, flow, topics.consents, topics.disclosures, topics.commands, topics.status)
     assert await users.writes(rights.PREVIEWER, everything) == refused(everything)
+
+
+async def test_two_buses_on_one_kafka(identities: KafkaAccess, prefix: str, tmp_path: Path) -> None:
+    """Each has users of its own: one that is laid, cleared or comes from another home changes nothing of the other."""
+    one, other = (Grounds(identities, Topics(f"{prefix}{n}.", 1), Home(tmp_path / n)) for n in ("one", "other"))
+    for grounds in (one, other):
+        await grounds.lay()
+    name = one.topics.user(rights.CITIZEN)
+    first = identities.as_user(name, Home(tmp_path / "one").secret(f"users/{rights.CITIZEN}"))
+    before = await one.admin.rights_of(name)
+    with pytest.raises(UserTaken, match=name):
+        await Grounds(identities, one.topics, Home(tmp_path / "third")).lay()
+    await other.clear()
+    await require_known(first)
+    assert before == {replace(right, user=name) for right in rights.citizen_rights(one.topics)}
+    assert await one.admin.rights_of(name) == before
+    await one.clear()
+    assert await one.admin.users_with_rights(prefix) == []
+    assert await one.admin.users([name]) == {}
+    assert not [topic for topic in await one.admin.topics() if topic.startswith(prefix)]
 
 
 async def test_nobody(users: Users) -> None:

@@ -19,7 +19,8 @@ from bus.kafka.access import KafkaAccess
 from bus.kafka.log import LogWriter
 from bus.platform.home import Home
 from bus.platform.processes import Supervisor
-from bus.register.registrar import Grounds, Registrar
+from bus.register.grounds import Grounds
+from bus.register.registrar import Registrar
 from bus.settings import Settings
 from bus.topics import Topics
 from bus.wiring import SCHEMA_REGISTRY, stage_process

@@ -165,7 +165,7 @@ async def bus(kafka: KafkaAccess, prefix: str) -> AsyncIterator[FoundedBus]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             async with SchemaRegistryClient(RegistryAccess(url)) as client:
-                subjects = [(value_subject(f"changes.{name}"), one.schema) for name, one in datasets.items()]
+                subjects = [(value_subject(topics.changes(name)), one.schema) for name, one in datasets.items()]
                 subjects += [(own_subject(name), own_schema(name)) for name in own_names()]
                 async with asyncio.TaskGroup() as registering:
                     for subject, schema in subjects:

@@ -52,6 +52,19 @@ async def test_an_id_is_asked_for_once() -> None:
     assert [request.url.path for request in wire.asked] == ["/schemas/ids/7"]
 
 
+async def test_what_a_bus_had_there_can_be_deleted() -> None:
+    """Of all subjects only those that begin so, each for good; a registry that keeps what it has is no error."""
+    wire = Wire(
+        lambda request: httpx.Response(200, json=["b.x-value", "a.y-value"] if request.method == "GET" else [1])
+    )
+    client = wire.client()
+    assert await client.subjects("a.") == ["a.y-value"]
+    assert await client.delete("a.y-value")
+    deleted = [str(one.url) for one in wire.asked if one.method == "DELETE"]
+    assert deleted == [f"http://registry:8081/subjects/a.y-value{how}" for how in ("", "?permanent=true")]
+    assert not await Wire(answering(405, {})).client().delete("a.y-value")
+
+
 def empty_registry(request: httpx.Request) -> httpx.Response:
     """Takes what is registered, and knows nothing before."""
     if request.url.path.endswith("/versions"):

@@ -62,7 +62,9 @@ def of_recipient(agency: str) -> dict[str, Any]:
     views = {one.id: view_schema(one, DATASETS[one.dataset]) for one in documents}
     known = AGENCIES.agency(agency)
     assert known is not None
-    return asyncapi(Recipient(agency, known.name, flows), entries, views, "kafka.example:9092")
+    return asyncapi(
+        Recipient(agency, known.name, flows), entries, views, "kafka.example:9092", f"nation.agency-{agency}"
+    )
 
 
 def fingerprint(schema: Any) -> str:

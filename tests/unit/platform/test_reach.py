@@ -73,6 +73,18 @@ def test_on_ones_own_scram_broker_a_stage_is_its_own_user_once_that_was_made(hom
     assert (access.security_protocol, access.sasl_mechanism) == ("SASL_SSL", "SCRAM-SHA-512")
 
 
+def test_users_of_a_bus_with_a_prefix_have_it_in_their_names_and_the_administrator_has_not(home: Home) -> None:
+    """Two buses on one Kafka must not share a user; the administrator is the Kafka's own, whoever was one at home."""
+    for user in ("route", "admin"):
+        home.secret(f"users/{user}")
+    own, local = (one.model_copy(update={"prefix": "nation."}) for one in (OWN, LOCAL))
+    assert kafka_access(own, SCRAM, home, "route").username == "nation.route"
+    assert kafka_access(own, SCRAM, home, "admin").username == "boss"
+    home.announce("kafka", port=9999)
+    assert kafka_access(local, SCRAM, home, "route").username == "nation.route"
+    assert kafka_access(local, SCRAM, home, "admin").username == "admin"
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from bus.errors import UserTaken
 from bus.kafka.access import KafkaAccess
 from bus.kafka.rights import Right, agency_rights, agency_user
 from bus.platform.home import Home
-from bus.register import registrar
-from bus.register.registrar import Grounds
+from bus.register import grounds as module
+from bus.register.grounds import Grounds
 from bus.topics import Topics
 
 TOPICS = Topics("", 8)
@@ -22,6 +23,10 @@ class Noting:
     def __init__(self, access: KafkaAccess) -> None:
         self.access = access
         self.asked: list[str] = []
+        self.there: set[str] = set()
+
+    async def users(self, names: Iterable[str]) -> dict[str, object]:
+        return {name: () for name in names if name in self.there}
 
     async def ensure_user(self, name: str, password: str) -> None:
         assert password
@@ -49,8 +54,8 @@ async def test_users_are_made_and_waited_for_by_the_administrators_mechanism(
     async def known(access: KafkaAccess) -> None:
         waited.append(access)
 
-    monkeypatch.setattr(registrar, "Admin", Noting)
-    monkeypatch.setattr(registrar, "require_known", known)
+    monkeypatch.setattr(module, "Admin", Noting)
+    monkeypatch.setattr(module, "require_known", known)
     grounds = Grounds(admin(mechanism), TOPICS, Home(tmp_path))
     await grounds.admit({AGENCY: agency_rights(TOPICS, "court")})
     await grounds.dismiss(AGENCY)
@@ -60,6 +65,32 @@ async def test_users_are_made_and_waited_for_by_the_administrators_mechanism(
         f"gone {AGENCY}, password too: True",
     ]
     assert [(one.username, one.sasl_mechanism) for one in waited] == [(AGENCY, mechanism)]
+
+
+async def test_users_are_named_after_their_bus_and_nobody_elses_password_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a Kafka that others use there may be a user of any name: one that this home did not make is left alone."""
+
+    async def known(access: KafkaAccess) -> None:
+        assert access.username == f"nation.{AGENCY}"
+
+    monkeypatch.setattr(module, "Admin", Noting)
+    monkeypatch.setattr(module, "require_known", known)
+    topics, home = Topics("nation.", 8), Home(tmp_path)
+    wanted = {AGENCY: agency_rights(topics, "court")}
+    strange = Grounds(admin("SCRAM-SHA-512"), topics, home)
+    strange.admin.there |= {f"nation.{AGENCY}"}  # type: ignore[attr-defined]  # of the one that notes
+    with pytest.raises(UserTaken, match=f"at kafka:1 already.*: nation.{AGENCY}$"):
+        await strange.admit(wanted)
+    assert strange.admin.asked == []  # type: ignore[attr-defined]
+    assert not home.has_secret(f"users/{AGENCY}")
+    ours = Grounds(admin("SCRAM-SHA-512"), topics, home)
+    ours.admin.there |= {AGENCY}  # type: ignore[attr-defined]  # of a bus without a prefix
+    await ours.admit(wanted)
+    ours.admin.there |= {f"nation.{AGENCY}"}  # type: ignore[attr-defined]
+    await ours.admit(wanted)
+    assert ours.admin.asked == 2 * [f"user nation.{AGENCY}", f"rights nation.{AGENCY}"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +106,7 @@ async def test_what_the_bus_may_not_make_is_left_alone(
     access: KafkaAccess, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Users of PLAIN are made by whoever runs the broker, and with rights switched off nothing is touched at all."""
-    monkeypatch.setattr(registrar, "Admin", Noting)
+    monkeypatch.setattr(module, "Admin", Noting)
     grounds = Grounds(access, TOPICS, Home(tmp_path))
     await grounds.admit({AGENCY: agency_rights(TOPICS, "court")})
     await grounds.dismiss(AGENCY)
