@@ -102,18 +102,7 @@ class Ground:
 
     def consent(self, person: Person, agreement: str, action: ConsentAction) -> Outgoing:
         """A consent event, ready to be written."""
-        event = ConsentEvent(
-            event_id=f"{action.value.lower()}-{agreement}-{person.personal_id}",
-            subject=person.personal_id,
-            agreement=agreement,
-            revision=self.revisions[agreement],
-            action=action,
-            given_by=GivenBy.SELF,
-            proof="bench",
-            valid_from_ms=0,
-            valid_until_ms=None,
-            at_ms=CONSENTED_AT_MS + (action is ConsentAction.WITHDRAW),
-        )
+        event = consent_event(person, agreement, self.revisions[agreement], action)
         value = self.messages.encode("consent", consent_message(event))
         return Outgoing(self.topics.consents, person.lane, event.key(), value)
 
@@ -187,6 +176,22 @@ async def ground(
         nation = Nation(latest.schema_id, shape=shape)
         yield Ground(settings, supervisor, access, topics, client, messages, nation, consents, revisions, shape, tell)
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def consent_event(person: Person, agreement: str, text: str, action: ConsentAction) -> ConsentEvent:
+    """A person consents to a revision of an agreement, or withdraws."""
+    return ConsentEvent(
+        event_id=f"{action.value.lower()}-{agreement}-{person.personal_id}",
+        subject=person.personal_id,
+        agreement=agreement,
+        revision=text,
+        action=action,
+        given_by=GivenBy.SELF,
+        proof="bench",
+        valid_from_ms=0,
+        valid_until_ms=None,
+        at_ms=CONSENTED_AT_MS + (action is ConsentAction.WITHDRAW),
+    )
 
 
 async def _enrol(settings: Settings, shape: Shape) -> dict[str, str]:

@@ -39,6 +39,19 @@ def route(*, records: int, subjects: int, as_json: bool) -> None:
 
 
 @bench.command()
+@click.option("--records", type=click.IntRange(2000), default=200_000, show_default=True, help="Changes to route.")
+@click.option("--subjects", type=click.IntRange(100), default=25_000, show_default=True, help="People they are about.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object alone on stdout.")
+def inside(*, records: int, subjects: int, as_json: bool) -> None:
+    """What a delivery costs inside a lane, step by step, without Kafka: for who changes the hot path."""
+    from bus.bench.inside import bench_inside  # noqa: PLC0415 - as above
+
+    with _Progress() as progress:
+        result = bench_inside(progress.tell, records=records, subjects=subjects)
+    _show(result, as_json=as_json)
+
+
+@bench.command()
 @click.option(
     "--records", type=click.IntRange(100), default=1_000_000, show_default=True, help="Records, one a person."
 )
@@ -197,5 +210,11 @@ def _show(result: dict[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(result))
         return
     for name, value in result.items():
-        shown = ", ".join(f"{key} {figure:,}" for key, figure in value.items()) if isinstance(value, dict) else value
-        click.echo(f"{name}: {shown:,}" if isinstance(shown, int) else f"{name}: {shown}")
+        each = value.items() if isinstance(value, dict) else ()
+        click.echo(f"{name}: {', '.join(f'{key} {_word(figure)}' for key, figure in each) or _word(value)}")
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

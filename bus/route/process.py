@@ -53,7 +53,7 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         closing.push_async_callback(client.close)
         parts = await _parts(access, topics, client, home, closing)
         await check_room(Admin(access), topics, parts.register.state.datasets)
-        _collect_seldom()  # before there are lanes, for it holds the loop up
+        collect_seldom()  # before there are lanes, for it holds the loop up
         router = Router(parts)
         member = LaneMember(
             access,
@@ -138,7 +138,7 @@ async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Look for cycles seldom: a batch makes many thousand values that live until it is committed, and none are cycles.
 
     As it comes Python looks through them all again and again: a fifth of the router's time when lanes hold much.

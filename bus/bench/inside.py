@@ -1,0 +1,210 @@
+"""`bus bench inside`: a lane's own work in one process, without Kafka, step by step.
+
+For who changes the hot path: ten seconds instead of minutes, and no broker that takes turns on the same processor. The
+steps are those of `bus/route/runner.py`, over records as they lie after a fetch and a store on the disk.
+"""
+
+import asyncio
+import gc
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bus import clock
+from bus.agreements.agencies import load_agencies, load_legal_bases
+from bus.agreements.check import load_agreements
+from bus.agreements.compile import compile_route
+from bus.agreements.document import AgreementDocument, revision
+from bus.avro.access import RegistryAccess
+from bus.avro.client import SchemaRegistryClient
+from bus.avro.codec import parse
+from bus.avro.own import OwnMessages
+from bus.bench.ground import CONSENTED_AT_MS, Tell, consent_event
+from bus.bench.measure import compiled
+from bus.bench.workload import COUNTRY, DATASET, Expected, Nation, Shape, chunks, dataset
+from bus.errors import BenchFailed
+from bus.kafka.batch import batches
+from bus.model.consent import ConsentAction
+from bus.model.keyring import KeyRing, RootKey
+from bus.model.record import Incoming
+from bus.register.state import Standing
+from bus.route.lane import Inputs, LaneCore
+from bus.route.load import change_of
+from bus.route.outputs import Writer
+from bus.route.process import collect_seldom
+from bus.route.rules import Rule, Rules
+from bus.route.seen import Sight
+from bus.route.store.stored import StoredState
+from bus.topics import Topics
+
+LANE, SCHEMA_ID = 0, 1
+TRANSACTION = 1000
+ROUND_MS = 37
+"""How far the lane's time moves from one transaction to the next."""
+
+STEPS = ("changes", "judge", "records", "batches", "store")
+
+
+def bench_inside(tell: Tell, *, records: int, subjects: int) -> dict[str, Any]:
+    """Run it; the figures are those of the second half. Raises BenchFailed when what came out is not what must have."""
+    with tempfile.TemporaryDirectory(prefix="bus-bench-") as scratch:
+        lane = _Lane(Path(scratch), subjects)
+        tell(f"{lane.everybody_consents():,} consents folded")
+        incoming, expected = lane.changes(records)
+        half = records // 2
+        with _cycles_looked_for_seldom():
+            lane.route(incoming[:half], tell)
+            spent, deliveries = lane.spent.copy(), lane.delivered.total()
+            lane.route(incoming[half:], tell)
+        if lane.delivered != expected.by_agreement:
+            raise BenchFailed(what=f"{dict(lane.delivered)} came out, and {dict(expected.by_agreement)} must have")
+        lane.close()
+    deliveries = lane.delivered.total() - deliveries
+    each = {step: round((lane.spent[step] - spent[step]) * 1e6 / deliveries, 2) for step in STEPS}
+    return {
+        "bench": "inside",
+        "records": records,
+        "subjects": subjects,
+        "deliveries": deliveries,
+        "cpu_microseconds_per_delivery": round(sum(each.values()), 2),
+        "of_which": each,
+        "compiled": compiled(),
+    }
+
+
+class _Lane:
+    """The parts of one lane. `spent` is processor time by step, in seconds; `delivered` counts by agreement."""
+
+    def __init__(self, folder: Path, subjects: int) -> None:
+        self._topics = Topics("", 1)
+        documents = _documents()
+        rules = {one.id: _rule(number, one) for number, one in enumerate(documents, start=1)}
+        known, reads = dataset(), frozenset[str]().union(*(rule.route.reads for rule in rules.values()))
+        sights = {DATASET: Sight.of(known, SCHEMA_ID, reads)}
+        self._rules = Rules(1, rules, {DATASET: tuple(rules.values())}, {DATASET: True}, sights)
+        keyring, messages = KeyRing(RootKey(b"\7" * 32)), asyncio.run(_own_messages())
+        self._core = LaneCore(LANE, keyring, lambda _: {})
+        self._writer = Writer(LANE, self._topics, keyring, messages)
+        self._state = StoredState(folder)
+        self._nation = Nation(SCHEMA_ID, shape=Shape(subjects=subjects, lanes=1))
+        self._revisions = {name: rule.route.revision for name, rule in rules.items()}
+        self._now_ms, self._consents, self._offset = CONSENTED_AT_MS + 1000, 0, 0
+        self.spent = dict.fromkeys(STEPS, 0.0)
+        self.delivered: Counter[str] = Counter()
+
+    def everybody_consents(self) -> int:
+        """Fold what all people have consented to, and judge until nothing waits; returns how many."""
+        events = [
+            consent_event(person, name, self._revisions[name], ConsentAction.GIVE)
+            for person in self._nation.people
+            for name in sorted(person.consents)
+        ]
+        for part in chunks(len(events), TRANSACTION // 2):
+            self._draft(Inputs(consents=events[part.start : part.stop], consents_offset=part.stop))
+        self._consents = len(events)
+        while self._draft(Inputs(consents_offset=self._consents)):
+            pass
+        return len(events)
+
+    def changes(self, count: int) -> tuple[list[Incoming], Expected]:
+        """Changes of anybody as they lie after a fetch, and what must come of them."""
+        expected, topic, listed = Expected(lanes=1), self._topics.changes(DATASET), list[Incoming]()
+        for offset in range(count):
+            change = self._nation.change(offset)
+            expected.add(change)
+            listed.append(Incoming(topic, LANE, offset, self._now_ms, change.person.key, change.value))
+        return listed, expected
+
+    def route(self, incoming: list[Incoming], tell: Tell) -> None:
+        """Transaction after transaction."""
+        for part in chunks(len(incoming), TRANSACTION):
+            self._transaction(incoming[part.start : part.stop])
+            tell(f"{self._offset:,} changes routed, {self.delivered.total():,} deliveries")
+
+    def _transaction(self, incoming: list[Incoming]) -> None:
+        self._now_ms += ROUND_MS
+        self._offset += len(incoming)
+        offsets, has_subject = {DATASET: self._offset}, self._rules.has_subject
+        moments = [clock.worked()]
+        changes = [change_of(record, self._topics, has_subject) for record in incoming]
+        moments.append(clock.worked())
+        inputs = Inputs(changes=changes, consents_offset=self._consents, input_offsets=offsets)
+        outcome = self._core.draft(self._state, self._rules, inputs, self._now_ms)
+        moments.append(clock.worked())
+        records = self._writer.records(outcome.draft, outcome.deliveries, (), ())
+        moments.append(clock.worked())
+        for listed in batches(records).values():
+            for batch in listed:
+                batch._build()  # noqa: SLF001 - as the client's sender does
+        moments.append(clock.worked())
+        self._state.apply(outcome.draft, self._offset)
+        moments.append(clock.worked())
+        for step, begun, ended in zip(STEPS, moments, moments[1:], strict=False):
+            self.spent[step] += ended - begun
+        self.delivered.update(one.rule.route.agreement for one in outcome.deliveries if one.value is not None)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._state.close(sync=False)
+
+    def _draft(self, inputs: Inputs) -> bool:
+        """A transaction that delivers nothing; whether more waits."""
+        outcome = self._core.draft(self._state, self._rules, inputs, self._now_ms)
+        self._state.apply(outcome.draft, self._offset)
+        return outcome.lagging
+
+
+def _documents() -> list[AgreementDocument]:
+    agencies, bases = load_agencies(COUNTRY / "agencies.yaml"), load_legal_bases(COUNTRY / "legal_bases.yaml")
+    return list(load_agreements(COUNTRY / "agreements", {DATASET: dataset()}, agencies, bases))
+
+
+def _rule(number: int, document: AgreementDocument) -> Rule:
+    route = compile_route(
+        document,
+        dataset(),
+        number=number,
+        topic=Topics("", 1).agency(document.recipient, document.id, document.major),
+        view_schema_id=SCHEMA_ID + number,
+        pseudonym=_shown,
+        accepted_revisions=frozenset({revision(document)}),
+        consent_basis_code="CONSENT",
+    )
+    return Rule(route, Standing.ACTIVE, parse(route.view_schema), 1, _shown)
+
+
+def _shown(value: str) -> str:
+    """No agreement of the workload hides an id."""
+    raise AssertionError(value)
+
+
+@contextmanager
+def _cycles_looked_for_seldom() -> Iterator[None]:
+    """As in the router's process; afterwards as it was."""
+    before = gc.get_threshold()
+    collect_seldom()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+async def _own_messages() -> OwnMessages:
+    """The bus's own messages, by a schema registry that takes everything."""
+    wire = httpx.MockTransport(_registered)
+    async with SchemaRegistryClient(RegistryAccess("http://registry"), transport=wire) as client:
+        messages = OwnMessages(client)
+        await messages.prepare()
+    return messages
+
+
+def _registered(request: httpx.Request) -> httpx.Response:
+    if request.method == "GET":
+        return httpx.Response(httpx.codes.NOT_FOUND, json={"error_code": 40401})
+    return httpx.Response(httpx.codes.OK, json={"id": SCHEMA_ID})
