@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bus.cli.living import draw_on
 from bus.kafka.rights import OPERATOR
-from bus.model.waits import MEND_WAIT
+from bus.model.waits import MEND_HELD_BACK, MEND_WAIT
 from bus.settings import Settings
 from bus.watch.lanes import LaneHealth, LaneView, survey_lanes
 from bus.watch.reach import looking
@@ -24,6 +24,7 @@ _COLOURS = {
     LaneHealth.CATCHING_UP: "cyan",
     LaneHealth.STARTING: "cyan",
     LaneHealth.AWAITING_BROKER: "yellow",
+    LaneHealth.HELD_BACK: "yellow",
     LaneHealth.SILENT: "red",
     LaneHealth.STOPPED: "yellow",
     LaneHealth.UNSERVED: "red",
@@ -41,8 +42,9 @@ def lanes(*, once: bool, as_json: bool) -> None:
     the lane; `loop` is the longest that its process stood still of late. `latency` is that of the last
     batch: from the publishing of its oldest change to its commit. A lane that is `starting` reads back what it was,
     and releases nothing yet. One is `awaiting-broker` when the broker has not let it go on for more than five
-    seconds: since when, why and what to do stands below the table. With --once
-    or --json it ends with 1 when a lane is served by nobody. --json tells more.
+    seconds, and `held-back` when somebody's transaction in a topic that it reads has not been ended for more than ten:
+    since when, why and what to do stands below the table. With --once or --json it ends with 1 when a lane is served by
+    nobody. --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
         found = asyncio.run(_watch(once=once, as_json=as_json))
@@ -63,10 +65,18 @@ async def _watch(*, once: bool, as_json: bool) -> list[LaneView]:
 
 
 def shown(found: Sequence[LaneView]) -> Group:
-    """The table, and below it each lane that the broker keeps waiting: since when, why, and what to do."""
+    """The table, and below it each lane that is kept from going on: since when, why, and what to do."""
     waits = [(one.lane, one.awaiting_broker) for one in found if one.awaiting_broker is not None]
     lines = [f"lane {lane} waits for the broker since {wait['since']}: {wait['reason']}" for lane, wait in waits]
-    return Group(table(found), *lines, *([f"remedy: {MEND_WAIT}"] if lines else []))
+    held = [
+        f"lane {lane.lane} cannot read on in {one['topic']}, partition {one['partition']}: since {one['since']} or"
+        f" longer a transaction is open there that begins at offset {one['stable_offset']};"
+        f" {one['unread']:,} offsets are unread"
+        for lane in found
+        for one in lane.held_back
+    ]
+    remedies = [MEND_WAIT] * bool(lines) + [MEND_HELD_BACK] * bool(held)
+    return Group(table(found), *lines, *held, *(f"remedy: {remedy}" for remedy in remedies))
 
 
 def table(found: Iterable[LaneView]) -> Table:

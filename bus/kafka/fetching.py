@@ -33,6 +33,7 @@ from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, as_it_is
 from bus.kafka.reach import answered
 from bus.kafka.requests import by_topic
+from bus.kafka.unended import Unended, unended
 from bus.model.record import Incoming
 
 WAIT_MS = 500
@@ -80,6 +81,8 @@ class Fetching:
         self._client = AIOKafkaClient(**access.for_aiokafka())
         self._isolation = fetcher.READ_COMMITTED if committed else fetcher.READ_UNCOMMITTED
         self._asked: dict[int, asyncio.Task[Answer]] = {}
+        self.unended: dict[Place, Unended] = {}
+        """Of what is read as committed: where somebody's transaction stands in the way, as of the last answer."""
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnreachable."""
@@ -180,7 +183,7 @@ class Fetching:
             return Answer([], NONE)
         found, ends, doubted = [], dict[Place, int](), False
         for topic, listed in answer.topics:
-            for partition, code, end, _, *rest, packed in listed:
+            for partition, code, end, stable, *rest, packed in listed:
                 place, error = Place(topic, partition), for_code(code)
                 if place in watched:
                     if error is NoError and end >= watched[place]:  # a new leader may not know yet how far it goes
@@ -189,11 +192,20 @@ class Fetching:
                     if error in FOR_GOOD:
                         raise error(topic)
                     doubted = True
-                elif packed:
-                    found.append(self._part(place, positions[place], aborted(rest), packed))
+                else:
+                    if packed:
+                        found.append(self._part(place, positions[place], aborted(rest), packed))
+                    self._note(place, stable, end)
         if doubted:
             await self._look_again()
         return Answer(found, ends if len(ends) == len(watched) else NONE)
+
+    def _note(self, place: Place, stable: int, end: int) -> None:
+        """Whether a transaction stands in the way there; -1 is told to who reads everything."""
+        if -1 < stable < end:
+            self.unended[place] = unended(self.unended.get(place), stable, end)
+        elif self.unended:
+            self.unended.pop(place, None)
 
     def _part(self, place: Place, offset: int, aborted_ones: Any, packed: bytes) -> Part:
         records = MemoryRecords(packed)

@@ -8,6 +8,7 @@ from itertools import islice
 from bus.kafka.access import KafkaAccess
 from bus.kafka.fetching import Fetching, Part
 from bus.kafka.log import Place
+from bus.kafka.unended import Unended
 from bus.model.record import Incoming
 
 
@@ -57,6 +58,10 @@ class Pump:
     def places(self) -> frozenset[Place]:
         """What is being fetched."""
         return frozenset(self._reached)
+
+    def unended(self) -> dict[Place, Unended]:
+        """Where somebody's transaction stands before what is fetched."""
+        return {place: one for place, one in self._fetching.unended.items() if place in self._reached}
 
     def reached(self, place: Place) -> int:
         """The offset up to which everything has been fetched."""

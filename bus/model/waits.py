@@ -27,5 +27,22 @@ MEND_WAIT = (
 )
 """What an operator can do about any of them."""
 
-OF_A_START = ("started_at", "restarts", "fences", "read_back", "waiting_for", "waiting_since", "stopped")
+MEND_HELD_BACK = (
+    "Find out who writes there, and start it anew: that ends what it left open, as its own abort would. Otherwise the"
+    " broker ends it after that producer's transaction.timeout.ms. One that outlasts even that has no coordinator any"
+    " more, and is ended by hand (kafka-transactions find-hanging, then abort with --topic, --partition and the"
+    " --start-offset named here). Nothing is lost: the lane goes on by itself."
+)
+"""What an operator can do about a transaction of somebody else that is not ended."""
+
+OF_A_START = (
+    "started_at",
+    "restarts",
+    "fences",
+    "read_back",
+    "waiting_for",
+    "waiting_since",
+    "held_back",
+    "stopped",
+)
 """What a report says of a lane that does not serve yet: all else stands where the lane was left."""

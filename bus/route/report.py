@@ -13,12 +13,13 @@ from bus import clock
 from bus.avro.own import Message, OwnMessages
 from bus.errors import BusError
 from bus.kafka.log import KafkaError, LogWriter, Place
+from bus.kafka.unended import Unended
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
 from bus.model.waits import OF_A_START, Wait
 from bus.route.lane import Outcome
 from bus.route.state import Position
-from bus.route.waits import WaitLog, long_wait
+from bus.route.waits import HeldLog, WaitLog, long_wait
 from bus.telemetry import Event, emit
 from bus.telemetry.loop import LoopWatch
 from bus.topics import Topics
@@ -117,6 +118,8 @@ class Progress:
     inputs: Mapping[str, int]
     oldest_waiting_ms: int | None
     catching_up: tuple[str, ...]
+    held_back: Mapping[Place, Unended] = field(default_factory=dict)
+    """Inputs in which somebody's transaction has not been ended for too long."""
 
 
 NOWHERE = Progress(Position(), {}, None, ())
@@ -130,6 +133,11 @@ class Reported(Protocol):
     @property
     def loaded(self) -> int:
         """Records read back since its start."""
+        ...
+
+    @property
+    def held_back(self) -> Mapping[Place, Unended]:
+        """See `Progress`."""
         ...
 
     def progress(self) -> Progress | None:
@@ -147,7 +155,7 @@ class Reporter:
         self._teller = teller
         self._commit = commit
         self._told: dict[int, tuple[Message, int]] = {}
-        self._waits = WaitLog()
+        self._waits, self._held = WaitLog(), HeldLog()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, lanes: Callable[[], Sequence[Reported]]) -> None:
@@ -181,6 +189,7 @@ class Reporter:
         while True:
             await asyncio.sleep(PERIOD_SECONDS)
             self._waits.look(lane.report for lane in lanes())
+            self._held.look({lane.report.lane: lane.held_back for lane in lanes()})
 
     async def _tell(self, lanes: Sequence[Reported]) -> None:
         now_ms = clock.now_ms()
@@ -262,9 +271,15 @@ def report_message(report: LaneReport, progress: Progress, instance: str) -> Mes
         "restarts": report.restarts,
         "fences": report.fences,
         "read_back": None,
+        "held_back": [_held_back_message(place, one) for place, one in progress.held_back.items()],
         "stopped": False,
         **waiting_message(report),
     }
+
+
+def _held_back_message(place: Place, one: Unended) -> Message:
+    where = {"topic": place.topic, "partition": place.partition}
+    return where | {"since": one.since_ms, "stable_offset": one.stable, "end_offset": one.end}
 
 
 def waiting_message(report: LaneReport) -> Message:

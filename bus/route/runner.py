@@ -12,6 +12,7 @@ from bus.kafka.log import Place
 from bus.kafka.pump import Pump
 from bus.kafka.rights import router_group
 from bus.kafka.transactions import TransactionalWriter
+from bus.kafka.unended import Unended
 from bus.model.record import Incoming, Outgoing
 from bus.model.waits import Wait
 from bus.route.intake import Intake, Taken
@@ -26,6 +27,7 @@ from bus.route.state import LaneState
 from bus.route.store.memory import MemoryState
 from bus.route.store.resume import resume, take_shelf
 from bus.route.store.shelf import Shelf
+from bus.route.waits import long_unended
 from bus.telemetry import Event, emit
 
 CONSENTS_AT_ONCE = 500
@@ -93,6 +95,11 @@ class Lane:
         """Records read back since its start."""
         return self._loader.loaded
 
+    @property
+    def held_back(self) -> dict[Place, Unended]:
+        """Inputs in which somebody's transaction has not been ended for too long."""
+        return {} if self._changes is None else long_unended(self._changes.unended())
+
     def progress(self) -> Progress | None:
         """Where the lane stands now, for operators; None before it serves."""
         if self._changes is None or not self.serving.is_set():
@@ -106,6 +113,7 @@ class Lane:
             inputs=inputs,
             oldest_waiting_ms=None if first is None else first.timestamp_ms,
             catching_up=tuple(self._core.behind(self._state, self._rules, self._state.position.lane_time_ms)),
+            held_back=self.held_back,
         )
 
     def wake(self) -> None:

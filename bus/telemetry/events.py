@@ -33,6 +33,12 @@ class Event(StrEnum):
         "A lane has been waiting for the broker for some seconds; the reason and the remedy are beside it.",
     )
     LANE_GOES_ON = "lane-goes-on", "info", "What a lane waited for at the broker is over; how long it lasted."
+    INPUT_HELD_BACK = (
+        "input-held-back",
+        "warning",
+        "Somebody's transaction in a topic that a lane reads has not been ended for seconds; the remedy is beside it.",
+    )
+    INPUT_GOES_ON = "input-goes-on", "info", "A lane reads on where somebody's transaction had held it back."
     STORE_ANEW = "store-anew", "info", "What a lane keeps on the disk is built anew from the topics; `reason` says why."
     STORE_LOCKED = (
         "store-locked",

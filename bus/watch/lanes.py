@@ -10,7 +10,7 @@ from bus.avro.own import Message
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place
 from bus.kafka.rights import router_group
-from bus.model.waits import MEND_WAIT, Wait
+from bus.model.waits import MEND_HELD_BACK, MEND_WAIT, Wait
 from bus.watch.reach import Look
 from bus.watch.status import Status
 
@@ -25,6 +25,7 @@ class LaneHealth(StrEnum):
     CATCHING_UP = "catching-up"
     STARTING = "starting"
     AWAITING_BROKER = "awaiting-broker"
+    HELD_BACK = "held-back"
     SILENT = "silent"
     STOPPED = "stopped"
     UNSERVED = "unserved"
@@ -61,6 +62,22 @@ class LaneView:
         reason = next((wait.meaning for wait in Wait if wait.value == step), "it does not say at which step")
         return {"since": clock.iso(report["waiting_since"]), "step": step, "reason": reason, "remedy": MEND_WAIT}
 
+    @property
+    def held_back(self) -> list[dict[str, Any]]:
+        """Where somebody's transaction keeps it from reading on, what lies there unread, and the `remedy`."""
+        report = self.report or {}
+        if self.health is not LaneHealth.HELD_BACK:
+            return []
+        return [
+            {
+                **one,
+                "since": clock.iso(one["since"]),
+                "unread": one["end_offset"] - one["stable_offset"],
+                "remedy": MEND_HELD_BACK,
+            }
+            for one in report["held_back"]
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """For machines; see the README of this folder."""
         report = self.report or {}
@@ -76,6 +93,7 @@ class LaneView:
             **told,
             "withheld_judgements": report.get("withheld"),
             "awaiting_broker": self.awaiting_broker,
+            "held_back": self.held_back,
             "lane_time": clock.iso(report["lane_time"]) if report else None,
             "started_at": clock.iso(report["started_at"]) if report else None,
         }
@@ -144,7 +162,8 @@ def _health(report: Message, owner: str | None, heard_seconds: float) -> LaneHea
         return LaneHealth.AWAITING_BROKER
     if report.get("read_back") is not None:
         return LaneHealth.STARTING
-    return LaneHealth.CATCHING_UP if report["catching_up"] else LaneHealth.SERVING
+    free = LaneHealth.CATCHING_UP if report["catching_up"] else LaneHealth.SERVING
+    return LaneHealth.HELD_BACK if report.get("held_back") else free
 
 
 def _places(look: Look, datasets: Iterable[str]) -> list[Place]:

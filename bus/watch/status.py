@@ -50,7 +50,8 @@ class Status:
         if known is None or report["block"] >= known["block"]:
             self.reports[report["lane"]] = report
         elif report.get("read_back") is not None:
-            self.reports[report["lane"]] = known | {name: report[name] for name in ("at", "instance", *OF_A_START)}
+            new = {name: report[name] for name in ("at", "instance", *OF_A_START) if name in report}
+            self.reports[report["lane"]] = known | new
 
 
 @asynccontextmanager

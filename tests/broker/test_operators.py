@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient
 
 from bus import clock
@@ -20,7 +20,7 @@ from bus.kafka.rights import router_group
 from bus.model.consent import ConsentAction
 from bus.model.key import lane_of
 from bus.model.record import Outgoing
-from bus.model.waits import Wait
+from bus.model.waits import MEND_HELD_BACK, Wait
 from bus.platform.home import Home
 from bus.wiring import ROUTE, stage_process
 from tests.broker.conftest import PERSON, SmallBus, kafka_environment
@@ -225,6 +225,35 @@ async def test_a_broker_that_does_not_end_a_transaction(bus: SmallBus, tmp_path:
     await until_told(lambda found: all(one["health"] == "serving" for one in found), "lanes")
     await bus.until(lambda: len(bus.held(TAX)) == 1, "the person is released after all")
     await bus.until(lambda: '"event": "lane-goes-on"' in log.read_text(), "its log says that it is over")
+
+
+async def test_a_transaction_that_nobody_ends(bus: SmallBus) -> None:
+    """A transaction that holds a lane back is told with where, how much and what to do; once it ends, so is that."""
+    await bus.activate(TAX)
+    await bus.route()
+    await until_told(lambda found: all(one["health"] == "serving" for one in found), "lanes")
+    await bus.publish(await bus.person(AN))
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "one who comes before it is released")
+    stranger = Producer(bus.access.for_confluent() | {"transactional.id": f"{bus.settings.prefix}stranger"})
+    await asyncio.to_thread(stranger.init_transactions)
+    stranger.begin_transaction()
+    change = await bus.person(AN, residence_province="79")
+    stranger.produce(change.topic, partition=change.partition, key=change.key, value=b"never to be read")
+    await asyncio.to_thread(stranger.flush)
+    await bus.publish(change)
+    lane = lane_of(AN, bus.settings.lanes)
+    found = await until_told(lambda found: any(one["held_back"] for one in found), "lanes")
+    assert [one["lane"] for one in found if one["health"] == "held-back"] == [lane]
+    (held,) = found[lane]["held_back"]
+    assert (held["topic"], held["partition"], held["remedy"]) == (change.topic, lane, MEND_HELD_BACK)
+    assert (held["stable_offset"], held["unread"]) == (2, 3)  # the stranger's record, and one with its marker
+    assert "offset 2; 3 offsets are unread" in " ".join((await call("lanes", "--once")).stdout.split())
+    log = Home.from_settings(bus.settings).log("route")
+    assert '"event": "input-held-back"' in log.read_text()
+    await asyncio.to_thread(stranger.abort_transaction)
+    await until_told(lambda found: all(one["health"] == "serving" for one in found), "lanes")
+    await bus.until(lambda: len(bus.read(bus.agency_topic(TAX))) == 2, "what lay behind it is released")
+    await bus.until(lambda: '"event": "input-goes-on"' in log.read_text(), "its log says that it is over")
 
 
 async def test_what_no_number_is(bus: SmallBus) -> None:

@@ -35,6 +35,7 @@ class Brokers:
         self.looked = 0
         self.asked: list[int] = []
         self.topics: list[list[str]] = []
+        self.stable = 42
 
     def leader_for_partition(self, place: Any) -> int:
         return self.leaders[place.topic]
@@ -50,7 +51,8 @@ class Brokers:
             code, content = await self.answers[topic].get()
             if code == LOST:
                 raise KafkaConnectionError
-            said: tuple[Any, ...] = (42, 41, 0, [], -1, content) if isinstance(request, FetchRequest) else (0, 42)
+            fetched = isinstance(request, FetchRequest)
+            said: tuple[Any, ...] = (42, self.stable, 0, [], -1, content) if fetched else (0, 42)
             told.append((topic, [(partition, code, *said) for partition, *_ in listed]))
         return SimpleNamespace(topics=told)
 
@@ -134,3 +136,27 @@ async def test_no_ends_from_two_leaders(brokers: Brokers, fetching: Fetching) ->
     brokers.answer("a", content=packed(A, 1))
     assert (await fetching.fetch({A: 0}, {B: 40})).ends == {}
     assert brokers.topics == [["a"]]
+
+
+async def test_a_transaction_that_is_not_ended(
+    brokers: Brokers, fetching: Fetching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long one transaction has stood before a reader is known, and others that follow each other add nothing up."""
+    now = [100.0]
+    monkeypatch.setattr("bus.clock.monotonic", lambda: now[0])
+    seen = []
+    for stable in (42, 40, 40, 40, 41, 41, 42):
+        brokers.stable, now[0] = stable, now[0] + 4
+        brokers.answer("a")
+        await fetching.fetch({A: 40})
+        seen.append({place: (one.stable, one.end, one.seconds) for place, one in fetching.unended.items()})
+    held = [{A: (40, 42, 0.0)}, {A: (40, 42, 4.0)}, {A: (40, 42, 8.0)}, {A: (41, 42, 0.0)}, {A: (41, 42, 4.0)}]
+    assert seen == [{}, *held, {}]
+
+
+async def test_who_reads_everything_is_held_back_by_nothing(brokers: Brokers, fetching: Fetching) -> None:
+    """A broker tells no stable offset to who reads what is not committed too."""
+    brokers.stable = -1
+    brokers.answer("a")
+    await fetching.fetch({A: 40})
+    assert fetching.unended == {}

@@ -10,11 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from bus.kafka.log import LogWriter, Place
+from bus.kafka.unended import Unended
 from bus.model.record import Outgoing
-from bus.model.waits import MEND_WAIT, Wait
+from bus.model.waits import MEND_HELD_BACK, MEND_WAIT, Wait
 from bus.route.report import LaneReport, Progress, Reporter, Teller, waiting_message
 from bus.route.state import Position
-from bus.route.waits import WaitLog
+from bus.route.waits import HeldLog, WaitLog, long_unended
 from bus.telemetry.loop import LoopWatch
 from tests.unit.route.lanes import PERSON
 from tests.unit.route.model.running import TOPICS, messages
@@ -44,12 +45,18 @@ class OneLane:
     report: LaneReport = field(default_factory=lambda: LaneReport(0))
     beginning: bool = False
     loaded: int = 0
+    unended: dict[Place, Unended] = field(default_factory=dict)
+
+    @property
+    def held_back(self) -> dict[Place, Unended]:
+        """See `Lane`."""
+        return long_unended(self.unended)
 
     def progress(self) -> Progress | None:
         """See `Lane`."""
         if self.beginning:
             return None
-        return Progress(Position(inputs=self.inputs), self.inputs, None, ())
+        return Progress(Position(inputs=self.inputs), self.inputs, None, (), self.held_back)
 
 
 @pytest.fixture
@@ -158,3 +165,30 @@ async def test_a_lane_that_starts(teller: Teller) -> None:
         (2000, {PERSON: 7}),
     ]
     assert (found[-1]["restarts"], found[-1]["fences"], found[-1]["stopped"]) == (1, 1, False)
+
+
+async def test_a_transaction_that_is_not_ended(teller: Teller) -> None:
+    """One that has been open for long is in the log once and in each report; a short one, and one after it, is not."""
+    told, lane, log = Told(), OneLane({PERSON: 7}), HeldLog()
+    reporter = Reporter(cast("LogWriter", told), teller, commit=told.commit)
+    place = Place(TOPICS.changes(PERSON), 0)
+    open_for = [(7, 9, 9.0), (7, 12, 11.0), (7, 12, 14.0), (13, 15, 2.0)]
+    with capture_logs() as lines:
+        for stable, end, seconds in open_for:
+            lane.unended = {place: Unended(stable, end, 1_000, 0.0, seconds)}
+            log.look({0: lane.held_back})
+            await reporter._tell([lane])
+    found = [(await messages().decode(one.value or b""))["held_back"] for one in told.records]
+    where = {"topic": place.topic, "partition": 0, "since": 1_000, "stable_offset": 7, "end_offset": 12}
+    assert found == [[], [where], []]
+    assert [line["event"] for line in lines] == ["input-held-back", "input-goes-on"]
+    held = {name: lines[0][name] for name in ("lane", "topic", "partition", "offset", "unread", "seconds", "remedy")}
+    assert held == {
+        "lane": 0,
+        "topic": place.topic,
+        "partition": 0,
+        "offset": 7,
+        "unread": 5,
+        "seconds": 11.0,
+        "remedy": MEND_HELD_BACK,
+    }

@@ -12,6 +12,7 @@ from bus.cli.flows import table as flows_table
 from bus.cli.lanes import shown
 from bus.errors import WrongUse
 from bus.model.command import Ending
+from bus.model.waits import MEND_HELD_BACK
 from bus.topics import Topics
 from bus.watch.flows import Flows
 from bus.watch.lanes import LaneHealth, lane_view
@@ -43,6 +44,8 @@ def report(**changes: Any) -> dict[str, Any]:
         **changes,
     }
 
+
+HELD = {"topic": "changes.land.parcel", "partition": 2, "since": NOW - 9000, "stable_offset": 41, "end_offset": 53}
 
 ENDS = {"population.person": 10, "consents": 5, "register": 3}
 
@@ -85,6 +88,9 @@ def test_a_lane_with_lag() -> None:
         ({"waiting_for": "end", "waiting_since": NOW - 9000}, "r", LaneHealth.AWAITING_BROKER),
         ({"read_back": 0}, "r", LaneHealth.STARTING),
         ({"waiting_for": None, "waiting_since": None}, "r", LaneHealth.SERVING),
+        ({"held_back": [], "catching_up": []}, "r", LaneHealth.SERVING),
+        ({"held_back": [HELD], "catching_up": ["a"]}, "r", LaneHealth.HELD_BACK),
+        ({"held_back": [HELD], "at": NOW - 60_000}, "r", LaneHealth.SILENT),
     ],
 )
 def test_how_a_lane_fares(changes: dict[str, Any], owner: str | None, health: LaneHealth) -> None:
@@ -106,6 +112,20 @@ def test_a_lane_that_the_broker_keeps_waiting() -> None:
     assert lane_view(2, report(), ENDS, "r", NOW).as_json()["awaiting_broker"] is None
     of_a_later_release = lane_view(2, report(waiting_for="else", waiting_since=NOW), ENDS, "r", NOW)
     assert of_a_later_release.as_json()["awaiting_broker"]["step"] == "else"
+
+
+def test_a_lane_that_a_transaction_holds_back() -> None:
+    """Who looks is told where, since when, how much lies there and what can be done, at the foot and for machines."""
+    seen = lane_view(2, report(held_back=[HELD]), ENDS, "r", NOW)
+    (told,) = seen.as_json()["held_back"]
+    assert told == HELD | {"since": "1970-01-01T00:16:31.000Z", "unread": 12, "remedy": MEND_HELD_BACK}
+    screen = StringIO()
+    Console(file=screen, width=900).print(shown([seen]))
+    assert f"cannot read on in {HELD['topic']}, partition 2: since {told['since']} or longer" in screen.getvalue()
+    assert "begins at offset 41; 12 offsets are unread" in screen.getvalue()
+    assert f"remedy: {MEND_HELD_BACK}" in screen.getvalue()
+    of_an_earlier_release = lane_view(2, report(), ENDS, "r", NOW)
+    assert of_an_earlier_release.as_json()["held_back"] == []
 
 
 def test_a_lane_that_nobody_ever_served() -> None:
