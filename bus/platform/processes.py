@@ -169,7 +169,10 @@ class Supervisor:
 
     async def _until_ready(self, child: _Child) -> None:
         spec, deadline, told = child.spec, monotonic() + child.spec.ready_timeout_seconds, ""
-        while self.home.endpoint(spec.name) is None:
+        while True:
+            looked = monotonic()  # before looking: what is told while this process stands still must count
+            if self.home.endpoint(spec.name) is not None:
+                break
             code = child.popen.poll()
             if code is not None:
                 raise self._explained(
@@ -183,7 +186,7 @@ class Supervisor:
                 )
             if (coming := self.home.coming(spec.name)) != told:
                 told, deadline = coming, monotonic() + spec.ready_timeout_seconds
-            if monotonic() > deadline:
+            if looked > deadline:
                 raise self._explained(
                     child,
                     ProcessNotReady(

@@ -105,21 +105,57 @@ async def test_a_child_that_never_serves_is_ended(home: Home, parent: Supervisor
     assert find_running(home) == []
 
 
-async def test_a_child_that_tells_how_it_comes_on_is_waited_for(home: Home, parent: Supervisor, shell: Shell) -> None:
-    """A start that takes longer than the time-out is not given up as long as its progress changes."""
-    script = (
-        'for round in 1 2 3 4 5 6; do echo "$round read" > "${BUS_READY_FILE%.ready.json}.coming"; sleep 0.3; done; '
-        'echo "{}" > "$BUS_READY_FILE"; exec sleep 100'
-    )
-    begun = monotonic()
-    await parent.start(shell("large", script, ready_timeout_seconds=1.2))
-    assert monotonic() - begun > 1.2
-    assert home.coming("large") == "6 read\n"
-    await parent.stop("large")
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many seconds pass for the parent, whose time stands still otherwise."""
+    now = [1000.0]
+
+    def pass_by(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("bus.platform.processes.monotonic", lambda: now[0])
+    return pass_by
+
+
+async def test_a_child_that_tells_how_it_comes_on_is_waited_for(
+    home: Home, parent: Supervisor, shell: Shell, passes: Callable[[float], None]
+) -> None:
+    """A start that takes longer than the time-out is not given up as long as its progress changes, and then it is."""
+    rounds = iter(range(1, 7))
+
+    def comes_on() -> bool:
+        passes(1.0)
+        home.tell_coming("large", f"{(number := next(rounds))} read")
+        return number == 6
+
+    await parent.start(shell("large", "exec sleep 100", ready_timeout_seconds=1.2, probe=comes_on))
+    assert home.coming("large") == "6 read"
+
+    def is_stuck() -> bool:
+        passes(1.0)
+        home.tell_coming("stuck", "1 read")
+        return False
+
     with pytest.raises(ProcessNotReady):
-        await parent.start(
-            shell("stuck", 'echo 1 > "${BUS_READY_FILE%.ready.json}.coming"; exec sleep 100', ready_timeout_seconds=0.3)
-        )
+        await parent.start(shell("stuck", "exec sleep 100", ready_timeout_seconds=1.2, probe=is_stuck))
+
+
+async def test_a_parent_that_stood_still_looks_again(
+    home: Home, parent: Supervisor, shell: Shell, passes: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start is not given up for what the child told between the parent's last look and the deadline."""
+    coming, looks = Home.coming, 0
+
+    def stands_still(there: Home, name: str) -> str:
+        nonlocal looks
+        told, looks = coming(there, name), looks + 1
+        if looks < 4:
+            home.tell_coming(name, f"{looks} read")
+            passes(5.0)
+        return told
+
+    monkeypatch.setattr(Home, "coming", stands_still)
+    await parent.start(shell("large", "exec sleep 100", ready_timeout_seconds=1.2, probe=lambda: looks > 4))
 
 
 async def test_a_killed_child_is_started_again(home: Home, parent: Supervisor, shell: Shell) -> None:
