@@ -195,14 +195,14 @@ class LogReader:
         """The offset after the newest record, asked of the broker now."""
         return (await self._asker.ends([self.place]))[self.place]
 
-    async def read_to_end(self) -> list[Incoming]:
-        """Everything up to what was the end when it was asked, from where the last call stopped.
+    async def read_to_end(self, end: int | None = None) -> list[Incoming]:
+        """Everything up to an end, from where the last call stopped; without one, up to the broker's as of now.
 
         A call that fails or is cancelled on its way loses nothing: the next one begins where it began.
         """
         begin = await self._reader.position(self.place)
         try:
-            ends = await self._asker.ends([self.place])
+            ends = {self.place: await self.end() if end is None else end}
             return [record async for records in self._reader.to_ends(ends) for record in records]
         except BaseException:
             self._reader.assign({self.place: begin})

@@ -71,10 +71,10 @@ class Register:
         await self._reader.start(0)
         try:
             async with asyncio.timeout(FOUND_SECONDS):
-                await self._reader.end()
+                end = await self._reader.end()
         except TimeoutError:
             raise BusNotFounded(bootstrap=self._bootstrap, prefix=self._topics.prefix) from None
-        state = await self.newest()
+        state = await self._read(end)
         if state.founding is None:
             raise BusNotFounded(bootstrap=self._bootstrap, prefix=self._topics.prefix)
         for setting, founded, given in (
@@ -87,8 +87,11 @@ class Register:
 
     async def newest(self) -> RegisterState:
         """The state as of the end of the register, asked of the broker now."""
+        return await self._read()
+
+    async def _read(self, end: int | None = None) -> RegisterState:
         async with self._turn:
-            for record in await self._reader.read_to_end():
+            for record in await self._reader.read_to_end(end):
                 await self._apply(record)
             return self.state
 

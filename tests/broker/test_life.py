@@ -1,6 +1,7 @@
 """The life of agreements on a real broker: what is written straight to Kafka counts only if it is signed rightly."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,12 +18,13 @@ from bus.agreements.view import view_schema
 from bus.avro.client import value_subject
 from bus.cli import cli
 from bus.errors import StepRefused
+from bus.kafka.log import Place, Reader
 from bus.model.fact import Fact, FactKind
 from bus.model.record import Outgoing
 from bus.model.signature import Role, SigningKey
 from bus.register.days import facts_of_the_day, scheduled
 from bus.register.life import Action, Refusal
-from bus.register.log import fact_message
+from bus.register.log import Register, fact_message
 from bus.register.offices import offices_of
 from bus.register.state import Standing
 from bus.register.steps import Ground, activation, drafting, signed_facts, step
@@ -275,3 +277,24 @@ async def test_two_who_act_at_once(small_bus: SmallBus) -> None:
     with pytest.raises(StepRefused) as caught:
         await bus.registrar.step(TAX, "suspended", "a test")
     assert caught.value.details["refusal"] == Refusal.HELD_ALREADY.value
+
+
+async def test_a_start_asks_once_where_the_register_ends(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who begins to follow the register knows all of it after one question, and asks anew for what is newest."""
+    bus, asked, ends = small_bus, list[Place](), Reader.ends
+    await bus.activate(TAX)
+
+    async def counted(reader: Reader, places: Iterable[Place]) -> dict[Place, int]:
+        asked.extend(found := await ends(reader, places))
+        return found
+
+    monkeypatch.setattr(Reader, "ends", counted)
+    register = Register(bus.access, bus.topics, bus.messages)
+    try:
+        started = await register.start()
+        assert len(asked) == 1
+        assert (started, await register.newest()) == (register.state, started)
+        assert len(asked) == 2
+    finally:
+        await register.stop()
+    assert started == await bus.registrar.state()
