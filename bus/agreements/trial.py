@@ -10,7 +10,7 @@ from typing import Any
 
 from bus.agreements.compile import compile_oldest
 from bus.agreements.document import AgreementDocument, DataRange
-from bus.agreements.filters.compile import compile_filter
+from bus.agreements.filters.compile import compile_filter, unread_field
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import And, unparse
 from bus.agreements.finding import LANGUAGES, words_of
@@ -144,9 +144,9 @@ def _clauses(document: AgreementDocument, dataset: Dataset, record: Mapping[str,
     for clause in whole.operands if isinstance(whole, And) else (whole,):
         try:
             passed = compile_filter(clause, shape)(record)
-        except Exception as error:  # noqa: BLE001 - told to the person who tries the agreement out
-            problem = f"{type(error).__name__}: {error}"
-            yield Reason.FILTER_ERROR, _step("filter-error", clause=unparse(clause), problem=problem, passed=False)
+        except (KeyError, TypeError) as error:
+            field = unread_field(error)
+            yield Reason.FILTER_ERROR, _step("filter-error", clause=unparse(clause), field=field, passed=False)
             return
         answer = str(passed).lower()
         yield Reason.OUTSIDE_FILTER, _step("filter", clause=unparse(clause), answer=answer, passed=passed)

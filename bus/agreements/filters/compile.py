@@ -37,7 +37,7 @@ _PYTHON_TYPES: dict[Kind, tuple[type, ...]] = {
 def compile_filter(node: Node, record: Shape) -> Callable[[Record], bool]:
     """The filter as a function of a record with raw Avro values. It raises TypeError or KeyError where it must not say.
 
-    `node` has been through `check_filter` without a finding.
+    `node` has been through `check_filter` without a finding. `unread_field` tells what an error is about.
     """
     compiler = _Compiler(record)
     body = compiler.expression(node)
@@ -48,6 +48,11 @@ def compile_filter(node: Node, record: Shape) -> Callable[[Record], bool]:
         compile(tree, "<filter>", "eval"), {"__builtins__": {}, **compiler.names}
     )
     return made
+
+
+def unread_field(error: KeyError | TypeError) -> str:
+    """The field that a filter could not read when it raised this."""
+    return ".".join(error.args)
 
 
 class _Compiler:
@@ -102,10 +107,13 @@ def reader(path: tuple[str, ...], record: Shape) -> Callable[[Record], Any]:
 
     def read(values: Record) -> Any:
         value: Any = values
-        for name in path:
-            value = value[name]
+        try:
+            for name in path:
+                value = value[name]
+        except (KeyError, TypeError):
+            raise TypeError(*path) from None
         if type(value) not in types:
-            raise TypeError(path)
+            raise TypeError(*path)
         return value if scale == 1 else value * scale
 
     return read if len(path) > 1 else _top(path[0], types, scale)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -105,6 +106,26 @@ def test_try_for_machines(record: str, language: str) -> None:
         "passed": True,
     }
     assert all(set(one["what"]) == set(one["found"]) == {"en", "vi"} for one in steps)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "given", "field"),
+    [
+        ("person-to-tax", {"personal_id": "1"}, "status"),
+        ("residents-to-commune", {"status": "ALIVE", "temporary_residence": {}}, "temporary_residence.commune"),
+    ],
+)
+def test_try_where_the_filter_cannot_say(agreement: str, given: dict[str, Any], field: str, tmp_path: Path) -> None:
+    """A record that lacks a field of the filter is told with the field, in words, in each language."""
+    file = tmp_path / "record.json"
+    file.write_text(json.dumps(given), encoding="utf-8")
+    answer = run("try", str(SEEDS / f"{agreement}.yaml"), "--record", str(file), "--at", "2026-03-01", "--json")
+    told = json.loads(answer.stdout)
+    assert (told["withhold"], told["steps"][-1]["code"]) == ("filter-error", "filter-error")
+    assert told["steps"][-1]["found"] == {
+        "en": f"could not be evaluated: the record lacks the field {field}, or holds it in another type",
+        "vi": f"không tính được: bản ghi thiếu trường {field}, hoặc trường đó thuộc kiểu khác",
+    }
 
 
 def test_try_with_no_record(tmp_path: Path) -> None:
