@@ -13,6 +13,11 @@ from bus.kafka.log import LogReader
 from bus.model.record import Incoming
 from bus.watch.reach import Look
 
+NOT_FOLLOWED = "no later epoch has taken its place"
+NOT_PASSED = "its end is not passed yet by lanes"
+COPIES_HELD = "copies still held under it:"
+"""Why an epoch's key must stay; with the lanes, or the number, behind it."""
+
 
 class EpochState(StrEnum):
     """Where an epoch stands; the value is shown to people."""
@@ -74,14 +79,13 @@ async def require_free(look: Look, recipient: str, epoch: int) -> None:
     """
     known = look.register.state.epochs.get(recipient)
     if known is None or not 1 <= epoch < known.number:
-        raise EpochHeld(recipient=recipient, epoch=epoch, reason="no later epoch has taken its place")
+        raise EpochHeld(recipient=recipient, epoch=epoch, reason=NOT_FOLLOWED)
     found = await read_holdings(look)
     late = [lane for lane in range(look.topics.lanes) if found.passed.get(lane, 0) <= known.since_offset]
     if late:
-        named = ", ".join(map(str, late))
-        raise EpochHeld(recipient=recipient, epoch=epoch, reason=f"lanes {named} have not passed its end")
+        raise EpochHeld(recipient=recipient, epoch=epoch, reason=f"{NOT_PASSED} {', '.join(map(str, late))}")
     if copies := found.copies[(recipient, epoch)]:
-        raise EpochHeld(recipient=recipient, epoch=epoch, reason=f"{copies:,} copies are held under it")
+        raise EpochHeld(recipient=recipient, epoch=epoch, reason=f"{COPIES_HELD} {copies:,}")
 
 
 async def read_holdings(look: Look) -> Holdings:

@@ -18,7 +18,7 @@ from bus.model.key import RecordKey
 from bus.model.record import Incoming, Outgoing
 from bus.platform.home import Home
 from bus.platform.salts import Salts
-from bus.watch.epochs import EpochState, require_free, survey_epochs
+from bus.watch.epochs import COPIES_HELD, NOT_FOLLOWED, EpochState, require_free, survey_epochs
 from bus.watch.reach import looking
 from tests.broker.conftest import PERSON, SmallBus
 
@@ -181,14 +181,14 @@ async def test_an_epoch_of_pseudonyms_ends(small_bus: SmallBus) -> None:
     epoch, offset = await bus.registrar.rotate(OFFICE, "a test")
     assert (epoch, salts.salt(OFFICE, 2) != salt) == (2, True)
     await _passed(bus, offset)
-    assert await _refusal(bus, 1) == "12 copies are held under it"
+    assert await _refusal(bus, 1) == f"{COPIES_HELD} 12"
     await bus.registrar.step_route(STATISTICS, "resumed", "now they may")
     await bus.until(lambda: len(bus.held(STATISTICS).keys() - first.keys()) == len(ids), "twelve new pseudonyms")
     assert first.keys().isdisjoint(bus.held(STATISTICS))
     for block in await bus.disclosures():
         erased = {one["subject"] for one in block["entries"] if one["reason"] == "pseudonyms-renewed"}
         assert erased <= {one["subject"] for one in block["entries"] if one["kind"] == "RELEASE"}
-    assert await _refusal(bus, 2) == "no later epoch has taken its place"
+    assert await _refusal(bus, 2) == NOT_FOLLOWED
     assert await _refusal(bus, 1) is None
     await bus.registrar.destroy_epoch(OFFICE, 1, "nothing is held under it")
     assert not Home.from_settings(bus.settings).has_secret(f"pseudonyms/{OFFICE}/1")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
@@ -15,12 +16,24 @@ from bus import errors
 from bus.agreements.document import AgreementDocument
 from bus.agreements.finding import LANGUAGES, words_of
 from bus.agreements.rules import unfit
+from bus.avro.client import _in_words
 from bus.cli import cli
 from bus.cli.agreement import SECTIONS, agreement
 from bus.cli.key import key
 from bus.cli.speaking import SpokenCommand, lines_of, translated
-from bus.errors import AgreementUnfit, BusError, ReadersCannotFollow, WrongUse
+from bus.errors import (
+    AgreementUnfit,
+    BusError,
+    EpochHeld,
+    KafkaUnreachable,
+    ReadersCannotFollow,
+    SchemaRegistryUnreachable,
+    WrongUse,
+)
+from bus.kafka.reach import _why
+from bus.kafka.words import CLOSED, FORBIDDEN, LATE, NO_MECHANISM, NO_SASL, REFUSED, said
 from bus.register.life import Action
+from bus.watch.epochs import COPIES_HELD, NOT_FOLLOWED, NOT_PASSED
 from tests.unit.agreements.ground import DATASETS, ROOT, SEEDS
 
 VI = words_of("vi")
@@ -216,6 +229,42 @@ def test_why_nothing_answers_in_vietnamese(tmp_path: Path) -> None:
     answer = run("list", "--lang", "vi", env={"BUS_HOME": home, "BUS_KAFKA": ""})
     assert answer.stderr.startswith("không có trục dữ liệu nào trả lời (không có máy chủ Kafka nào trả lời tại ")
     assert f"(chưa khởi động máy chủ nào trong {home})" in answer.stderr
+
+
+SAID_OF_KAFKA = (
+    LATE,
+    CLOSED,
+    NO_SASL,
+    NO_MECHANISM,
+    FORBIDDEN,
+    REFUSED,
+    said(TimeoutError()),
+    said(OSError()),
+    _why(TimeoutError()),
+)
+SAID_OF_REGISTRY = (
+    httpx.InvalidURL("x"),
+    httpx.ReadTimeout("x"),
+    httpx.ConnectError("CERTIFICATE_VERIFY_FAILED"),
+    httpx.ConnectError("x"),
+    OSError(),
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(EpochHeld(recipient="x", epoch=1, reason=f"{one} 1,234") for one in (NOT_FOLLOWED, NOT_PASSED, COPIES_HELD)),
+        *(KafkaUnreachable(bootstrap="x", reason=one) for one in SAID_OF_KAFKA),
+        *(SchemaRegistryUnreachable(url="x", reason=_in_words(one)) for one in SAID_OF_REGISTRY),
+    ],
+    ids=lambda error: str(error.details["reason"])[:30],
+)
+def test_an_inner_reason_in_vietnamese(error: BusError) -> None:
+    """Why a key must stay, and what the bus itself says of a Kafka that does not answer, is no English in brackets."""
+    told, _ = lines_of(error, "vi")
+    assert not set(told.split()) & {"it", "the", "no", "not", "of", "to", "by", "under", "answer", "reason", "yet"}
+    assert ("1,234" in told) is ("1,234" in str(error))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
