@@ -4,6 +4,7 @@ from bus.errors import ConsentApiUnreachable
 from bus.kafka.rights import CITIZEN
 from bus.platform.home import Home
 from bus.platform.ports import LOOPBACK
+from bus.platform.reach import why_absent
 from bus.settings import CitizenSettings, Settings
 
 CALLERS_TOKEN = "citizen-token"  # noqa: S105 - the name of the secret, not the secret
@@ -21,5 +22,5 @@ def api_url(settings: Settings, home: Home) -> str:
         return settings.citizen
     found = home.endpoint(CITIZEN)
     if found is None:
-        raise ConsentApiUnreachable(url=f"http://{LOOPBACK}", reason=f"none was started in {home.path}")
+        raise ConsentApiUnreachable(url=f"http://{LOOPBACK}", reason=why_absent(home, CITIZEN))
     return f"http://{LOOPBACK}:{found['port']}"

@@ -5,6 +5,7 @@ from bus.kafka.access import KafkaAccess
 from bus.platform import kafka, postgres
 from bus.platform.home import Home
 from bus.platform.ports import LOOPBACK
+from bus.platform.records import recorded
 from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
 
@@ -23,7 +24,7 @@ def kafka_access(settings: Settings, kafka_settings: KafkaSettings, home: Home, 
         return _own_broker(settings.kafka, kafka_settings, home, user, name)
     found = home.endpoint(kafka.NAME)
     if found is None:
-        raise KafkaUnreachable(bootstrap=LOOPBACK, reason=f"none was started in {home.path}")
+        raise KafkaUnreachable(bootstrap=LOOPBACK, reason=why_absent(home, kafka.NAME))
     return kafka.local_access(home, found["port"], user, name)
 
 
@@ -33,7 +34,7 @@ def schema_registry_url(settings: Settings, home: Home) -> str:
         return settings.schema_registry
     found = home.endpoint(SCHEMA_REGISTRY)
     if found is None:
-        raise SchemaRegistryUnreachable(url=f"http://{LOOPBACK}", reason=f"none was started in {home.path}")
+        raise SchemaRegistryUnreachable(url=f"http://{LOOPBACK}", reason=why_absent(home, SCHEMA_REGISTRY))
     return f"http://{LOOPBACK}:{found['port']}"
 
 
@@ -43,8 +44,14 @@ def postgres_dsn(settings: Settings, home: Home) -> str:
         return settings.postgres
     found = home.endpoint(postgres.NAME)
     if found is None:
-        raise PostgresUnreachable(reason=f"none was started in {home.path}")
+        raise PostgresUnreachable(reason=why_absent(home, postgres.NAME))
     return postgres.local_dsn(home, found["port"])
+
+
+def why_absent(home: Home, name: str) -> str:
+    """Why a home does not say where a process is: it was never started there, or is on its way, as after a death."""
+    coming = any(record.name == name and record.process() for record in recorded(home))
+    return f"it is starting in {home.path}" if coming else f"none was started in {home.path}"
 
 
 def _own_broker(bootstrap: str, given: KafkaSettings, home: Home, user: str, name: str) -> KafkaAccess:

@@ -241,6 +241,7 @@ SAID_OF_KAFKA = (
     said(TimeoutError()),
     said(OSError()),
     _why(TimeoutError()),
+    "it is starting in /",
 )
 SAID_OF_REGISTRY = (
     httpx.InvalidURL("x"),

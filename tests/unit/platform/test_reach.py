@@ -1,5 +1,6 @@
 """Where a process finds its servers: the user's own before the local ones, and a clear word when there are none."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from bus.errors import (
     SettingWrong,
 )
 from bus.platform.home import Home
-from bus.platform.reach import kafka_access, postgres_dsn, schema_registry_url
+from bus.platform.processes import ProcessSpec, Supervisor
+from bus.platform.reach import kafka_access, postgres_dsn, schema_registry_url, why_absent
 from bus.settings import KafkaSettings, Settings
 
+Shell = Callable[..., ProcessSpec]
 LOCAL = Settings(kafka=None, postgres=None, schema_registry=None)
 URL = "https://sr.example"
 OWN = Settings(kafka="kafka.example:9093", postgres="postgresql://me@db.example/x", schema_registry=URL)
@@ -45,6 +48,22 @@ def test_without_anything_running_the_remedy_names_both_ways(home: Home) -> None
     assert "BUS_KAFKA" in kafka.value.how_to_mend
     assert "BUS_POSTGRES" in postgres.value.how_to_mend
     assert "BUS_SCHEMA_REGISTRY" in registry.value.how_to_mend
+
+
+async def test_a_server_that_is_on_its_way_is_told_as_starting(home: Home, parent: Supervisor, shell: Shell) -> None:
+    """One that was started and does not serve yet, as after a death, must not be told as never started."""
+    for name in ("kafka", "postgres", "schema-registry"):
+        await parent.start(shell(name))
+        home.withdraw(name)
+    told = f"it is starting in {home.path}"
+    with pytest.raises(KafkaUnreachable) as kafka:
+        kafka_access(LOCAL, KafkaSettings(), home, "route")
+    with pytest.raises(PostgresUnreachable) as postgres:
+        postgres_dsn(LOCAL, home)
+    with pytest.raises(SchemaRegistryUnreachable) as registry:
+        schema_registry_url(LOCAL, home)
+    assert {one.value.details["reason"] for one in (kafka, postgres, registry)} == {told}
+    assert why_absent(home, "citizen") == f"none was started in {home.path}"
 
 
 def test_local_servers_are_found_where_they_announced_themselves(home: Home) -> None:
