@@ -1,10 +1,13 @@
 """What runs in a home and how it fares: the answer of `bus status`."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
+
+import psutil
 
 from bus.clock import now_ms
 from bus.platform import kafka, postgres
@@ -28,6 +31,7 @@ class Health(StrEnum):
     STARTING = "starting"
     SILENT = "silent"  # it lives, and its port accepts nothing
     UNFIT = "unfit"  # one of the user's own that accepts, and answers so that the bus cannot use it
+    HALTED = "halted"  # it lives, and a signal (SIGSTOP) keeps it from running: what it held is as good as dead
     DEAD = "dead"  # it has ended without being asked to; its parent, if there is one, starts it again
 
 
@@ -80,18 +84,25 @@ def survey(settings: Settings, home: Home, registry: Asked | None = None) -> Sur
 
 
 def _seen(home: Home, record: ProcessRecord, *, alive: bool) -> Seen:
-    told = home.endpoint(record.name)
+    told, process = home.endpoint(record.name), record.process()
     port = (told or {}).get("port") or record.port
     return Seen(
         name=record.name,
         pid=record.pid if alive else None,
         address=f"{LOOPBACK}:{port}" if port else "",
         uptime_seconds=max(0, now_ms() - record.started_ms) // 1000 if alive else None,
-        health=_health(alive=alive, told=told is not None, port=port),
+        health=Health.HALTED if _halted(process) else _health(alive=alive, told=told is not None, port=port),
         restarts=record.restarts,
         log=record.log,
         coming="" if told else home.coming(record.name),
     )
+
+
+def _halted(process: psutil.Process | None) -> bool:
+    """Its port accepts all the same, for that is done by the system."""
+    with contextlib.suppress(psutil.Error):
+        return process is not None and process.status() == psutil.STATUS_STOPPED
+    return False
 
 
 def _health(*, alive: bool, told: bool, port: int | None) -> Health:

@@ -1,6 +1,8 @@
 """What `bus status` sees."""
 
+import asyncio
 import json
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -17,12 +19,15 @@ LOCAL = Settings(kafka=None, postgres=None, schema_registry=None)
 
 
 async def test_each_process_is_seen_as_it_fares(home: Home, parent: Supervisor, shell: Shell) -> None:
-    """One that serves, one that has not said so, one whose port is silent, one that died must be told apart."""
+    """One that serves, one that has not said so, one that is silent, halted or dead must be told apart."""
     silent = free_port()
     await parent.start(shell("serves"))
     await parent.start(shell("quiet", f'echo "{{\\"port\\": {silent}}}" > "$BUS_READY_FILE"; exec sleep 100'))
     await parent.start(shell("thinks"))
     home.withdraw("thinks")
+    await parent.start(shell("halted"))
+    parent.kill("halted", signal.SIGSTOP)
+    await asyncio.to_thread(os.waitpid, parent.record("halted").pid, os.WUNTRACED)
     dead = await parent.start(shell("dead"))
     parent._watcher.cancel() if parent._watcher else None
     parent.kill("dead", signal.SIGKILL)
@@ -33,6 +38,7 @@ async def test_each_process_is_seen_as_it_fares(home: Home, parent: Supervisor, 
         "serves": Health.READY,
         "quiet": Health.SILENT,
         "thinks": Health.STARTING,
+        "halted": Health.HALTED,
         "dead": Health.DEAD,
     }
     assert seen["quiet"].address == f"127.0.0.1:{silent}"
