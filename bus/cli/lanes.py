@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import click
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 
 from bus.cli.living import draw_on
@@ -30,6 +31,11 @@ _COLOURS = {
     LaneHealth.UNSERVED: "red",
 }
 
+_FIGURES = ("block", "waiting", "age", "p50 / p99", "latency", "dead", "fences", "loop", "heard")
+_PAIRS = (("block", "waiting"), ("age", "heard"), ("p50 / p99", "latency"), ("dead", "fences"), ("loop",))
+"""The same for a narrow screen."""
+_ANY_WIDTH = 1000
+
 
 @click.command()
 @click.option("--once", is_flag=True, help="Show the lanes as they stand now, and end.")
@@ -38,13 +44,14 @@ def lanes(*, once: bool, as_json: bool) -> None:
     """Show where each lane stands, how far behind it is, and who serves it; live until Ctrl-C.
 
     `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
-    waited. `p50 / p99` are the commits of the last 500 transactions; `fences` counts how often another process took
-    the lane; `loop` is the longest that its process stood still of late. `latency` is that of the last
-    batch: from the publishing of its oldest change to its commit. A lane that is `starting` reads back what it was,
-    and releases nothing yet. One is `awaiting-broker` when the broker has not let it go on for more than five
-    seconds, and `held-back` when somebody's transaction in a topic that it reads has not been ended for more than ten:
-    since when, why and what to do stands below the table. With --once or --json it ends with 1 when a lane is served by
-    nobody. --json tells more.
+    waited. `p50 / p99` are the commits of the last 500 transactions; `dead` counts dead letters since this process
+    serves the lane, and `bus deadletter list` shows all that are open; `fences` counts how often another process took
+    the lane; `loop` is the longest that its process stood still of late. `latency` is that of the last batch: from the
+    publishing of its oldest change to its commit. A lane that is `starting` reads back what it was, and releases
+    nothing yet. One is `awaiting-broker` when the broker has not let it go on for more than five seconds, and
+    `held-back` when somebody's transaction in a topic that it reads has not been ended for more than ten: since when,
+    why and what to do stands below the table. With --once or --json it ends with 1 when a lane is served by nobody.
+    --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
         found = asyncio.run(_watch(once=once, as_json=as_json))
@@ -76,19 +83,35 @@ def shown(found: Sequence[LaneView]) -> Group:
         for one in lane.held_back
     ]
     remedies = [MEND_WAIT] * bool(lines) + [MEND_HELD_BACK] * bool(held)
-    return Group(table(found), *lines, *held, *(f"remedy: {remedy}" for remedy in remedies))
+    return Group(_Fitting(found), *lines, *held, *(f"remedy: {remedy}" for remedy in remedies))
 
 
-def table(found: Iterable[LaneView]) -> Table:
-    """Lanes for human eyes."""
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """The table, a line for each lane, or two where the screen is too narrow: it would leave out which lane it is."""
+
+    found: Sequence[LaneView]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = table(self.found)
+        fits = console.measure(wide, options=options.update(width=_ANY_WIDTH)).maximum <= options.max_width
+        yield wide if fits else table(self.found, narrow=True)
+
+
+def table(found: Iterable[LaneView], *, narrow: bool = False) -> Table:
+    """Lanes for human eyes. A narrow one has most figures in pairs, one under the other."""
     drawn = Table(box=None, header_style="bold")
-    drawn.add_column("lane", justify="right")
-    drawn.add_column("health", no_wrap=True)
-    drawn.add_column("served by", overflow="fold")
-    for heading in ("block", "waiting", "age", "p50 / p99", "latency", "dead", "fences", "loop", "heard"):
-        drawn.add_column(heading, justify="right", no_wrap=True)
+    drawn.add_column("lane", justify="right", no_wrap=True)
+    for heading in ["health\nserved by"] if narrow else ["health", "served by"]:
+        drawn.add_column(heading, overflow="fold", min_width=len(LaneHealth.AWAITING_BROKER) if narrow else None)
+    groups = _PAIRS if narrow else [(heading,) for heading in _FIGURES]
+    for group in groups:
+        drawn.add_column("\n".join(group), justify="right", no_wrap=True)
     for one in found:
-        drawn.add_row(str(one.lane), _health(one), one.owner or "-", *_figures(one))
+        who = [_health(one), one.owner or "-"]
+        figures = dict(zip(_FIGURES, _figures(one), strict=True))
+        cells = ["\n".join(figures[name] for name in group) for group in groups]
+        drawn.add_row(str(one.lane), *(["\n".join(who)] if narrow else who), *cells)
     return drawn
 
 

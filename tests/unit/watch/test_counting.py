@@ -128,6 +128,20 @@ def test_a_lane_that_a_transaction_holds_back() -> None:
     assert of_an_earlier_release.as_json()["held_back"] == []
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_screen_shows_which_lane_it_is(width: int) -> None:
+    """On a narrow screen too each lane has its number, who serves it, and every figure under its heading, uncut."""
+    figures = {"transaction_p50_ms": 1116.0, "transaction_p99_ms": 2171.0, "latency_ms": 66227, "loop_max_ms": 39898.0}
+    seen = report(waiting_for="end", waiting_since=NOW, block=123_456, dead_letters=17, fences=3, **figures)
+    screen = StringIO()
+    Console(file=screen, width=width).print(shown([lane_view(31, seen, ENDS, "route@gateway-7", NOW)]))
+    words = set(screen.getvalue().partition("lane 31 waits")[0].split())
+    assert {"lane", "health", "block", "waiting", "age", "p50", "latency", "dead", "fences", "loop", "heard"} <= words
+    told = {"31", "awaiting-broker", "route@gateway-7", "123,456", "1,116", "2,171", "66,227", "39,898", "17", "3"}
+    assert told <= words
+    assert max(map(len, screen.getvalue().splitlines())) <= width
+
+
 def test_a_lane_that_nobody_ever_served() -> None:
     """Everything waits for a lane of which there is no report."""
     seen = lane_view(3, None, ENDS, None, NOW)
