@@ -32,9 +32,9 @@ def flows(*, minutes: int, everything: bool, once: bool, as_json: bool) -> None:
     """Show what flows under each agreement: released, erased, withheld and why; live until Ctrl-C.
 
     Counted from the log of disclosures: `released` and `erased` are messages that were sent, `withheld` are judgements
-    and not records, for one that is judged twice, or again by a sweep or a catch-up, counts each time. The rate is that
-    of the last minute; the latency is from a decision to its entry in the log. How long a change took from its registry
-    on is told by `bus lanes`.
+    and not records, for one that is judged twice, or again by a sweep or a catch-up, counts each time. Rate and
+    latency are those of the last minute; the latency is from a decision to its entry in the log. How long a change took
+    from its registry on is told by `bus lanes`.
     """
     since_ms = None if everything else max(0, clock.now_ms() - minutes * 60_000)
     with contextlib.suppress(KeyboardInterrupt):
@@ -62,7 +62,7 @@ def table(found: Sequence[Flow], now_ms: int) -> Table:
     drawn.add_column("a second", justify="right", no_wrap=True)
     drawn.add_column("p50 / p99", justify="right", no_wrap=True)
     for flow in found:
-        latency = flow.latency_ms()
+        latency = flow.latency_ms(now_ms)
         drawn.add_row(
             f"{flow.agreement}\n  [dim]{_words(flow)}[/]",
             f"{flow.released:,}",

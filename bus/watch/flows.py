@@ -45,21 +45,25 @@ class Flow:
 
     def rate(self, now_ms: int) -> float:
         """Releases and erasures a second over the last minute."""
-        while self.recent and self.recent[0][0] <= now_ms - WINDOW_MS:
-            self.recent.popleft()
-        return sum(count for _, count, _ in self.recent) / (WINDOW_MS / 1000)
+        return sum(count for _, count, _ in self._of_late(now_ms)) / (WINDOW_MS / 1000)
 
-    def latency_ms(self) -> tuple[float, float] | None:
-        """p50 and p99 from the decision to its log entry, over the blocks of the last minute."""
-        taken = [late for _, _, late in self.recent]
+    def latency_ms(self, now_ms: int) -> tuple[float, float] | None:
+        """p50 and p99 from the decision to its log entry, over the blocks of the last minute; None without any."""
+        taken = [late for _, _, late in self._of_late(now_ms)]
         if not taken:
             return None
         cuts = quantiles(taken, n=100, method="inclusive") if len(taken) > 1 else taken * 99
         return cuts[49], cuts[98]
 
+    def _of_late(self, now_ms: int) -> deque[tuple[int, int, int]]:
+        """The blocks of the last minute; forgets what is older."""
+        while self.recent and self.recent[0][0] <= now_ms - WINDOW_MS:
+            self.recent.popleft()
+        return self.recent
+
     def as_json(self, now_ms: int) -> dict[str, Any]:
         """For machines; see the README of this folder."""
-        rate, latency = self.rate(now_ms), self.latency_ms()
+        rate, latency = self.rate(now_ms), self.latency_ms(now_ms)
         return {
             "agreement": self.agreement,
             "recipient": self.recipient,

@@ -165,7 +165,7 @@ def test_flows_are_counted_by_agreement() -> None:
     first, second = flows.listed()
     assert (first.released, first.erased, second.withheld) == (61, 1, Counter({"outside-filter": 4}))
     assert first.rate(NOW) == 2 / 60
-    assert first.latency_ms() == (8, 8)
+    assert first.latency_ms(NOW) == (8, 8)
     assert second.as_json(NOW)["recipient"] == "bank"
 
 
@@ -183,11 +183,17 @@ def test_withholdings_are_told_as_judgements() -> None:
     assert "Withheld: judgements, by reason; a record that is judged again counts again." in words
 
 
-def test_a_silent_flow_has_no_latency() -> None:
-    """Where nothing flowed in the last minute nothing is said of how quick it was."""
+@pytest.mark.parametrize("entries", [[], [("a", "RELEASE")]])
+def test_a_silent_flow_has_no_latency(entries: list[tuple[str, str]]) -> None:
+    """Where nothing flowed in the last minute nothing is said of how quick it was, on the screen or for machines."""
     flows = Flows()
+    flows.flow("a")
+    flows.take(block(NOW - 90_000, entries, []), NOW - 89_993)
+    screen = StringIO()
+    Console(file=screen, width=120).print(flows_table(flows.listed(), NOW))
     told = flows.flow("a").as_json(NOW)
-    assert (told["per_second"], told["decision_to_log_ms"], told["last_at"]) == (0, None, None)
+    assert (told["per_second"], told["decision_to_log_ms"], told["released"]) == (0, None, len(entries))
+    assert " ms" not in screen.getvalue()
 
 
 def completion(command_id: str, outcome: Ending, block_number: int) -> dict[str, Any]:
