@@ -96,9 +96,13 @@ def discard(letter: str, reason: str, by: str, *, as_json: bool) -> None:
 
 def table(found: list[Letter]) -> Table:
     """Dead letters for human eyes."""
-    drawn = Table("letter", "since", "why", "from", box=None, header_style="bold")
+    drawn = Table(box=None, header_style="bold")
+    for heading in ("letter", "since"):
+        drawn.add_column(heading, no_wrap=True)
+    for heading in ("why", "from"):
+        drawn.add_column(heading, overflow="fold")
     drawn.add_column("bytes", justify="right")
-    drawn.add_column("state")
+    drawn.add_column("state", overflow="fold")
     for one in found:
         state = "[yellow]open[/]" if one.closed is None else f"{one.closed['outcome']} by {escape(one.closed['by'])}"
         since = clock.iso(one.at_ms)

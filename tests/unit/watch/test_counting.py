@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from rich.console import Console
 
+from bus import clock
+from bus.cli.deadletter import table as letters_table
 from bus.cli.flows import table as flows_table
 from bus.cli.lanes import shown
 from bus.errors import WrongUse
@@ -16,7 +18,7 @@ from bus.model.waits import MEND_HELD_BACK
 from bus.topics import Topics
 from bus.watch.flows import Flows
 from bus.watch.lanes import LaneHealth, lane_view
-from bus.watch.letters import closings, parse_name
+from bus.watch.letters import Letter, closings, parse_name
 from bus.watch.status import Status
 from bus.watch.verify import persisting
 
@@ -147,6 +149,16 @@ def test_a_lane_that_nobody_ever_served() -> None:
     seen = lane_view(3, None, ENDS, None, NOW)
     assert (seen.health, seen.lag_records) == (LaneHealth.UNSERVED, 18)
     assert seen.as_json()["block"] is None
+
+
+def test_dead_letters_on_a_narrow_screen() -> None:
+    """Where a letter comes from is told whole, in as many lines as it needs."""
+    closed = {"outcome": "discarded", "by": "somebody"}
+    letter = Letter(5, 0, NOW, "RecordUnreadable", "changes.a-registry.a-long-dataset/5/43", 18, closed)
+    screen = StringIO()
+    Console(file=screen, width=80).print(letters_table([letter]))
+    assert "…" not in screen.getvalue()
+    assert {"5:0", clock.iso(NOW), "18"} <= set(screen.getvalue().split())
 
 
 def block(at: int, entries: list[tuple[str, str]], withheld: list[tuple[str, str, int]]) -> dict[str, Any]:
