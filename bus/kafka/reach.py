@@ -11,7 +11,7 @@ from bus.clock import monotonic
 from bus.errors import KafkaUnreachable, RightMissing
 from bus.kafka.access import KafkaAccess
 from bus.kafka.addresses import SideBySide
-from bus.kafka.words import REFUSED, REFUSED_TO, said
+from bus.kafka.words import REFUSED, said
 
 PATIENCE_SECONDS = 10.0
 """How long a broker may take to answer who connects; one that takes the connection and says nothing else is given up.
@@ -128,5 +128,5 @@ async def require_seen(client: AIOKafkaClient, access: KafkaAccess, topics: set[
 def unreachable(access: KafkaAccess, error: Exception) -> KafkaUnreachable:
     """Why a broker was not reached: one that refuses somebody, with who that was."""
     reason = f"no answer within {PATIENCE_SECONDS:.0f} s" if isinstance(error, TimeoutError) else said(error)
-    reason = reason.replace(REFUSED, REFUSED_TO.format(access.username))
+    reason = reason.replace(REFUSED, f"{REFUSED}: {access.username}")
     return KafkaUnreachable(bootstrap=access.bootstrap, reason=reason)

@@ -20,7 +20,6 @@ _FAILED = re.compile(r'Unable (?:connect to|to request metadata from) (?:"[^"]*"
 _HANGS_UP = re.compile(r"Connection at \S+ closed")
 _SYSTEM = re.compile(r"\[Errno (-?\d+)\] ?")
 REFUSED = "it refuses the user or the password"
-REFUSED_TO = "it refuses the user {} or the password"
 NO_CONNECTION = "no connection"
 CLOSED = (
     "it closes connections at once, as one does that is spoken to by another BUS_KAFKA_SECURITY_PROTOCOL than its own,"

@@ -98,7 +98,7 @@ async def test_a_wrong_password_is_told_at_once(
     async with asyncio.timeout(8):
         with pytest.raises(KafkaUnreachable) as raised:
             await ask(identities.as_user("agency-of-nobody", "guessed"), prefix)
-    told = f"no Kafka broker answers at {identities.bootstrap} (it refuses the user agency-of-nobody or the password)"
+    told = f"no Kafka broker answers at {identities.bootstrap} (it refuses the user or the password: agency-of-nobody)"
     assert str(raised.value) == told
 
 

@@ -306,8 +306,7 @@ async def test_no_bus_under_this_prefix(bus: SmallBus, monkeypatch: pytest.Monke
     told = f"error: there is no bus at {bus.access.bootstrap} under the prefix 'nowhere.': "
     assert (as_administrator.code, as_administrator.stderr.startswith(told)) == (1, True), as_administrator.stderr
     assert as_operator.code == 1
-    assert "it refuses the user nowhere.operator or the password" in as_operator.stderr
-    assert "BUS_PREFIX" in as_operator.stderr
+    assert all(word in as_operator.stderr for word in ("the user or the password: nowhere.operator", "BUS_PREFIX"))
 
 
 async def test_no_bus_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

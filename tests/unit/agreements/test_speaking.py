@@ -30,7 +30,8 @@ from bus.errors import (
     SchemaRegistryUnreachable,
     WrongUse,
 )
-from bus.kafka.reach import _why
+from bus.kafka.access import KafkaAccess
+from bus.kafka.reach import unreachable
 from bus.kafka.words import CLOSED, FORBIDDEN, LATE, NO_MECHANISM, NO_SASL, REFUSED, said
 from bus.register.life import Action
 from bus.watch.epochs import COPIES_HELD, NOT_FOLLOWED, NOT_PASSED
@@ -240,7 +241,7 @@ SAID_OF_KAFKA = (
     REFUSED,
     said(TimeoutError()),
     said(OSError()),
-    _why(TimeoutError()),
+    str(unreachable(KafkaAccess("kafka:1"), TimeoutError()).details["reason"]),
     "it is starting in /",
 )
 SAID_OF_REGISTRY = (
