@@ -3,15 +3,18 @@
 It runs at the recipient, under the recipient's own Kafka user, and needs nothing else of the bus.
 """
 
+import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import stamina
 
 from bus.avro.client import SchemaRegistryClient
+from bus.clock import monotonic
 from bus.deliver.arrival import Arrival, arrival_of
-from bus.errors import NoSuchFlow, SchemaRegistryUnreachable, TopicForbidden
+from bus.errors import KafkaUnreachable, NoSuchFlow, SchemaRegistryUnreachable, TopicForbidden
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.group import Begin, GroupReader
@@ -25,6 +28,9 @@ from bus.topics import Topics
 
 POLL_MS = 500
 RECORDS_AT_ONCE = 500
+LOOK_SECONDS = 30.0
+"""How often it is seen whether there are new flows: one that begins is read at most so much later."""
+
 REGISTRY_PATIENCE_SECONDS = 60.0
 
 
@@ -37,12 +43,14 @@ class Subscription:
     """
 
     def __init__(
-        self, reader: GroupReader, agreements: dict[str, str], client: SchemaRegistryClient, user: str | None = None
+        self, reader: GroupReader, wanted: "Wanted", agreements: dict[str, str], client: SchemaRegistryClient, user: str
     ) -> None:
         self._reader = reader
+        self._wanted = wanted
         self._agreements = agreements
         self._client = client
         self._user = user
+        self._looked_at = monotonic()
 
     async def __aiter__(self) -> AsyncIterator[Arrival]:
         async for batch in self.batches():
@@ -55,6 +63,8 @@ class Subscription:
         Raises AwayTooLong, TopicForbidden, and RecordUnreadable for bytes that nobody can read: nothing is passed over.
         """
         while True:
+            if monotonic() - self._looked_at >= LOOK_SECONDS:
+                await self._look()
             try:
                 records = await self._reader.poll(POLL_MS, RECORDS_AT_ONCE)
             except TopicAuthorizationFailedError as error:
@@ -62,6 +72,15 @@ class Subscription:
             if records:
                 yield tuple([await self._arrival(record) for record in records])
             await self._reader.done()
+
+    async def _look(self) -> None:
+        """Take up flows that have begun: a new major version of an agreement has a topic of its own."""
+        self._looked_at = monotonic()
+        with contextlib.suppress(KafkaUnreachable):  # the reader tells by itself when that lasts
+            seen = self._wanted.among(await self._reader.visible())
+            if seen.keys() - self._agreements.keys():
+                self._agreements |= seen
+                await self._reader.read_too(self._agreements)
 
     async def _arrival(self, record: Incoming) -> Arrival:
         """The decoder is tried again in a block, not as a function: of a function the arguments would be logged."""
@@ -87,18 +106,18 @@ async def subscription(  # noqa: PLR0913 - each says one thing of its own
     """A subscription of an agency to agreements, all of its own where none is named, under a group of the agency's.
 
     `begin` says where the recipient's own store has come to, which then counts more than where the group stands.
-    Raises NoSuchFlow, KafkaUnreachable.
+    Flows that begin later are taken up too, a new major version of an agreement above all. Raises NoSuchFlow,
+    KafkaUnreachable.
     """
-    flows = flow_topics(await Admin(access).topics(), topics, agency)
-    wanted = set(agreements)
-    chosen = {topic: agreement for topic, agreement in flows.items() if not wanted or agreement in wanted}
-    if not chosen or wanted - set(chosen.values()):
-        lacking = ", ".join(sorted(wanted - set(chosen.values()))) or "any agreement"
+    wanted = Wanted(topics, agency, frozenset(agreements))
+    chosen = wanted.among(await Admin(access).topics())
+    if not chosen or wanted.agreements - set(chosen.values()):
+        lacking = ", ".join(sorted(wanted.agreements - set(chosen.values()))) or "any agreement"
         raise NoSuchFlow(agency=agency, agreements=lacking)
     reader = GroupReader(access, f"{topics.agency_prefix(agency)}{group}", chosen, begin)
     try:
         await reader.start()
-        yield Subscription(reader, chosen, client, access.username)
+        yield Subscription(reader, wanted, chosen, client, access.username or "nobody")
     finally:
         await reader.stop()
 
@@ -125,8 +144,17 @@ async def subscribe(
         yield found
 
 
-def flow_topics(visible: Iterable[str], topics: Topics, agency: str) -> dict[str, str]:
-    """The agency's topics among those that a user sees, every major version, each with its agreement."""
-    pattern = re.compile(rf"{re.escape(topics.agency_prefix(agency))}([^.]+)\.v\d+")
-    named = ((topic, pattern.fullmatch(topic)) for topic in sorted(visible))
-    return {topic: found[1] for topic, found in named if found}
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a recipient subscribes to: some of an agency's agreements, or all of them where none is named."""
+
+    topics: Topics
+    agency: str
+    agreements: frozenset[str]
+
+    def among(self, visible: Iterable[str]) -> dict[str, str]:
+        """Its topics among those that a user sees, every major version, each with its agreement."""
+        pattern = re.compile(rf"{re.escape(self.topics.agency_prefix(self.agency))}([^.]+)\.v\d+")
+        named = ((topic, pattern.fullmatch(topic)) for topic in sorted(visible))
+        flows = {topic: found[1] for topic, found in named if found}
+        return {topic: name for topic, name in flows.items() if not self.agreements or name in self.agreements}

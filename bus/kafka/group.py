@@ -10,14 +10,14 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from bus.clock import monotonic, now_ms
 from bus.errors import AwayTooLong
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import FETCH_WAIT_MS, Place, incoming, polled
-from bus.kafka.reach import closed, side_by_side, started
+from bus.kafka.reach import closed, side_by_side, started, unreachable
 from bus.kafka.silence import Silence
 from bus.model.record import Incoming
 from bus.topics import DAY_MS, LONGEST_ABSENCE_MS
@@ -80,6 +80,19 @@ class GroupReader:
         records = [incoming(record) for listed in found.values() for record in listed]
         self._given = {Place(one.topic, one.partition): one.offset + 1 for one in records}
         return records
+
+    async def visible(self) -> set[str]:
+        """Every topic that this user may see. Raises KafkaUnreachable."""
+        try:
+            found: set[str] = await self._consumer.topics()
+        except KafkaError as error:
+            raise unreachable(self._access, error) from error
+        return found
+
+    async def read_too(self, topics: Iterable[str]) -> None:
+        """Read all these topics from now on: the group deals its places out anew."""
+        await self.left()
+        self._consumer.subscribe(sorted(topics), listener=_Listener(self))
 
     async def done(self) -> None:
         """What the last poll gave has been dealt with."""

@@ -16,7 +16,7 @@ from bus import clock
 from bus.agreements.agencies import Agencies
 from bus.agreements.document import AgreementDocument, revision
 from bus.avro.access import RegistryAccess
-from bus.avro.client import SchemaRegistryClient
+from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.datasets import Dataset
 from bus.avro.frame import frame, unframe
@@ -95,7 +95,7 @@ class SmallBus:
         """A change of `population.person`, ready to be written."""
         schema = self.datasets[PERSON].schema
         if PERSON not in self.schema_ids:
-            self.schema_ids[PERSON] = await self.client.register(f"changes.{PERSON}-value", schema)
+            self.schema_ids[PERSON] = await self.client.register(value_subject(self.topics.changes(PERSON)), schema)
         record = dict.fromkeys(one["name"] for one in schema["fields"]) | {
             "personal_id": personal_id,
             "full_name": "Nguyễn Văn An",

@@ -126,6 +126,27 @@ async def test_at_the_end_is_written_down(bank: SmallBus, monkeypatch: pytest.Mo
         await reader.stop()
 
 
+async def test_a_new_major_version_is_taken_up(bank: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that runs gets erasures in the old topic and releases in the new one, and misses none of either."""
+    monkeypatch.setattr("bus.deliver.subscribe.LOOK_SECONDS", 0.5)
+    text, held = bank.documents[BANK], set[str]()
+    seen: dict[str, list[Arrival]] = {bank.agency_topic(BANK): []}
+    async with asyncio.timeout(120), as_bank(bank, BANK) as arrivals:
+        async for batch in arrivals.batches():
+            for one in batch:
+                seen.setdefault(one.topic, []).append(one)
+            (old, *new) = seen.values()
+            if len(held) < len(PEOPLE):
+                held |= {one.key for one in old}
+                if len(held) == len(PEOPLE):
+                    bank.documents[BANK] = text.model_copy(update={"fields": text.fields[:-1], "major": 2})
+                    await bank.activate(BANK)
+            elif new and held == {one.key for one in new[0]} == {one.key for one in old if isinstance(one, Erasure)}:
+                break
+    assert list(seen)[1] == bank.agency_topic(BANK)
+    assert all(isinstance(one, Release) for one in new[0])
+
+
 async def test_no_such_flow(bank: SmallBus) -> None:
     """An agreement of which the agency has no topic is named, rather than waited for."""
     with pytest.raises(NoSuchFlow, match="person-to-tax"):

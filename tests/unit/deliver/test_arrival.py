@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from bus.deliver.arrival import UNNAMED, Release, words_of
-from bus.deliver.subscribe import flow_topics
+from bus.deliver.subscribe import Wanted
 from bus.model.reasons import Reason
 from bus.topics import Topics
 
@@ -44,4 +44,7 @@ def test_words_of_a_reason() -> None:
 def test_topics_of_one_agency() -> None:
     """Only topics of the very agency and prefix count, in every major version."""
     seen = ("x.agency.bank.a.v1", "x.agency.bank.a.v2", "x.agency.bank-two.a.v1", "agency.bank.a.v1", "x.changes.a.b")
-    assert flow_topics(seen, Topics("x.", 4), "bank") == {"x.agency.bank.a.v1": "a", "x.agency.bank.a.v2": "a"}
+    both = {"x.agency.bank.a.v1": "a", "x.agency.bank.a.v2": "a"}
+    assert Wanted(Topics("x.", 4), "bank", frozenset()).among(seen) == both
+    assert Wanted(Topics("x.", 4), "bank", frozenset({"a", "b"})).among(seen) == both
+    assert Wanted(Topics("x.", 4), "bank", frozenset({"b"})).among(seen) == {}

@@ -9,11 +9,13 @@ from structlog.testing import capture_logs
 
 from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
-from bus.deliver.subscribe import Subscription
+from bus.deliver.subscribe import Subscription, Wanted
 from bus.errors import SchemaRegistryUnreachable
 from bus.model.record import Incoming
+from bus.topics import Topics
 
 PERSON = b"001090000001"
+ALL = Wanted(Topics("", 1), "a", frozenset())
 
 
 class OneRecord:
@@ -37,7 +39,7 @@ async def test_nothing_personal_is_logged_while_the_registry_is_away(
     with capture_logs() as logged:
         async with SchemaRegistryClient(RegistryAccess(url)) as client:
             with pytest.raises(SchemaRegistryUnreachable):
-                async for _ in Subscription(broker, {"agency.a.b.v1": "b"}, client):
+                async for _ in Subscription(broker, ALL, {"agency.a.b.v1": "b"}, client, "agency-a"):
                     pass
     assert logged, "the attempts are logged"
     assert PERSON.decode() not in f"{logged} {caplog.text}"
