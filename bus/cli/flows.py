@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bus import clock
-from bus.cli.living import draw_on
+from bus.cli.living import draw_on, is_looked_at
 from bus.kafka.rights import OPERATOR
 from bus.settings import Settings
 from bus.watch.flows import Flow, flows_of, total
@@ -29,7 +29,7 @@ COUNTED = (
 @click.option("--once", is_flag=True, help="Show the flows as they stand now, and end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list, as they stand now.")
 def flows(*, minutes: int, everything: bool, once: bool, as_json: bool) -> None:
-    """Show what flows under each agreement: released, erased, withheld and why; live until Ctrl-C.
+    """Show what flows under each agreement: released, erased, withheld and why; on a terminal live until Ctrl-C.
 
     Counted from the log of disclosures: `released` and `erased` are messages that were sent, `withheld` are judgements
     and not records, for one that is judged twice, or again by a sweep or a catch-up, counts each time. Rate and
@@ -38,7 +38,7 @@ def flows(*, minutes: int, everything: bool, once: bool, as_json: bool) -> None:
     """
     since_ms = None if everything else max(0, clock.now_ms() - minutes * 60_000)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(since_ms, once=once, as_json=as_json))
+        asyncio.run(_watch(since_ms, once=once or not is_looked_at(), as_json=as_json))
 
 
 async def _watch(since_ms: int | None, *, once: bool, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import click
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 
-from bus.cli.living import draw_on
+from bus.cli.living import draw_on, is_looked_at
 from bus.kafka.rights import OPERATOR
 from bus.model.waits import MEND_HELD_BACK, MEND_WAIT
 from bus.settings import Settings
@@ -41,7 +41,7 @@ _ANY_WIDTH = 1000
 @click.option("--once", is_flag=True, help="Show the lanes as they stand now, and end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list, as they stand now.")
 def lanes(*, once: bool, as_json: bool) -> None:
-    """Show where each lane stands, how far behind it is, and who serves it; live until Ctrl-C.
+    """Show where each lane stands, how far behind it is, and who serves it; on a terminal live until Ctrl-C.
 
     `waiting` counts records of all inputs that the lane has not passed, `age` is how long the oldest of them has
     waited. `p50 / p99` are the commits of the last 500 transactions; `dead` counts dead letters since this process
@@ -50,11 +50,11 @@ def lanes(*, once: bool, as_json: bool) -> None:
     publishing of its oldest change to its commit. A lane that is `starting` reads back what it was, and releases
     nothing yet. One is `awaiting-broker` when the broker has not let it go on for more than five seconds, and
     `held-back` when somebody's transaction in a topic that it reads has not been ended for more than ten: since when,
-    why and what to do stands below the table. With --once or --json it ends with 1 when a lane is served by nobody.
+    why and what to do stands below the table. Where it is not live it ends with 1 when a lane is served by nobody.
     --json tells more.
     """
     with contextlib.suppress(KeyboardInterrupt):
-        found = asyncio.run(_watch(once=once, as_json=as_json))
+        found = asyncio.run(_watch(once=once or not is_looked_at(), as_json=as_json))
         if any(one.health in {LaneHealth.UNSERVED, LaneHealth.STOPPED} for one in found):
             raise SystemExit(1)
 

@@ -19,6 +19,11 @@ SILENT_SECONDS = 5.0
 Found = TypeVar("Found")
 
 
+def is_looked_at() -> bool:
+    """Whether somebody looks: a table that is drawn again and again would never come out of a pipe or into a file."""
+    return Console().is_terminal
+
+
 async def draw_on(
     first: Found,
     survey: Callable[[], Awaitable[Found]],

@@ -99,14 +99,14 @@ async def test_lanes_and_flows(bus: SmallBus) -> None:
     assert sum(one["released"] for one in lanes) == 20
     positions = await bus.positions()
     assert {one["lane"]: one["block"] for one in lanes} == {lane: found["block"] for lane, found in positions.items()}
-    table = await call("lanes", "--once")
+    table = await call("lanes")
     assert table.code == 0
     assert "serving" in table.stdout
     flows = {one["agreement"]: one for one in await told("flows")}
     assert flows[TAX]["released"] == 20
     assert flows[TAX]["standing"] == "active"
     assert flows[BANK]["withheld_judgements"] == {"consent-missing": 20}
-    assert "consent-missing 20" in " ".join((await call("flows", "--once", "--all")).stdout.split())
+    assert "consent-missing 20" in " ".join((await call("flows", "--all")).stdout.split())
     inputs = {(bus.topics.changes(PERSON), one["lane"]): one["inputs"][PERSON] for one in lanes}
     await bus.until(lambda: inputs.items() <= committed(bus).items(), "the group's offsets, told once a second")
     await bus.publish(await bus.person(people(1)[0], full_name="Trần Thị Bình"))  # a rate is that of the last minute
