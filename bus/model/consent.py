@@ -49,6 +49,15 @@ class ConsentEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableConsent:
+    """A consent event whose key could be read and whose value could not."""
+
+    subject: str
+    agreement: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """How one person stands to one agreement, folded from their events.
 

@@ -10,10 +10,10 @@ from bus.consent.messages import consent_event, pair_of
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
 from bus.model.command import Ending
-from bus.model.consent import ConsentEvent
+from bus.model.consent import ConsentEvent, UnreadableConsent
 from bus.model.record import Incoming
 from bus.route.commands import Command
-from bus.route.lane import Inputs, Unreadable, UnreadableConsent
+from bus.route.lane import Inputs, Unreadable
 from bus.route.load import change_of
 from bus.route.orders import Orders
 from bus.route.parts import Parts
@@ -27,7 +27,7 @@ class Taken:
     consents: list[Incoming]
     changes: list[Incoming]
     consents_offset: int
-    later_consents: frozenset[tuple[str, str]] | None
+    later_consents: list[Incoming] | None
 
 
 class Intake:
@@ -57,13 +57,13 @@ class Intake:
             found = [await self._command_of(record, has_subject, refused) for record in given]
             commands, commands_offset = [one for one in found if one is not None], given[-1].offset + 1
         return Inputs(
-            consents=[event for record in taken.consents if (event := await self._consent_of(record)) is not None],
+            consents=await self._consents_of(taken.consents),
             changes=[self._change_of(record, has_subject, refused, wrong) for record in changes],
             consents_offset=taken.consents_offset,
             input_offsets={record.topic.removeprefix(prefix): record.offset + 1 for record in changes},
             commands=commands,
             commands_offset=commands_offset,
-            later_consents=taken.later_consents,
+            later_consents=None if taken.later_consents is None else await self._consents_of(taken.later_consents),
         )
 
     def _change_of(
@@ -94,6 +94,9 @@ class Intake:
             with contextlib.suppress(RecordUnreadable, SchemaUnknown):  # the core finds it unreadable by itself
                 await self._schemas.know(command.change.value)
         return command
+
+    async def _consents_of(self, records: list[Incoming]) -> list[ConsentEvent | UnreadableConsent]:
+        return [event for record in records if (event := await self._consent_of(record)) is not None]
 
     async def _consent_of(self, record: Incoming) -> ConsentEvent | UnreadableConsent | None:
         pair = pair_of(record.key)

@@ -13,7 +13,7 @@ from bus.consent.fold import fold, fold_unreadable
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.change import Change
 from bus.model.command import Ending
-from bus.model.consent import NO_COVER, NOBODY, ConsentEvent, Cover
+from bus.model.consent import NO_COVER, NOBODY, Consent, ConsentEvent, Cover, UnreadableConsent
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
@@ -36,15 +36,6 @@ Case = tuple[bytes, str | None, Seen | None, Mapping[str, Cover], dict[str, Copy
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadableConsent:
-    """A consent event whose key could be read and whose value could not."""
-
-    subject: str
-    agreement: str
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A record that is no change: kept in `deadletters` as it came, with the reason."""
 
@@ -64,10 +55,10 @@ class Inputs:
     input_offsets: Mapping[str, int] = field(default_factory=dict)
     commands: Sequence[Command] = ()
     commands_offset: int = 0
-    later_consents: frozenset[tuple[str, str]] | None = None
-    """(subject, agreement) of consent events that are known and did not fit; None when none wait.
+    later_consents: Sequence[ConsentEvent | UnreadableConsent] | None = None
+    """Consent events that are known and did not fit, of those pairs that `consents` are about; None when none wait.
 
-    While some wait nothing is judged but what the events taken are about, and no pair that a later event is about.
+    While some wait nothing is judged but what the events taken are about, and no pair that a later event changes.
     """
 
     gone: Sequence[tuple[str, bytes]] = ()
@@ -130,7 +121,7 @@ class LaneCore:
             due_until_ms=state.position.due_until_ms,
         )
         work = _Work(self, Outcome(Draft(state, position)), rules, lane_time)
-        work.take_consents(inputs.consents, inputs.later_consents or frozenset())
+        work.take_consents(inputs.consents, inputs.later_consents or ())
         if inputs.later_consents is None:
             work.take_changes(inputs.changes)
             work.take_gone(inputs.gone)
@@ -207,20 +198,25 @@ class _Work:
     # --- inputs -------------------------------------------------------------------------------------------------------
 
     def take_consents(
-        self, events: Sequence[ConsentEvent | UnreadableConsent], later: frozenset[tuple[str, str]]
+        self, events: Sequence[ConsentEvent | UnreadableConsent], later: Sequence[ConsentEvent | UnreadableConsent]
     ) -> None:
-        """Fold all events first, then judge what they are about once: between them nothing may be released."""
-        touched: dict[tuple[str, str], None] = {}
+        """Fold all events first, then judge what they are about once: between them nothing may be released.
+
+        What a later event changes is judged with that one; what it leaves as it is would never be, so it is now.
+        """
+        touched: dict[tuple[str, str], Consent] = {}
         for event in events:
             pair = (event.subject, event.agreement)
             before = self._draft.consent(*pair)
-            after = (
-                fold_unreadable(before, event.at_ms) if isinstance(event, UnreadableConsent) else fold(before, event)
-            )
+            after = _folded(before, event)
             if after is not before:
                 self._draft.take_consent(*pair, after)
-                touched[pair] = None
-        self._judge_people(pair for pair in touched if pair not in later)
+                touched[pair] = after
+        for event in later:
+            pair = (event.subject, event.agreement)
+            if pair in touched and _folded(touched[pair], event) is not touched[pair]:
+                del touched[pair]
+        self._judge_people(touched)
 
     def take_changes(self, changes: Sequence[Change | Unreadable]) -> None:
         """Take over each change, then judge them all under every agreement of their datasets."""
@@ -398,3 +394,7 @@ class _Work:
 
     def _subject(self, dataset: str, key: bytes) -> str | None:
         return subject_of(key, has_subject=self._rules.has_subject.get(dataset, True))
+
+
+def _folded(before: Consent, event: ConsentEvent | UnreadableConsent) -> Consent:
+    return fold_unreadable(before, event.at_ms) if isinstance(event, UnreadableConsent) else fold(before, event)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import chain
 
 from bus import clock
-from bus.consent.messages import pair_of
 from bus.errors import RecordRefused, StoreBroken
 from bus.kafka.log import Place
 from bus.kafka.pump import Pump
@@ -304,7 +303,8 @@ class Lane:
         await self._newest_rules(ends[self._register_place])
         await consents.until(self._consents_place, ends[self._consents_place])
         events = consents.take(CONSENTS_AT_ONCE)
-        later = frozenset(pair for record in consents.waiting() if (pair := pair_of(record.key)) is not None)
+        pairs = {record.key for record in events}
+        later = [record for record in consents.waiting() if record.key in pairs]
         if len(consents):
             changes.put_back(changes_taken)
             changes_taken = []

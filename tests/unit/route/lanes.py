@@ -10,14 +10,14 @@ from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import frame, unframe
 from bus.errors import SchemaUnknown
 from bus.model.change import Change
-from bus.model.consent import ConsentAction, ConsentEvent, GivenBy
+from bus.model.consent import ConsentAction, ConsentEvent, GivenBy, UnreadableConsent
 from bus.model.key import RecordKey
 from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
 from bus.register.state import Standing
 from bus.route.commands import Command
 from bus.route.held import Holding, holding_of
-from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable, UnreadableConsent
+from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable
 from bus.route.outlet import Delivery
 from bus.route.rules import Rule, Rules
 from bus.route.state import LaneState
@@ -165,7 +165,7 @@ class Nutshell:
         existing_limit: int = 100,
         catch_up_limit: int | None = None,
         commands: Sequence[Command] = (),
-        later: frozenset[tuple[str, str]] | None = None,
+        later: Sequence[ConsentEvent | UnreadableConsent] | None = None,
     ) -> Outcome:
         """One transaction, committed."""
         self.consents_offset += len(consents)

@@ -131,7 +131,7 @@ def test_orders_wait_for_consents() -> None:
     lane, now = Nutshell(), rules(rule())
     change = buried(lane, now)
     core = LaneCore(0, KEYRING, values)
-    inputs = Inputs(commands=[command(change)], later_consents=frozenset())
+    inputs = Inputs(commands=[command(change)], later_consents=())
     assert core.draft(lane.state, now, inputs, lane.now).completions == []
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bus.errors import FieldMissing, FilterError
+from bus.model.consent import ConsentEvent, UnreadableConsent
 from bus.model.reasons import Reason
 from bus.register.state import Standing
-from bus.route.lane import Inputs, LaneCore, UnreadableConsent
+from bus.route.lane import Inputs, LaneCore
 from bus.route.store.memory import MemoryState
 from tests.unit.route.lanes import PARCEL, Nutshell, give, holdings, rule, rules, value, values, withdraw
 
@@ -376,8 +377,16 @@ def test_waiting_consents_hold_back_changes() -> None:
     """While consent events wait that did not fit, no change is judged, nor a pair that a later event is about."""
     lane, now = Nutshell(), rules(rule(needs_consent=True))
     lane.step(now, lane.change("p1", value("An")), lane.change("p2", value("Bình")))
-    inputs = Inputs(
-        consents=[give("p1"), give("p2")], consents_offset=2, later_consents=frozenset({("p1", "a")}), changes=()
-    )
+    inputs = Inputs(consents=[give("p1"), give("p2")], consents_offset=2, later_consents=[withdraw("p1")], changes=())
     outcome = lane.core.draft(lane.state, now, inputs, lane.now)
     assert [delivery.key for delivery in outcome.deliveries] == [b"p2/1"]
+
+
+@pytest.mark.parametrize("later", [withdraw(), give(at=15)], ids=["told again", "an older giving"])
+def test_what_a_later_event_leaves_as_it_is_is_judged_now(later: ConsentEvent) -> None:
+    """A withdrawal erases though many events wait and a later one is about its pair, which that one does not change."""
+    lane, now = Nutshell(), rules(rule(needs_consent=True))
+    lane.step(now, lane.change("p1", value("An")), consents=[give()])
+    lane.step(now, consents=[withdraw()], later=[later])
+    lane.step(now, consents=[later])
+    assert lane.held() == {}

@@ -7,10 +7,9 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from bus.model.change import Change
 from bus.model.command import CommandKind
-from bus.model.consent import ConsentEvent
+from bus.model.consent import ConsentEvent, UnreadableConsent
 from bus.register.state import Standing
 from bus.route.commands import Command
-from bus.route.lane import UnreadableConsent
 from tests.unit.route.lanes import PERSON, give, holdings, withdraw
 from tests.unit.route.model.naive import FILTERS, LATER, Model, Place, Terms
 from tests.unit.route.model.running import Running, name_in, written
@@ -152,12 +151,14 @@ class LaneAgainstModel(Running):
     @rule(
         crowd=st.lists(st.tuples(st.sampled_from(PEOPLE), ASKED, st.booleans()), min_size=2, max_size=6),
         first=st.integers(1, 5),
+        again=st.lists(st.integers(0, 4), max_size=2),
     )
-    def more_come_than_fit(self, crowd: list[tuple[str, str, bool]], first: int) -> None:
-        """Some of the events are taken while others are known to wait."""
+    def more_come_than_fit(self, crowd: list[tuple[str, str, bool]], first: int, again: list[int]) -> None:
+        """Some of the events are taken while others are known to wait, some of which are told once more."""
         events = [(self.giving if given else self.withdrawal)(subject, one) for subject, one, given in crowd]
         now, rest = events[:first], events[first:]
-        self.consent(*now, later=frozenset((one.subject, one.agreement) for one in rest))
+        rest += [now[one] for one in again if one < len(now)]
+        self.consent(*now, later=rest)
         self.consent(*rest)
 
     @rule(lasts=st.integers(1, 60), key=KEYS, content=CONTENTS)

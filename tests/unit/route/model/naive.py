@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bus.model.command import CommandKind, Ending
-from bus.model.consent import ConsentAction, ConsentEvent
+from bus.model.consent import ConsentAction, ConsentEvent, UnreadableConsent
 from bus.register.state import Standing
-from bus.route.lane import UnreadableConsent
 from tests.unit.route.lanes import PERSON
 
 LATER = "tax.payer"

@@ -14,9 +14,9 @@ from bus.avro.frame import frame, unframe
 from bus.avro.own import OwnMessages, own_schema
 from bus.errors import SchemaUnknown
 from bus.model.change import Change
-from bus.model.consent import ConsentEvent
+from bus.model.consent import ConsentEvent, UnreadableConsent
 from bus.route.commands import Command
-from bus.route.lane import Inputs, LaneCore, Outcome, UnreadableConsent
+from bus.route.lane import Inputs, LaneCore, Outcome
 from bus.route.outlet import Delivery
 from bus.route.outputs import Writer
 from bus.route.rules import Rule, Rules
@@ -181,17 +181,20 @@ class Running(RuleBasedStateMachine):
         self.lane.core.draft(self.lane.state, self.rules_now(), Inputs(changes=changes), self.lane.now)
 
     def consent(
-        self, *events: ConsentEvent | UnreadableConsent, later: frozenset[tuple[str, str]] | None = None
+        self,
+        *events: ConsentEvent | UnreadableConsent,
+        later: Sequence[ConsentEvent | UnreadableConsent] | None = None,
     ) -> None:
-        """Events in one transaction; with `later`, more of them wait, about those pairs."""
+        """Events in one transaction; with `later`, these wait: all but those that are told again change something."""
         for event in events:
             self.model.events.setdefault((event.subject, event.agreement), []).append(event)
         outcome = self.transact(consents=events, later=later)
         if later is None:
             self.settle()
             return
-        assert not {(one.subject, one.rule.route.agreement) for one in outcome.deliveries} & later
-        for subject, agreement in {(one.subject, one.agreement) for one in events} - later:
+        waits = {(one.subject, one.agreement) for one in later if one not in events}
+        assert not {(one.subject, one.rule.route.agreement) for one in outcome.deliveries} & waits
+        for subject, agreement in {(one.subject, one.agreement) for one in events} - waits:
             self.model.judge_person(subject, agreement)
 
     def settle(self) -> None:
@@ -209,7 +212,7 @@ class Running(RuleBasedStateMachine):
         *changes: Change,
         consents: Sequence[ConsentEvent | UnreadableConsent] = (),
         commands: Sequence[Command] = (),
-        later: frozenset[tuple[str, str]] | None = None,
+        later: Sequence[ConsentEvent | UnreadableConsent] | None = None,
     ) -> Outcome:
         """One transaction, written, committed and checked."""
         outcome = self.lane.step(
