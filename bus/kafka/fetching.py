@@ -26,11 +26,11 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
-from aiokafka.record.memory_records import MemoryRecords
 
 from bus import clock
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, as_it_is
+from bus.kafka.names import Batches
 from bus.kafka.reach import answered
 from bus.kafka.requests import by_topic
 from bus.kafka.unended import Unended, unended
@@ -208,8 +208,7 @@ class Fetching:
             self.unended.pop(place, None)
 
     def _part(self, place: Place, offset: int, aborted_ones: Any, packed: bytes) -> Part:
-        records = MemoryRecords(packed)
-        words = records, aborted_ones, offset, as_it_is, None, True, self._isolation
+        words = Batches(packed), aborted_ones, offset, as_it_is, None, True, self._isolation
         return Part(place, fetcher.PartitionRecords(TopicPartition(*place), *words))
 
 

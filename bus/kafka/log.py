@@ -1,7 +1,7 @@
 """Reading partitions by offset and appending to them: no groups, no commits, no surprises."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -15,6 +15,7 @@ from aiokafka.errors import (
 
 from bus.errors import RightMissing
 from bus.kafka.access import KafkaAccess
+from bus.kafka.names import AnyNames, Batches
 from bus.kafka.reach import closed, require_seen, started, unreachable
 from bus.kafka.silence import Silence
 from bus.model.record import Incoming, Outgoing
@@ -43,6 +44,13 @@ class _Records(fetcher.PartitionRecords):
     `incoming` takes its objects as they come.
     """
 
+    def _unpack_records(self) -> Iterator[Any]:
+        try:
+            yield from super()._unpack_records()  # type: ignore[no-untyped-call]  # it has no types
+        except UnicodeDecodeError:
+            self._records = AnyNames(self._records.packed, self.next_fetch_offset)
+            yield from super()._unpack_records()  # type: ignore[no-untyped-call]  # it has no types
+
     def _consumer_record(self, tp: TopicPartition, record: Any) -> Any:
         if self._key_deserializer is not as_it_is:
             return super()._consumer_record(tp, record)  # type: ignore[no-untyped-call]  # it has no types
@@ -51,6 +59,7 @@ class _Records(fetcher.PartitionRecords):
 
 
 fetcher.PartitionRecords = _Records  # type: ignore[misc]  # the one name by which the client makes them
+fetcher.MemoryRecords = Batches  # type: ignore[attr-defined]  # of these alone the bytes are known
 
 
 async def polled(consumer: AIOKafkaConsumer, timeout_ms: int, max_records: int | None = None) -> dict[Any, list[Any]]:

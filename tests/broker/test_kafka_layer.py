@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Producer
 
 from bus.errors import Fenced, KafkaTooOld, KafkaUnreachable, RecordRefused, TopicDrifted
 from bus.kafka import producer
@@ -251,6 +252,35 @@ async def test_pump_that_watches(kafka: KafkaAccess, prefix: str) -> None:
         assert pump.told() == {}
     finally:
         await writer.stop()
+        await pump.stop()
+
+
+async def test_names_that_are_no_text(kafka: KafkaAccess, prefix: str) -> None:
+    """A broker takes a header whose name is no UTF-8; it keeps nobody from reading, nor what comes after it waiting."""
+    topic = await topic_of(kafka, prefix)
+    writer = await started(kafka, f"{prefix}w")
+    stamp = varint(1) + varint(1) + b"\xe1" + varint(1) + b"v"
+    sent = [Outgoing(topic, 0, b"k", b"odd", (), None, stamp), Outgoing(topic, 0, b"k", b"even")]
+    await writer.commit(sent)
+    await writer.stop()
+    assert await values(kafka, topic) == [b"odd", b"even"]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_compressed_by_others(codec: str, kafka: KafkaAccess, prefix: str) -> None:
+    """What another client compressed is read, whatever it was compressed with."""
+    topic, place = await topic_of(kafka, prefix), Place(f"{prefix}topic", 0)
+    other = Producer(kafka.for_confluent() | {"compression.type": codec, "linger.ms": 50})
+    sent = [f"{number:04d}".encode() * 50 for number in range(200)]
+    for value in sent:
+        other.produce(topic, value, b"k", 0)
+    await asyncio.to_thread(other.flush, 30)
+    pump = Pump(kafka, asyncio.Event(), committed=True)
+    await pump.start({place: 150})
+    try:
+        await asyncio.wait_for(pump.until(place, 200), 60)
+        assert [record.value for record in pump.take(200)] == sent[150:]
+    finally:
         await pump.stop()
 
 

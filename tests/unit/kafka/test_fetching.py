@@ -14,6 +14,7 @@ from bus.kafka.batch import batches
 from bus.kafka.fetching import Fetching
 from bus.kafka.log import Place
 from bus.model.record import Outgoing
+from bus.model.varint import varint
 
 OUT_OF_RANGE, NOT_LEADER, LOST = 1, 6, -9
 A, B = Place("a", 0), Place("b", 0)
@@ -101,6 +102,22 @@ async def test_what_is_gone_is_an_error(brokers: Brokers, fetching: Fetching) ->
     brokers.answer("a", OUT_OF_RANGE)
     with pytest.raises(OffsetOutOfRangeError):
         await fetching.fetch({A: 0})
+
+
+async def test_a_header_name_that_is_no_text(brokers: Brokers, fetching: Fetching) -> None:
+    """It is read as well as may be, each record once, with what stands before it and comes after it."""
+    stamps = [varint(1) + varint(2) + name + varint(1) + b"v" for name in (b"\xc3\xa1", b"\xe1x")]
+    content = b""
+    for number, stamp in enumerate((stamps[0], stamps[1], stamps[0])):
+        records = [Outgoing(*A, b"k", str(2 * number + one).encode(), (), None, stamps[0]) for one in (0, 1)]
+        (batch,) = batches([records[0], records[1]._replace(stamp=stamp)])[A]
+        content += (2 * number).to_bytes(8) + bytes(batch._build())[8:]
+    brokers.answer("a", content=content)
+    (part,) = (await asyncio.wait_for(fetching.fetch({A: 1}), 5)).parts
+    found = list(part)
+    assert [record.value for record in found] == [b"1", b"2", b"3", b"4", b"5"]
+    assert [record.headers[0][0] for record in found] == ["á", "á", "\\xe1x", "á", "á"]
+    assert part.reached == 6
 
 
 async def test_ends(brokers: Brokers, fetching: Fetching) -> None:
