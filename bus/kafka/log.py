@@ -196,6 +196,10 @@ class LogReader:
         """Close the connections."""
         await asyncio.gather(self._reader.stop(), self._asker.stop())
 
+    def again(self, offset: int) -> None:
+        """Read on from an offset."""
+        self._reader.assign({self.place: offset})
+
     async def position(self) -> int:
         """The offset of the next record to be read."""
         return await self._reader.position(self.place)

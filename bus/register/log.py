@@ -91,8 +91,12 @@ class Register:
 
     async def _read(self, end: int | None = None) -> RegisterState:
         async with self._turn:
-            for record in await self._reader.read_to_end(end):
-                await self._apply(record)
+            try:
+                for record in await self._reader.read_to_end(end):
+                    await self._apply(record)
+            except BaseException:
+                self._reader.again(self.state.offset)  # what was read and not applied must be read again
+                raise
             return self.state
 
     async def stop(self) -> None:
