@@ -83,15 +83,20 @@ class Loader:
         self._lane = lane
         self._place = Place(topics.lane_state, lane)
         self.loaded = 0
+        self.first_order = 0
+        """The oldest order that `commands` still has, or is to have: it keeps them for a week, read or not."""
+
         self.left_open = False
         """Whether something was sent after the last committed position, and aborted: by the fence, or before it."""
 
     async def stood(self) -> Stood | None:
         """Where the lane stands by its last committed transaction; None before its first."""
-        place, back = self._place, LATELY
+        place, orders, back = self._place, Place(self._topics.commands, self._lane), LATELY
         reader = await self._reader()
         try:
-            first, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
+            oldest = await reader.beginnings([place, orders])
+            first, end = oldest[place], (await reader.ends([place]))[place]
+            self.first_order = oldest[orders]
             self.left_open = end > 0
             while end > first:
                 start, found = max(first, end - back), None

@@ -154,6 +154,8 @@ class Lane:
         state = await resume(self._shelf, self._loader, self._rules.has_subject, parts.schemas, trusted)
         self._state = state
         self._aborted = int(self._loader.left_open)
+        if (gone := self._loader.first_order - state.position.commands_offset) > 0:
+            emit(Event.COMMANDS_GONE, lane=lane, orders=gone)
         if not state.caught_up_ms:
             self._unlooked = [(dataset, b"") for dataset in self._rules.has_subject]
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
@@ -281,7 +283,8 @@ class Lane:
         """What is read besides consents: the changes of each dataset, and operators' commands."""
         position = self._state.position
         changes = {place: position.inputs.get(dataset, 0) for dataset, place in self._input_places().items()}
-        return changes | {Place(self._parts.topics.commands, self._lane): position.commands_offset}
+        orders = max(position.commands_offset, self._loader.first_order)
+        return changes | {Place(self._parts.topics.commands, self._lane): orders}
 
     def _input_places(self) -> dict[str, Place]:
         return {dataset: Place(self._parts.topics.changes(dataset), self._lane) for dataset in self._rules.has_subject}

@@ -56,6 +56,7 @@ class Event(StrEnum):
         "An operator's order about a dead letter was carried out, and what became of it.",
     )
     COMMAND_UNREADABLE = "command-unreadable", "warning", "An order could not be read; it is passed over."
+    COMMANDS_GONE = "commands-gone", "warning", "Orders came to a lane that nobody served for a week; they are gone."
     LIMITS_UNKNOWN = (
         "limits-unknown",
         "warning",

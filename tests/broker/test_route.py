@@ -7,13 +7,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from bus import clock
 from bus.errors import LaneKeepsFailing, TwoOfOneName
 from bus.kafka.rights import router_group
 from bus.model.consent import ConsentAction
 from bus.model.key import lane_of
+from bus.model.record import Outgoing
 from bus.wiring import ROUTE, stage_process
 from tests.broker.conftest import PERSON, SmallBus
 
@@ -110,6 +112,23 @@ async def test_poison(small_bus: SmallBus) -> None:
     assert (dead.key, dead.value) == (poison.key, poison.value)
     assert dead.header("dead-reason") == "RecordUnreadable"
     assert (dead.header("dead-origin") or "").startswith(bus.topics.changes(PERSON))
+
+
+async def test_orders_that_nobody_read(small_bus: SmallBus) -> None:
+    """Orders that are gone before a lane was there to read them keep it from nothing; those that are left are read."""
+    bus = small_bus
+    await bus.activate(TAX)
+    (one,) = people(1)
+    orders = (bus.topics.commands, lane_of(one, bus.settings.lanes))
+    for _ in range(3):
+        await bus.writer.append(Outgoing(*orders, b"connector/none", b"order"))
+    admin = AdminClient(bus.access.for_confluent())  # lives until the answer is there
+    (gone,) = admin.delete_records([TopicPartition(*orders, 2)]).values()
+    gone.result(20)
+    await bus.route()
+    await bus.publish(await bus.person(one))
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "the change", seconds=15)
+    assert (await bus.positions())[orders[1]]["commands_offset"] == 3
 
 
 async def test_suspension(small_bus: SmallBus) -> None:
