@@ -5,6 +5,7 @@ records share are written once, see `encoded_headers`, and a record is one join.
 were its own: it asks for what `BatchBuilder` of aiokafka 0.14 answers, and our dependency is pinned to that.
 """
 
+import gzip
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -30,7 +31,7 @@ EMPTY_BYTES = _FRAME.size + _HEAD.size
 
 _LENGTH_FROM = 12
 
-_MAGIC, _TRANSACTIONAL = 2, 0x10
+_MAGIC, _TRANSACTIONAL, _GZIP = 2, 0x10, 0x01
 
 
 def encoded_headers(headers: Iterable[tuple[str, bytes | None]]) -> bytes:
@@ -69,7 +70,7 @@ class Batch:
         return self._count
 
     def size(self) -> int:
-        """Its bytes."""
+        """Its bytes, before a large one is compressed."""
         return self._size
 
     def closed(self) -> bool:
@@ -83,11 +84,18 @@ class Batch:
         self._producer = (producer_id, epoch, sequence)
 
     def _build(self) -> bytearray:
-        """The batch as it goes over the wire; the same when it has to be sent again."""
+        """The batch as it goes over the wire; the same when it has to be sent again.
+
+        A record that is too large goes compressed: so it came, or no topic would have had it.
+        """
         if self._built is None:
-            head = (_TRANSACTIONAL, self._count - 1, self._first_ms, self._last_ms, *self._producer, self._count)
-            body = b"".join((_HEAD.pack(*head), *self._parts))
-            frame = _FRAME.pack(0, self._size - _LENGTH_FROM, -1, _MAGIC, calc_crc32c(body))
+            codec, parts = _TRANSACTIONAL, self._parts
+            if self._size > BATCH_BYTES:
+                codec, parts = _TRANSACTIONAL | _GZIP, [gzip.compress(b"".join(parts), mtime=0)]
+            head = (codec, self._count - 1, self._first_ms, self._last_ms, *self._producer, self._count)
+            body = b"".join((_HEAD.pack(*head), *parts))
+            length = _FRAME.size + len(body) - _LENGTH_FROM
+            frame = _FRAME.pack(0, length, -1, _MAGIC, calc_crc32c(body))
             self._built, self._parts = bytearray().join((frame, body)), []
         return self._built
 

@@ -284,6 +284,18 @@ async def test_compressed_by_others(codec: str, kafka: KafkaAccess, prefix: str)
         await pump.stop()
 
 
+async def test_what_came_compressed_can_be_written_again(kafka: KafkaAccess, prefix: str) -> None:
+    """A record that fits its topic only as another client compressed it can be released, and be a dead letter."""
+    topic, value = await topic_of(kafka, prefix), b"0123456789" * 300_000
+    other = Producer(kafka.for_confluent() | {"compression.type": "zstd", "message.max.bytes": 2 * len(value)})
+    other.produce(topic, value, b"k", 0)
+    await asyncio.to_thread(other.flush, 30)
+    again = await started(kafka, f"{prefix}w")
+    await again.commit([Outgoing(topic, 0, b"k", one) for one in (b"before", value, b"after")])
+    await again.stop()
+    assert await values(kafka, topic) == [value, b"before", value, b"after"]
+
+
 async def test_drift_is_refused(kafka: KafkaAccess, prefix: str) -> None:
     """A topic whose settings are not what the bus needs is named, with the setting."""
     topic = await topic_of(kafka, prefix, **{"segment.ms": "12345678"})
