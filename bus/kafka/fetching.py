@@ -24,11 +24,10 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
-from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 
 from bus import clock
 from bus.kafka.access import KafkaAccess
+from bus.kafka.epochs import AskEnds, Fetch
 from bus.kafka.log import Place, as_it_is
 from bus.kafka.names import Batches
 from bus.kafka.reach import answered
@@ -83,6 +82,8 @@ class Fetching:
         self._asked: dict[int, asyncio.Task[Answer]] = {}
         self.unended: dict[Place, Unended] = {}
         """Of what is read as committed: where somebody's transaction stands in the way, as of the last answer."""
+        self._epochs: dict[Place, int] = {}
+        """Of leaders that have told an end: in no other epoch of theirs one may be taken from a fetch."""
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnreachable."""
@@ -113,6 +114,8 @@ class Fetching:
         if len(of_leader) == 1 and not self._asked:
             ((leader, _),) = of_leader.items()
             together = all([await self._leader(place) == leader for place in watched])
+            if together and (new := watched.keys() - self._epochs.keys()):
+                together = (await self._ends_at(leader, new)).keys() == new
             return await self._ask(leader, positions, watched if together else NONE)
         for leader, asked in of_leader.items():
             if leader not in self._asked:
@@ -142,16 +145,16 @@ class Fetching:
         return ends
 
     async def _ends_at(self, leader: int, places: Iterable[Place]) -> dict[Place, int]:
-        asked = by_topic((topic, (partition, OffsetResetStrategy.LATEST)) for topic, partition in places)
         try:
-            answer = await self._client.send(leader, OffsetRequest(-1, self._isolation, asked))
+            answer = await self._client.send(leader, AskEnds(self._isolation, list(places)))
         except KafkaError:
             return {}
         found = {}
         for topic, listed in answer.topics:
-            for partition, code, _, offset, *_ in listed:
+            for partition, code, _, offset, epoch in listed:
                 if (error := for_code(code)) is NoError:
                     found[Place(topic, partition)] = offset
+                    self._epochs[Place(topic, partition)] = epoch
                 elif error in FOR_GOOD:
                     raise error(topic)
         return found
@@ -175,7 +178,8 @@ class Fetching:
             ((place.topic, (place.partition, offset, PARTITION_BYTES)) for place, offset in positions.items()),
             ((place.topic, (place.partition, offset, 0)) for place, offset in watched.items()),
         )
-        request = FetchRequest(WAIT_MS, 1, ANSWER_BYTES, self._isolation, by_topic(asked))
+        epochs = {place: self._epochs[place] for place in watched}
+        request = Fetch(WAIT_MS, 1, ANSWER_BYTES, self._isolation, by_topic(asked), epochs=epochs)
         try:
             answer = await self._client.send(leader, request)
         except KafkaError:
@@ -186,8 +190,10 @@ class Fetching:
             for partition, code, end, stable, *rest, packed in listed:
                 place, error = Place(topic, partition), for_code(code)
                 if place in watched:
-                    if error is NoError and end >= watched[place]:  # a new leader may not know yet how far it goes
+                    if error is NoError and end >= watched[place]:
                         ends[place] = end
+                    else:  # of another epoch, for one: its leader may not know yet how far it goes
+                        self._epochs.pop(place, None)
                 elif error is not NoError:
                     if error in FOR_GOOD:
                         raise error(topic)

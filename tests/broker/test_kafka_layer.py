@@ -246,8 +246,13 @@ async def test_pump_that_watches(kafka: KafkaAccess, prefix: str) -> None:
             await writer.append(Outgoing(other, 0, b"k", b"after"))
             assert (pump.told(), pump.told()) == ({watched: end}, {})
             pump.more()
+        pump._fetching._epochs[watched] += 1  # as if another leader had answered last
         await writer.append(Outgoing(topic, 0, b"k", b"v"))
         await asyncio.wait_for(pump.until(place, 3), 60)
+        assert (len(pump.take(10)), pump.told()) == (1, {})
+        pump.more()
+        await writer.append(Outgoing(topic, 0, b"k", b"v"))
+        await asyncio.wait_for(pump.until(place, 4), 60)
         pump.put_back(pump.take(10))
         assert pump.told() == {}
     finally:

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
-from aiokafka.protocol.fetch import FetchRequest
 
 from bus.kafka import fetching as module
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import batches
+from bus.kafka.epochs import Fetch
 from bus.kafka.fetching import Fetching
 from bus.kafka.log import Place
 from bus.model.record import Outgoing
 from bus.model.varint import varint
 
-OUT_OF_RANGE, NOT_LEADER, LOST = 1, 6, -9
+OUT_OF_RANGE, NOT_LEADER, FENCED_EPOCH, LOST = 1, 6, 74, -9
 A, B = Place("a", 0), Place("b", 0)
 
 
@@ -32,6 +32,7 @@ class Brokers:
     def __init__(self) -> None:
         self.answers: dict[str, asyncio.Queue[tuple[int, bytes]]] = {name: asyncio.Queue() for name in "ab"}
         self.leaders = {"a": 1, "b": 2}
+        self.epoch = 5
         self.cluster = self
         self.looked = 0
         self.asked: list[int] = []
@@ -52,8 +53,10 @@ class Brokers:
             code, content = await self.answers[topic].get()
             if code == LOST:
                 raise KafkaConnectionError
-            fetched = isinstance(request, FetchRequest)
-            said: tuple[Any, ...] = (42, self.stable, 0, [], -1, content) if fetched else (0, 42)
+            said: tuple[Any, ...] = (0, 42, self.epoch)
+            if isinstance(request, Fetch):
+                said = (42, self.stable, 0, [], -1, content)
+                code = code if request._epochs.get((topic, 0), self.epoch) == self.epoch else FENCED_EPOCH
             told.append((topic, [(partition, code, *said) for partition, *_ in listed]))
         return SimpleNamespace(topics=told)
 
@@ -132,20 +135,45 @@ async def test_ends(brokers: Brokers, fetching: Fetching) -> None:
 async def test_ends_with_what_comes(brokers: Brokers, fetching: Fetching) -> None:
     """Where one broker leads all, it tells where those end that are watched, which it is asked for last."""
     brokers.leaders["b"] = 1
-    brokers.answer("a", content=packed(A, 1))
-    brokers.answer("b", content=packed(B, 1))
-    parts, ends = await fetching.fetch({A: 0}, {B: 40})
-    assert ([part.place for part in parts], ends, brokers.topics) == ([A], {B: 42}, [["a", "b"]])
+    brokers.answer("b")  # its end, asked for once: its leader knows it
+    for _ in range(2):
+        brokers.answer("a", content=packed(A, 1))
+        brokers.answer("b", content=packed(B, 1))
+        parts, ends = await fetching.fetch({A: 0}, {B: 40})
+        assert ([part.place for part in parts], ends) == ([A], {B: 42})
+    assert brokers.topics == [["b"], ["a", "b"], ["a", "b"]]
 
 
 @pytest.mark.parametrize(("code", "known"), [(OUT_OF_RANGE, 40), (NOT_LEADER, 40), (0, 43)])
 async def test_an_end_that_is_not_known(code: int, known: int, brokers: Brokers, fetching: Fetching) -> None:
     """A watched partition that is gone or moved, or whose new leader does not know its end yet: none is told."""
     brokers.leaders["b"] = 1
+    brokers.answer("b")
     brokers.answer("a", content=packed(A, 1))
     brokers.answer("b", code)
     parts, ends = await fetching.fetch({A: 0}, {B: known})
     assert (len(parts), ends) == (1, {})
+
+
+async def test_a_new_leader_is_not_believed(brokers: Brokers, fetching: Fetching) -> None:
+    """A leader of another epoch may not know yet how far its log goes: no end is told before it has been asked for."""
+    brokers.leaders["b"] = 1
+    for _ in range(2):
+        brokers.answer("b")
+    brokers.answer("a", content=packed(A, 1))
+    assert (await fetching.fetch({A: 0}, {B: 40})).ends == {B: 42}
+    brokers.epoch += 1
+    brokers.answer("a", content=packed(A, 1))
+    brokers.answer("b")
+    parts, ends = await fetching.fetch({A: 0}, {B: 42})
+    assert (len(parts), ends) == (1, {})
+    brokers.answer("b", NOT_LEADER)  # or that it does not know its end yet
+    brokers.answer("a", content=packed(A, 1))
+    assert (await fetching.fetch({A: 0}, {B: 42})).ends == {}
+    for _ in range(2):
+        brokers.answer("b")
+    brokers.answer("a", content=packed(A, 1))
+    assert (await fetching.fetch({A: 0}, {B: 42})).ends == {B: 42}
 
 
 async def test_no_ends_from_two_leaders(brokers: Brokers, fetching: Fetching) -> None:
