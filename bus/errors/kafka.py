@@ -107,6 +107,14 @@ class CommitUncertain(BusError):
     retryable = True
 
 
+class StateOutdated(BusError):
+    """A lane had read its state from a broker that did not know all of it; nothing was committed on top of that."""
+
+    message = "lane {lane} began with an old state: {missing} offsets of it were not there when it was read"
+    remedy = "The lane starts anew and reads again; nothing to do by hand. A broker had hung, and its place was taken."
+    retryable = True
+
+
 class TwoOfOneName(BusError):
     """A router was fenced again and again: another process works under its name, and neither would get anywhere."""
 

@@ -7,7 +7,7 @@ delayed end marker could hit the next transaction of the same producer.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import (
@@ -79,11 +79,14 @@ class TransactionalWriter:
         except KafkaError:
             return
 
-    async def commit(self, records: Sequence[Outgoing], sent: Callable[[], object] | None = None) -> dict[Place, int]:
+    async def commit(
+        self, records: Sequence[Outgoing], sent: Callable[[Mapping[Place, int]], object] | None = None
+    ) -> dict[Place, int]:
         """Write the records as one transaction, in order within each partition; an empty sequence does nothing.
 
-        Returns the offset of the last record of each partition, where the broker told it. `sent` is called when the
-        broker has taken every record and only the end is still to be written: no record can be refused any more.
+        Returns the offset of the last record of each partition, where the broker told it. `sent` is given it when the
+        broker has taken every record and only the end is still to be written: no record can be refused any more. What
+        it raises keeps the transaction from being ended.
 
         Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), Dismissed, and
         CommitUncertain (unknown: read the committed state back before anything else).
@@ -100,7 +103,7 @@ class TransactionalWriter:
         except KafkaError as error:
             raise CommitUncertain(transactional_id=self.transactional_id, reason=said(error)) from error
         if sent is not None:
-            sent()
+            sent(written)
         try:
             await self._producer.commit_transaction()
         except FENCED as error:

@@ -83,6 +83,9 @@ class Loader:
         self._lane = lane
         self._place = Place(topics.lane_state, lane)
         self.loaded = 0
+        self.end = 0
+        """Where `lane-state` ended when it was read: nobody else can have added to it since."""
+
         self.first_order = 0
         """The oldest order that `commands` still has, or is to have: it keeps them for a week, read or not."""
 
@@ -96,7 +99,7 @@ class Loader:
         try:
             oldest = await reader.beginnings([place, orders])
             first, end = oldest[place], (await reader.ends([place]))[place]
-            self.first_order = oldest[orders]
+            self.end, self.first_order = end, oldest[orders]
             self.left_open = end > 0
             while end > first:
                 start, found = max(first, end - back), None

@@ -67,13 +67,13 @@ class LaneReport:
         finally:
             self.waiting = None
 
-    def sent(self, then: Callable[[], object]) -> Callable[[], object]:
+    def sent(self, then: Callable[[T], object]) -> Callable[[T], object]:
         """`then`, with a note that the records of the transaction are taken and only its end is waited for."""
 
-        def noted() -> object:
+        def noted(written: T) -> object:
             if self.waiting is not None:
                 self.waiting = (Wait.END, self.waiting[1])
-            return then()
+            return then(written)
 
         return noted
 

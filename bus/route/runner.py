@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
 from bus import clock
-from bus.errors import RecordRefused, StoreBroken
+from bus.errors import RecordRefused, StateOutdated, StoreBroken
 from bus.kafka.log import Place
 from bus.kafka.pump import Pump
 from bus.kafka.rights import router_group
@@ -71,6 +72,7 @@ class Lane:
         self._shelf: Shelf | None = None
         self._unlooked: list[tuple[str, bytes]] = []
         self._ends_at_start: dict[Place, int] = {}
+        self._read_to: int | None = None
         self._rules = Rules()
         self._compiled_from = -1
         self._changes: Pump | None = None
@@ -153,7 +155,7 @@ class Lane:
         trusted = range(now_ms - parts.settings.store_trusted_seconds * 1000, now_ms + 1)
         state = await resume(self._shelf, self._loader, self._rules.has_subject, parts.schemas, trusted)
         self._state = state
-        self._aborted = int(self._loader.left_open)
+        self._aborted, self._read_to = int(self._loader.left_open), self._loader.end
         if (gone := self._loader.first_order - state.position.commands_offset) > 0:
             emit(Event.COMMANDS_GONE, lane=lane, orders=gone)
         if not state.caught_up_ms:
@@ -161,8 +163,9 @@ class Lane:
         self._ends_at_start = await self._parts.ends.ends(self._change_places())
 
     async def _serve(self, consents: Pump, changes: Pump) -> None:
-        def ahead() -> None:
+        def ahead(written: Mapping[Place, int]) -> None:
             """The next records and what they are judged by: asked for while the end of a transaction is on its way."""
+            self._require_newest(written.get(self._state_place), records)
             self._ahead = asyncio.create_task(self._take(consents, changes))
 
         while not self.stopping.is_set():
@@ -196,6 +199,17 @@ class Lane:
             self._note_caught_up(changes)
             self.report.measure(began, taken.changes)
             self._batch_limit = self._pace.limit()
+
+    def _require_newest(self, last: int | None, records: Sequence[Outgoing]) -> None:
+        """What a lane writes first must follow what it has read, or that was not all. Raises StateOutdated.
+
+        A broker that hung while another one took its place tells old ends for a moment; but it can take nothing.
+        """
+        end, self._read_to = self._read_to, None
+        if last is not None and end is not None:
+            missing = last + 1 - sum(record.topic == self._state_place.topic for record in records) - end
+            if missing:
+                raise StateOutdated(lane=self._lane, missing=missing)
 
     async def _drafted(self, inputs: Inputs) -> tuple[Outcome, list[Outgoing]]:
         """A transaction and its records; none when there is nothing to write."""
@@ -255,6 +269,7 @@ class Lane:
         if not taken.changes or alone & self._refused:
             raise RecordRefused(topic=self._parts.topics.deadletters, partition=self._lane, reason="no change to blame")
         self._aborted += 1
+        self._read_to = None  # of what was aborted something may lie there
         consents.put_back(taken.consents)
         changes.put_back(taken.changes)
         self._refused |= alone

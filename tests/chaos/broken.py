@@ -6,7 +6,7 @@ A way is applied inside the router's process before it starts. The checker must 
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +18,12 @@ from bus.kafka.producer import Producer
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.load import Loader, Stood
 from bus.route.runner import Lane
 from bus.route.store import resume
 from tests.chaos.notes import Notes, Phase
 
-Sent = Callable[[], object] | None
+Sent = Callable[[Mapping[Place, int]], object] | None
 Commit = Callable[[TransactionalWriter, Sequence[Outgoing], Sent], Any]
 
 LOST = b"Lost Midway"
@@ -104,8 +105,9 @@ def everybody_owns_everything(_notes: Notes) -> None:
 
 
 def fence_skipped(notes: Notes) -> None:
-    """Two owners of a lane, and each writes under an id of its own: neither fences the other."""
+    """Two owners of a lane, and each writes under an id of its own: neither fences the other, nor looks for it."""
     everybody_owns_everything(notes)
+    Lane._require_newest = lambda *_: None  # type: ignore[method-assign]
     make: Any = Producer.__init__
 
     def unfenced(self: Any, access: Any, transactional_id: str, **words: Any) -> None:
@@ -148,6 +150,22 @@ def store_trusted(notes: Notes) -> None:
     resume.distrust = lambda _kept, _committed: None  # type: ignore[assignment] # nothing is ever distrusted
 
 
+def old_state_read(_notes: Notes) -> None:
+    """A lane that begins anew is told its state as of the start before, once, as by a broker that hung meanwhile."""
+    stood: Callable[[Loader], Any] = Loader.stood
+    before: dict[int, tuple[Stood | None, int]] = {}
+
+    async def old(self: Loader) -> Stood | None:
+        found: Stood | None = await stood(self)
+        if self._lane in before:
+            found, self.end = before.pop(self._lane)
+        else:
+            before[self._lane] = found, self.end
+        return found
+
+    Loader.stood = old  # type: ignore[method-assign]
+
+
 WAYS: dict[str, Callable[[Notes], None]] = {
     "position-first": position_first,
     "future-not-awaited": future_not_awaited,
@@ -157,5 +175,6 @@ WAYS: dict[str, Callable[[Notes], None]] = {
     "outcome-guessed": outcome_guessed,
     "store-trusted": store_trusted,
     "two-owners": everybody_owns_everything,
+    "old-state-read": old_state_read,
 }
-"""By name. `two-owners` alone must do no harm: it is what the fence is for."""
+"""By name. The last two must do no harm: one is what the fence is for, and a lane notices the other as it writes."""

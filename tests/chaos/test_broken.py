@@ -76,6 +76,7 @@ CASES = {
     "outcome-guessed": Case(commit_that_never_was, frozenset({"lost", "torn"})),
     "store-trusted": Case(killed_midway, frozenset({"lost"})),
     "two-owners": Case(second_owner, frozenset()),
+    "old-state-read": Case(commit_that_never_was, frozenset()),
 }
 QUICK = {"consents-late", "position-first", "outcome-guessed", "store-trusted"}
 

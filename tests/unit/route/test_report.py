@@ -95,7 +95,7 @@ async def waiting(lane: OneLane, wait: Wait, ended: asyncio.Event, sent: asyncio
     async def step() -> None:
         if sent is not None:
             await sent.wait()
-            lane.report.sent(lambda: None)()
+            lane.report.sent(lambda _: None)(None)
         await ended.wait()
 
     await lane.report.at_broker(wait, step())
