@@ -13,7 +13,14 @@ import httpx
 from bus.avro.access import SETTLED, RegistryAccess, registry_access
 from bus.avro.codec import Parsed, parse
 from bus.clock import monotonic
-from bus.errors import SchemaRefused, SchemaRegistryForbids, SchemaRegistryUnreachable, SchemaUnknown
+from bus.errors import (
+    RecordUnreadable,
+    SchemaInvalid,
+    SchemaRefused,
+    SchemaRegistryForbids,
+    SchemaRegistryUnreachable,
+    SchemaUnknown,
+)
 from bus.platform.home import Home
 from bus.settings import Settings
 from bus.telemetry import Event, emit
@@ -104,10 +111,16 @@ class SchemaRegistryClient:
         return since is not None and monotonic() - since < self.access.settles_seconds
 
     async def parsed(self, schema_id: int, *, logical: bool = False) -> Parsed:
-        """The schema ready to decode with, raw values unless `logical`. Raises as `schema` does."""
+        """The schema ready to decode with, raw values unless `logical`.
+
+        Raises as `schema` does, and RecordUnreadable for an id under which another kind of schema stands: poison too.
+        """
         known = self.known(schema_id, logical=logical)
         if known is None:
-            known = parse(await self.schema(schema_id), logical=logical, schema_id=schema_id)
+            try:
+                known = parse(await self.schema(schema_id), logical=logical, schema_id=schema_id)
+            except (SchemaInvalid, json.JSONDecodeError) as error:
+                raise RecordUnreadable(schema_id=schema_id, reason="that is no Avro schema by itself") from error
             self._parsed[schema_id, logical] = known
         return known
 

@@ -87,7 +87,7 @@ class OwnMessages:
         """The message in framed bytes, by its writer's schema. Raises RecordUnreadable, SchemaUnknown."""
         schema_id, body = unframe(data)
         if schema_id not in self._by_id:
-            self._by_id[schema_id] = parse(await self._client.schema(schema_id))
+            self._by_id[schema_id] = await self._client.parsed(schema_id)
         message = decode(self._by_id[schema_id], body)
         if not isinstance(message, dict):
             raise RecordUnreadable(schema_id=schema_id, reason="it is not a record")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bus.avro.client import SchemaRegistryClient
-from bus.avro.codec import Parsed, decode, parse
+from bus.avro.codec import Parsed, decode
 from bus.avro.frame import BODY_START, schema_id_of, unframe
 from bus.errors import RecordUnreadable, SchemaUnknown
 
@@ -25,7 +25,7 @@ class Schemas:
         """
         schema_id = schema_id_of(value)
         if schema_id not in self._parsed:
-            self._parsed[schema_id] = parse(await self._client.schema(schema_id), schema_id=schema_id)
+            self._parsed[schema_id] = await self._client.parsed(schema_id)
 
     async def know_all(self, values: Iterable[bytes]) -> dict[bytes, str]:
         """Fetch the schemas of framed values if need be; returns what is wrong with some, by how those values begin.

@@ -31,6 +31,13 @@ async def test_a_schema_that_nobody_knows_is_poison() -> None:
     assert wrong == {value("An")[:5]: "SchemaUnknown", b"no fr": "RecordUnreadable"}
 
 
+@pytest.mark.parametrize("schema", ['syntax = "proto3";', '{"type": "object"}', '"Elsewhere"'])
+async def test_a_schema_of_another_kind_is_poison(schema: str) -> None:
+    """A registry of one's own may have other kinds under its ids: a record that names one is read by nobody."""
+    other = schemas(200, {"schema": schema})
+    assert await other.know_all([value("An")]) == {value("An")[:5]: "RecordUnreadable"}
+
+
 async def test_unknown_ids_are_doubted_together() -> None:
     """However many ids of a batch a registry denies that may have to catch up, the lane waits for it once."""
     transport = httpx.MockTransport(lambda _: httpx.Response(404, json={"error_code": 40403, "message": "none"}))
