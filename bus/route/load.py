@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from bus.avro.frame import BODY_START
 from bus.avro.own import OwnMessages
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
@@ -124,9 +125,10 @@ class Loader:
         reader = await self._reader()
         try:
             await self._entries(reader, state, entries_from, stood.offset + 1)
-            await self._records(reader, state, begins, has_subject, decoder)
+            poison = await self._records(reader, state, begins, has_subject, decoder)
         finally:
             await reader.stop()
+        state.schemas -= poison.past()
         for schema in state.schemas:
             await decoder.know(schema)  # it was readable when it was taken, and may have to be read at any moment
         state.stand(stood.position, stood.offset)
@@ -152,15 +154,16 @@ class Loader:
         begins: Mapping[str, int],
         has_subject: Mapping[str, bool],
         decoder: Decoder,
-    ) -> None:
+    ) -> "Poison":
         """Records below the lane's position; poison went into `deadletters` when it was met, and is passed over."""
+        poison = Poison(decoder)
         ends = {
             Place(self._topics.changes(dataset), self._lane): (begins.get(dataset, 0), end)
             for dataset, end in state.position.inputs.items()
             if dataset in has_subject and begins.get(dataset, 0) < end
         }
         if not ends:
-            return
+            return poison
         oldest = await reader.beginnings(ends)
         starts = {place: max(oldest[place], begin) for place, (begin, _) in ends.items()}
         async for records in _read(reader, starts, {place: end for place, (_, end) in ends.items()}):
@@ -171,12 +174,47 @@ class Loader:
                 if isinstance(one, Change) and await _was_taken(one, state, decoder)
             ]
             self.loaded += len(records)
+            await poison.look_at(taken)
             await _landed(state, state.put_record, taken)
+        return poison
 
     async def _reader(self) -> Reader:
         reader = Reader(self._access, committed=True)
         await reader.start()
         return reader
+
+
+class Poison:
+    """What nobody can have a schema for among the records that are read back, and whether a newer version followed it.
+
+    Older dead letters of a record are not remembered where its newest version is none.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._known: set[bytes] = set()
+        self._unknown: set[bytes] = set()
+        self._newest: dict[tuple[str, bytes], bytes] = {}
+
+    async def look_at(self, records: Sequence[tuple[str, bytes, bytes | None]]) -> None:
+        """The next records, in order."""
+        heads = {value[:BODY_START] for _, _, value in records if value is not None}
+        for head in heads - self._known - self._unknown:
+            try:
+                await self._decoder.know(head)
+            except (RecordUnreadable, SchemaUnknown):
+                self._unknown.add(head)
+            else:
+                self._known.add(head)
+        for dataset, key, value in records if self._unknown else ():
+            if value is not None and value[:BODY_START] in self._unknown:
+                self._newest[dataset, key] = value[:BODY_START]
+            else:
+                self._newest.pop((dataset, key), None)
+
+    def past(self) -> set[bytes]:
+        """How those of it begin that nobody will have to read: no record is left whose newest version is one."""
+        return self._unknown - set(self._newest.values())
 
 
 async def _read(

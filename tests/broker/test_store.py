@@ -108,3 +108,18 @@ async def test_an_old_copy_and_one_from_nowhere(small_bus: SmallBus, tmp_path: P
     await deleted_and_changed(bus, ids[19:21], "Phạm Thu Dung")
     assert anew(bus)["it is ahead of what was committed"] > 0
     await assert_logged(bus, TAX)
+
+
+async def test_poison_that_was_followed(small_bus: SmallBus) -> None:
+    """A lane whose store is gone begins although the log has what it could not read, and a newer version of it."""
+    bus, ids = small_bus, people(2)
+    await bus.activate(TAX)
+    await bus.route()
+    await bus.publish(bus.change(PERSON, ids[0], b"this is no Avro"), await bus.person(ids[0]))
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "the record after the poison")
+    await bus.supervisor.stop("route")
+    delete(bus)
+    await bus.route()
+    await bus.publish(await bus.person(ids[1]), await bus.person(ids[0], full_name="Trần Thị Bình"))
+    await bus.until(lambda: len(bus.held(TAX)) == 2, "the other person", seconds=15)
+    await assert_logged(bus, TAX)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bus.route.load import _was_taken
+from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.route.load import Poison, _was_taken
 from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState
 from tests.unit.route.lanes import PERSON, Nutshell, value, values
@@ -13,8 +14,11 @@ POISON = b"\0\0\0\0\x09x"
 class Decoder:
     """Knows every schema that can be known."""
 
-    async def know(self, _: bytes) -> None:
-        """Nothing to fetch."""
+    async def know(self, value: bytes) -> None:
+        if not value.startswith(b"\0"):
+            raise RecordUnreadable(schema_id="unknown", reason="it has no frame")
+        if value[4] == 9:
+            raise SchemaUnknown(schema_id=9)
 
     decode = staticmethod(values)
 
@@ -28,3 +32,14 @@ async def test_a_dead_letter_stays_out(*, discarded: bool) -> None:
     state.put_dead(PERSON, letter.key, DeadVersion(letter.origin.offset, discarded=discarded))
     taken = [await _was_taken(one, state, Decoder()) for one in (before, older_letter, letter, other)]
     assert taken == [True, False, False, True]
+
+
+async def test_poison_that_a_newer_version_followed() -> None:
+    """How an older dead letter begins keeps no lane from its start; what is the newest version must be readable."""
+    poison, good = Poison(Decoder()), value("An")
+    await poison.look_at([(PERSON, b"p1/1", good), (PERSON, b"p1/1", b"no frame"), (PERSON, b"p2/2", POISON)])
+    assert poison.past() == set()
+    await poison.look_at([(PERSON, b"p1/1", good)])
+    assert poison.past() == {b"no fr"}
+    await poison.look_at([(PERSON, b"p2/2", None)])
+    assert poison.past() == {b"no fr", POISON[:5]}
