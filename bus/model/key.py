@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 UNKNOWN_SUBJECT = "-"
 
+LONGEST_KEY = 65_536
+"""In bytes. What a lane notes of a record is keyed by more than its key, and must find room in a topic all the same."""
+
 
 class RecordKey(NamedTuple):
     """`subject` is the personal id of whom the record is about; None in a dataset without subjects.
@@ -28,8 +31,11 @@ class RecordKey(NamedTuple):
 
     @classmethod
     def decode(cls, key: bytes, *, has_subject: bool) -> "RecordKey":
-        """The inverse of `encode`. Raises ValueError where a subject is due and no slash stands in the key."""
-        text = key.decode()
+        """The inverse of `encode`.
+
+        Raises ValueError where a subject is due and no slash stands in the key, and for one that is empty or too long.
+        """
+        text = _text(key)
         if not has_subject:
             return cls(None, text)
         subject, slash, record_id = text.partition("/")
@@ -45,13 +51,19 @@ class RecordKey(NamedTuple):
 
 def subject_of(key: bytes, *, has_subject: bool) -> str | None:
     """The subject of `RecordKey.decode`, without making the rest of it. Raises ValueError as that does."""
-    text = key.decode()
+    text = _text(key)
     if not has_subject:
         return None
     subject, _, record_id = text.partition("/")
     if not subject or not record_id:
         raise ValueError("the key is not `subject/record id`")
     return subject
+
+
+def _text(key: bytes) -> str:
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise ValueError(f"the key is not of 1 to {LONGEST_KEY} bytes")
+    return key.decode()
 
 
 def lane_of(text: str, lanes: int) -> int:

@@ -3,10 +3,14 @@
 import pytest
 
 from bus.errors import RecordUnreadable, SchemaUnknown
-from bus.route.load import Poison, _was_taken
+from bus.model.key import LONGEST_KEY
+from bus.model.record import Incoming
+from bus.route.lane import Unreadable
+from bus.route.load import Poison, _was_taken, change_of
 from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState
-from tests.unit.route.lanes import PERSON, Nutshell, value, values
+from bus.topics import Topics
+from tests.unit.route.lanes import PARCEL, PERSON, Nutshell, value, values
 
 POISON = b"\0\0\0\0\x09x"
 
@@ -43,3 +47,12 @@ async def test_poison_that_a_newer_version_followed() -> None:
     assert poison.past() == {b"no fr"}
     await poison.look_at([(PERSON, b"p2/2", None)])
     assert poison.past() == {b"no fr", POISON[:5]}
+
+
+@pytest.mark.parametrize(
+    "key", [None, b"", b"\xff", b"k" * (LONGEST_KEY + 1)], ids=["none", "empty", "no text", "long"]
+)
+def test_a_key_under_which_nothing_can_be_kept(key: bytes | None) -> None:
+    """No store takes an empty key, and no topic takes a note about one that fills a record: such a change is poison."""
+    record = Incoming(f"changes.{PARCEL}", 0, 7, 0, key, value("An"))
+    assert change_of(record, Topics("", 8), {PARCEL: False}) == Unreadable(record, "key-unreadable")
