@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.consent.covers import refusal
-from bus.consent.fold import NEVER, fold, fold_unreadable
+from bus.consent.fold import MOST_SEEN, NEVER, fold, fold_unreadable
 from bus.model.consent import Consent, ConsentAction, ConsentEvent, GivenBy
 from bus.model.reasons import Held, Reason
+from bus.route.entries import consent_body
 
 SHOWN = "9e3324f9c82e0b71"
 ACCEPTED = frozenset({SHOWN})
@@ -120,3 +121,15 @@ def test_a_lack_of_consent_always_erases() -> None:
     of_consent = [reason for reason in Reason if reason.value.startswith("consent-")]
     assert len(of_consent) >= 6
     assert {reason.held for reason in of_consent} == {Held.ERASE}
+
+
+def test_very_many_events_find_room() -> None:
+    """However often somebody gives and withdraws, their standing fits a record, and no old giving comes back."""
+    events = [(withdrawal if at % 2 else giving)(at, f"{at:0200d}") for at in range(8 * MOST_SEEN)]
+    standing = folded(*events)
+    assert len(consent_body(standing)) < 250_000
+    assert all(fold(standing, event).given is None for event in events)
+    again = fold(standing, giving(len(events)))
+    assert [fold(again, event) for event in events if event.action is ConsentAction.GIVE] == [again] * (
+        len(events) // 2
+    )
