@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from bus.agreements.route import Route
 from bus.consent.covers import uncovered
-from bus.errors import FieldMissing, FilterError, RecordUnreadable
+from bus.errors import FieldMissing, FilterError, RecordUnreadable, ValueMisfit
 from bus.model.consent import Cover
 from bus.model.key import UNKNOWN_SUBJECT
 from bus.model.reasons import Held, Reason
@@ -92,7 +92,7 @@ def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now
         return term.rule.cut(seen) if outside is None else outside
     except FilterError:
         return Reason.FILTER_ERROR
-    except (FieldMissing, RecordUnreadable):
+    except (FieldMissing, RecordUnreadable, ValueMisfit):  # a record of another schema may have all fields in name only
         return Reason.FIELD_MISSING
 
 

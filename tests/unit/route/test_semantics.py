@@ -38,6 +38,15 @@ def test_a_dataset_registered_later() -> None:
     assert (lane.held(), lane.held("later")) == ({}, {"p1/1": "An"})
 
 
+def test_a_record_of_another_schema() -> None:
+    """One that has the fields in name only is withheld, whatever they hold; the copy stays, and what follows flows."""
+    lane, now = Nutshell(), rules(rule(view=lambda record: {"name": record["name"] if record["since"] else {"a": 1}}))
+    lane.step(now, lane.change("p1", value("An", since=1)))
+    outcome = lane.step(now, lane.change("p1", value("An II")), lane.change("p2", value("Ba", since=1)))
+    assert outcome.withheld == {("a", Reason.FIELD_MISSING): 1}
+    assert lane.held() == {"p1/1": "An", "p2/1": "Ba"}
+
+
 def test_what_retention_erased_comes_back_when_judged_again() -> None:
     """Retention ends a copy, not the right to one: a new text or a backfill delivers what exists, counted anew."""
     lane = Nutshell()
