@@ -53,6 +53,11 @@ BACKOFF_SECONDS = 0.1
 PRODUCER_FENCED, TRANSACTION_ABORTABLE = 90, 120
 """Codes for which the client has no name."""
 
+UNKNOWN_TROUBLE, CORRUPT = -1, 2
+BLAMED_AFTER_SECONDS = 3.0
+"""By these codes a broker tells of its own trouble, or of the network's, as well as of a record's: for so long it is
+asked again before a record is blamed."""
+
 NOT_YET = (
     ConcurrentTransactions,
     GroupCoordinatorNotAvailableError,
@@ -187,7 +192,8 @@ class Producer(AIOKafkaProducer):
 
     async def _write(self, batches: dict[TopicPartition, _Unsent]) -> None:
         """One batch of each place, again where a broker says that it could not yet take it."""
-        manager, until = self._txn_manager, clock.monotonic() + self._request_ms / 1000
+        manager, began = self._txn_manager, clock.monotonic()
+        until, blamed = began + self._request_ms / 1000, began + BLAMED_AFTER_SECONDS
         for place, one in batches.items():
             sequence, count = manager.sequence_number(place), one.batch.record_count()
             one.batch._set_producer_state(manager.producer_id, manager.producer_epoch, sequence)  # noqa: SLF001
@@ -196,15 +202,15 @@ class Producer(AIOKafkaProducer):
             of_leader: defaultdict[int | None, list[_Unsent]] = defaultdict(list)
             for place, one in batches.items():
                 of_leader[self.client.cluster.leader_for_partition(place)].append(one)
-            asked = [self._write_at(leader, listed) for leader, listed in of_leader.items()]
+            asked = [self._write_at(leader, listed, blamed) for leader, listed in of_leader.items()]
             again = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
             batches = {one.place: one for listed in again for one, _ in listed}
             pauses = [pause for listed in again for _, pause in listed]
             if batches:
                 await self._pause(max(pauses), until)
 
-    async def _write_at(self, leader: int | None, batches: list[_Unsent]) -> list[tuple[_Unsent, float]]:
-        """Returns what must be sent again, and after how long."""
+    async def _write_at(self, leader: int | None, batches: list[_Unsent], blamed: float) -> list[tuple[_Unsent, float]]:
+        """Returns what must be sent again, and after how long; from `blamed` on, an unknown trouble is a record's."""
         if leader is None or leader < 0:
             return [(one, BACKOFF_SECONDS) for one in batches]
         built = by_topic((one.place.topic, (one.place.partition, one.batch._build())) for one in batches)  # noqa: SLF001
@@ -224,7 +230,7 @@ class Producer(AIOKafkaProducer):
                     one.outcome.set_result(Stored(offset))
             elif isinstance(error, ConcurrentTransactions):
                 again.append((one, MARKERS_SECONDS))
-            elif error.retriable:
+            elif error.retriable or (code in {UNKNOWN_TROUBLE, CORRUPT} and clock.monotonic() < blamed):
                 again.append((one, BACKOFF_SECONDS))
             else:
                 if isinstance(error, SPOILT) or code == TRANSACTION_ABORTABLE:

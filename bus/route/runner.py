@@ -33,6 +33,9 @@ from bus.telemetry import Event, emit
 CONSENTS_AT_ONCE = 500
 """Consent events of one transaction at the most; a batch of changes is only judged when none wait."""
 
+CONSENTS_KNOWN = 5000
+"""Consent events that wait and are known all the same: none of them releases what a later one withdraws."""
+
 LOOKED_AT_ONCE = 2000
 """Held records that are looked for without a pause, when a lane has started."""
 
@@ -123,7 +126,7 @@ class Lane:
 
     async def run(self) -> None:
         """Fence, read back, serve until stopped. Raises what ended it; then start a new Lane."""
-        consents = Pump(self._parts.access, self._wake, committed=False, limit=2 * CONSENTS_AT_ONCE)
+        consents = Pump(self._parts.access, self._wake, committed=False, limit=CONSENTS_KNOWN)
         changes = Pump(self._parts.access, self._wake, committed=True, eager=False)
         good = True
         try:

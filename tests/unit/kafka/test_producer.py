@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, ProducerFenced, UnknownError
 from aiokafka.producer.transaction_manager import PidAndEpoch, TransactionState
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest
@@ -18,7 +18,9 @@ from bus.kafka.producer import PRODUCER_FENCED, TRANSACTION_ABORTABLE, Producer
 from bus.kafka.requests import End, Produce
 from bus.model.record import Outgoing
 
-NOT_LEADER, TOO_LARGE, NOT_COORDINATOR, DUPLICATE, CONCURRENT = 6, 10, 16, 46, 51
+CORRUPT, NOT_LEADER, TOO_LARGE, NOT_COORDINATOR, DUPLICATE, CONCURRENT = 2, 6, 10, 16, 46, 51
+UNKNOWN, LOST = -1, -99
+"""What a broker says that knows not what is wrong; and nothing at all, for the connection is lost."""
 
 
 class Broker:
@@ -43,7 +45,7 @@ class Broker:
         self.asked.append(request)
         if isinstance(request, (Produce, ProduceRequest)):
             code = self.codes.pop(0) if self.codes else 0
-            if code < 0:
+            if code == LOST:
                 raise KafkaConnectionError
             told = [(topic, [(one[0], code, 7) for one in listed]) for topic, listed, *_ in request._topics]
             return SimpleNamespace(topics=told)
@@ -106,7 +108,7 @@ async def test_three_by_the_first_protocol(monkeypatch: pytest.MonkeyPatch) -> N
     assert one._txn_manager.sequence_number(TopicPartition("a", 0)) == 1
 
 
-@pytest.mark.parametrize("code", [CONCURRENT, NOT_LEADER])
+@pytest.mark.parametrize("code", [CONCURRENT, NOT_LEADER, CORRUPT, UNKNOWN])
 async def test_again(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a broker cannot take yet is sent again as it was, so that it is taken once."""
     broker = Broker(code)
@@ -114,7 +116,7 @@ async def test_again(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [stored.offset for stored in await written(one, TWO[0])] == [7]
     first, second = (request._topics for request in broker.asked)
     assert first == second
-    assert broker.looked == (code == NOT_LEADER)
+    assert broker.looked == (code != CONCURRENT)
 
 
 async def test_taken_already(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +131,7 @@ async def test_taken_already(monkeypatch: pytest.MonkeyPatch) -> None:
         (TOO_LARGE, MessageSizeTooLargeError, False),
         (PRODUCER_FENCED, ProducerFenced, True),
         (TRANSACTION_ABORTABLE, Exception, True),
-        (-1, KafkaConnectionError, True),
+        (LOST, KafkaConnectionError, True),
     ],
 )
 async def test_refused(code: int, error: type[Exception], monkeypatch: pytest.MonkeyPatch, *, spoilt: bool) -> None:
@@ -138,6 +140,17 @@ async def test_refused(code: int, error: type[Exception], monkeypatch: pytest.Mo
     (found,) = await written(one, TWO[0])
     assert isinstance(found, error)
     assert one._txn_manager.is_fatal_error() is spoilt
+
+
+async def test_a_record_is_blamed_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trouble that a broker has with one record lasts: then that record is the culprit, and not the broker."""
+    monkeypatch.setattr(module, "BLAMED_AFTER_SECONDS", 0.05)
+    broker = Broker(*[UNKNOWN] * 1000)
+    one = await ready(broker, monkeypatch)
+    (found,) = await written(one, TWO[0])
+    assert isinstance(found, UnknownError)
+    assert len(broker.asked) > 2
+    assert not one._txn_manager.is_fatal_error()
 
 
 async def test_none_after_a_refused_one(monkeypatch: pytest.MonkeyPatch) -> None:
