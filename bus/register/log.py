@@ -35,7 +35,10 @@ def fact_message(fact: Fact) -> dict[str, Any]:
 
 def fact_of(message: dict[str, Any]) -> Fact:
     """The inverse of `fact_message`. Raises ValueError for an unknown kind or a body that is no JSON object."""
-    body = json.loads(message["body"])
+    try:
+        body = json.loads(message["body"])
+    except RecursionError:
+        raise ValueError("the body of a fact is nested too deep") from None
     if not isinstance(body, dict):
         raise ValueError("the body of a fact must be a JSON object")  # noqa: TRY004 - a wrong value, not a wrong call
     return Fact(

@@ -26,6 +26,9 @@ Entry = TypeVar("Entry")
 FOUNDED = "founded"
 """The first fact of all; no kind but the bus has an action of that name."""
 
+BROKEN = (TypeError, AttributeError, IndexError, ArithmeticError, RecursionError)
+"""What a body of another shape, with numbers beyond any, or nested beyond any depth comes to, but for ValueError."""
+
 REFUSED_KEPT = 100
 """Refused facts that are remembered in full, so that whoever floods the register cannot fill the memory."""
 
@@ -81,7 +84,7 @@ class RegisterState:
         """The state after one more fact, at `offset`. What its teller may not tell is refused and changes nothing.
 
         `appended_ms` is when the broker took it; without it, when its teller says. Raises ValueError or KeyError for a
-        broken one.
+        broken one, and nothing else: it stays in the register, where it would halt every process at each start.
         """
         taken_ms = fact.at_ms if appended_ms is None else appended_ms
         try:
@@ -96,6 +99,8 @@ class RegisterState:
             refused = Refused(offset, fact, error.refusal)
             newest = (*self.refused, refused)[-REFUSED_KEPT:]
             return replace(self, refused=newest, refused_count=self.refused_count + 1, offset=offset + 1)
+        except BROKEN as error:
+            raise ValueError(f"the fact is broken ({type(error).__name__})") from error
 
     def apply_unreadable(self, key: bytes | None, offset: int) -> "RegisterState":
         """The state after a fact that cannot be read: what its key names is suspended, or everything."""
