@@ -5,8 +5,10 @@ any agreement that was ever known, at any time, whatever the withdrawal says bes
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
+from bus.citizen.ledger import Entered
 from bus.citizen.request import Act, Finding, join, refused
 from bus.model.consent import Consent, ConsentAction, ConsentEvent
 from bus.model.key import UNKNOWN_SUBJECT
@@ -18,13 +20,18 @@ SKEW_MS = 60_000
 TELLING_LENGTH = 6
 """A personal id of fewer characters may stand in an event id by chance."""
 
-Standings = Callable[[str, str], Consent]
-"""Subject and agreement → how the person stands, as far as it is known here."""
+
+class Known(Protocol):
+    """What is known here of the events that lie in `consents`."""
+
+    def standing(self, subject: str, agreement: str) -> Consent:
+        """How a person stands to an agreement."""
+
+    def entered(self, event_id: str) -> Entered | None:
+        """The event that has this id."""
 
 
-def admit(
-    acts: Sequence[Act], state: RegisterState, standings: Standings, now_ms: int, *, listed: bool
-) -> list[ConsentEvent]:
+def admit(acts: Sequence[Act], state: RegisterState, known: Known, now_ms: int, *, listed: bool) -> list[ConsentEvent]:
     """The events to be written, in the order of the acts. Raises ActsRefused: all or nothing.
 
     `listed` says whether the caller sent a list, for the places in findings.
@@ -32,10 +39,11 @@ def admit(
     places = [f"[{number}]" if listed else "" for number in range(len(acts))]
     findings = [found for place, act in zip(places, acts, strict=True) for found in _check(place, act, state, now_ms)]
     findings += _repeated(places, acts)
+    findings += [found for place, act in zip(places, acts, strict=True) for found in _taken_id(place, act, known)]
     if findings:
         raise refused(findings)
     latest: dict[tuple[str, str], int] = {}
-    return [_event(act, state.agreements[act.agreement], standings, latest, now_ms) for act in acts]
+    return [_event(act, state.agreements[act.agreement], known, latest, now_ms) for act in acts]
 
 
 def asks_for_consent(entry: AgreementEntry) -> bool:
@@ -95,10 +103,23 @@ def _repeated(places: Sequence[str], acts: Sequence[Act]) -> Iterator[Finding]:
             yield Finding(join(place, "event_id"), reason, "Give each act an id of its own.")
 
 
+def _taken_id(place: str, act: Act, known: Known) -> Iterator[Finding]:
+    """An id that another act has: what is sent under it would change nothing, and be told as if it had."""
+    entered = known.entered(act.event_id)
+    if entered is None:
+        return
+    same = (entered.subject, entered.agreement, entered.action) == (act.subject, act.agreement, act.action)
+    given = known.standing(act.subject, act.agreement).given
+    if same and given is not None and given.event_id == act.event_id:
+        same = (given.valid_until_ms, given.revision) == (act.valid_until, act.revision or given.revision)
+    if not same:
+        yield Finding(join(place, "event_id"), "another act was sent under this id", "Give each act an id of its own.")
+
+
 def _event(
-    act: Act, entry: AgreementEntry, standings: Standings, latest: dict[tuple[str, str], int], now_ms: int
+    act: Act, entry: AgreementEntry, known: Known, latest: dict[tuple[str, str], int], now_ms: int
 ) -> ConsentEvent:
-    at = _moment(act, standings, latest, now_ms)
+    at = _moment(act, known, latest, now_ms)
     giving = act.action is ConsentAction.GIVE
     return ConsentEvent(
         event_id=act.event_id,
@@ -114,7 +135,7 @@ def _event(
     )
 
 
-def _moment(act: Act, standings: Standings, latest: dict[tuple[str, str], int], now_ms: int) -> int:
+def _moment(act: Act, known: Known, latest: dict[tuple[str, str], int], now_ms: int) -> int:
     """When the person acted.
 
     Where the caller does not say, it is now, and later than what came before: a giving not later than the last
@@ -124,7 +145,7 @@ def _moment(act: Act, standings: Standings, latest: dict[tuple[str, str], int], 
     if act.at is not None:
         at = min(act.at, now_ms) if act.action is ConsentAction.WITHDRAW else act.at
     else:
-        withdrawn = standings(*key).withdrawn_at_ms
+        withdrawn = known.standing(*key).withdrawn_at_ms
         at = max(now_ms, latest.get(key, 0) + 1, 0 if withdrawn is None else withdrawn + 1)
     latest[key] = max(at, latest.get(key, 0))
     return at

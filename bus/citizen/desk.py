@@ -87,7 +87,7 @@ class ConsentDesk:
     async def take(self, acts: Sequence[Act], *, listed: bool) -> list[Taken]:
         """Write acts as consent events, all or none of what is refused. Raises ActsRefused, NotNow, KafkaError."""
         state = await self._rules()
-        events = admit(acts, state, self._ledger.standing, clock.now_ms(), listed=listed)
+        events = admit(acts, state, self._ledger, clock.now_ms(), listed=listed)
         records = [self._record(event) for event in events]
         offsets = await self._writer.append_all(records)
         emit(Event.CONSENTS_TAKEN, count=len(events), withdrawals=_withdrawals(events))

@@ -15,8 +15,9 @@ from bus.telemetry import Event, emit
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """Where a consent event lies: its lane is the partition."""
+    """Where a consent event lies, and what it was about: its lane is the partition."""
 
+    subject: str
     agreement: str
     action: ConsentAction
     partition: int
@@ -61,7 +62,7 @@ class Ledger:
             standings[agreement] = fold_unreadable(before, record.timestamp_ms)
             return
         standings[agreement] = fold(before, event)
-        entered = Entered(agreement, event.action, record.partition, record.offset)
+        entered = Entered(subject, agreement, event.action, record.partition, record.offset)
         self._entered.setdefault(event.event_id, entered)
 
 

@@ -2,7 +2,8 @@
 
 What counts, with the reason:
 - an event seen before changes nothing: networks and counters repeat themselves;
-- a withdrawal always counts, whatever time it carries: clocks err, and stopping is never wrong;
+- a withdrawal always counts, whatever time it carries: clocks err, and stopping is never wrong. It counts even under
+  the id of the giving that stands: it is no repetition of that;
 - a giving that is older than the newest withdrawal changes nothing: the person's last word stands;
 - of two givings the later one in the log stands: it may name another revision or another end;
 - of very many events about one pair the older ones are forgotten: a standing must find room in a record, or nobody's
@@ -22,7 +23,7 @@ NEVER = Consent()
 
 def fold(before: Consent, event: ConsentEvent) -> Consent:
     """The standing after one more event; the same object when the event changes nothing."""
-    if event.event_id in before.seen:
+    if event.event_id in before.seen and not _takes_back(event, before):
         return before
     forgets = len(before.seen) >= MOST_SEEN
     seen = frozenset({event.event_id}) if forgets else before.seen | {event.event_id}
@@ -34,6 +35,11 @@ def fold(before: Consent, event: ConsentEvent) -> Consent:
     if before.withdrawn_at_ms is not None and event.at_ms <= before.withdrawn_at_ms:
         return before
     return Consent(given=event, withdrawn_at_ms=before.withdrawn_at_ms, seen=seen)
+
+
+def _takes_back(event: ConsentEvent, before: Consent) -> bool:
+    given = before.given
+    return event.action is ConsentAction.WITHDRAW and given is not None and given.event_id == event.event_id
 
 
 def fold_unreadable(before: Consent, at_ms: int) -> Consent:

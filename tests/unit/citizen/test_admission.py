@@ -1,16 +1,18 @@
 """Which acts become consent events: giving is narrow, withdrawing is wide."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from bus.citizen.admission import SKEW_MS, admit
+from bus.citizen.ledger import Entered
 from bus.citizen.request import Finding, read_acts
 from bus.consent.covers import refusal
 from bus.consent.fold import NEVER, fold
 from bus.errors import ActsRefused
-from bus.model.consent import Consent, ConsentEvent
+from bus.model.consent import Consent, ConsentAction, ConsentEvent
 from bus.register.state import RegisterState, Standing
 from tests.unit.citizen.conftest import BANK, PARCELS, PORTAL, TAX, activated, in_force
 
@@ -31,13 +33,28 @@ def document(number: int = 0, **changes: Any) -> dict[str, Any]:
     return base | changes
 
 
-def admitted(state: RegisterState, *documents: dict[str, Any], standing: Consent = NEVER) -> list[ConsentEvent]:
-    return admit(read_acts(list(documents)), state, lambda _subject, _agreement: standing, NOW, listed=True)
+@dataclass(frozen=True)
+class Book:
+    """What is known of everybody, and of the events by id."""
+
+    everybody: Consent = NEVER
+    events: Mapping[str, Entered] = field(default_factory=dict)
+
+    def standing(self, subject: str, agreement: str) -> Consent:
+        del subject, agreement
+        return self.everybody
+
+    def entered(self, event_id: str) -> Entered | None:
+        return self.events.get(event_id)
 
 
-def refused(state: RegisterState, *documents: dict[str, Any]) -> list[Finding]:
+def admitted(state: RegisterState, *documents: dict[str, Any], known: Book | None = None) -> list[ConsentEvent]:
+    return admit(read_acts(list(documents)), state, known or Book(), NOW, listed=True)
+
+
+def refused(state: RegisterState, *documents: dict[str, Any], known: Book | None = None) -> list[Finding]:
     with pytest.raises(ActsRefused) as caught:
-        admitted(state, *documents)
+        admitted(state, *documents, known=known)
     found = caught.value.details["findings"]
     assert isinstance(found, tuple)
     return list(found)
@@ -102,12 +119,32 @@ def test_same_id_twice(state: RegisterState) -> None:
     assert (found.place, found.reason) == ("[2].event_id", "the same id stands at [0].event_id")
 
 
+@pytest.mark.parametrize(
+    "another",
+    [
+        {"action": "WITHDRAW"},
+        {"agreement": PORTAL, "action": "WITHDRAW"},
+        {"subject": "001190000030"},
+        {"valid_until": LATER},
+        {"revision": "narrower"},
+    ],
+)
+def test_an_id_of_another_act(state: RegisterState, another: dict[str, Any]) -> None:
+    """An act under the id of another one is refused, for it would change nothing; the same one again is taken."""
+    (event,) = admitted(state, document())
+    entered = Entered(SUBJECT, BANK, ConsentAction.GIVE, 3, 41)
+    known = Book(fold(NEVER, event), {event.event_id: entered})
+    assert admitted(state, document(), known=known)
+    (found,) = refused(state, document(**another), known=known)
+    assert (found.place, found.reason) == ("[0].event_id", "another act was sent under this id")
+
+
 def test_last_word_stands(state: RegisterState) -> None:
     """Of acts without times the last one counts, within a request and after what is known, however quick they are."""
     acts = [document(0), document(1, action="WITHDRAW"), document(2), document(3, action="WITHDRAW"), document(4)]
     ahead = Consent(withdrawn_at_ms=NOW + 5)
     standing = ahead
-    for event in admitted(state, *acts, standing=ahead):
+    for event in admitted(state, *acts, known=Book(ahead)):
         standing = fold(standing, event)
         assert event.at_ms < NOW + 20
     assert standing.given is not None
@@ -123,7 +160,7 @@ def test_clock_a_little_ahead(state: RegisterState) -> None:
 def test_place_of_a_single_act(state: RegisterState) -> None:
     """Where the caller sent one object, places begin with the name of the key."""
     with pytest.raises(ActsRefused) as caught:
-        admit(read_acts(document(agreement="zzz")), state, lambda _subject, _agreement: NEVER, NOW, listed=False)
+        admit(read_acts(document(agreement="zzz")), state, Book(), NOW, listed=False)
     found = caught.value.details["findings"]
     assert isinstance(found, tuple)
     assert found[0].place == "agreement"

@@ -66,6 +66,12 @@ CASES: list[tuple[str, tuple[ConsentEvent, ...], int, Reason | None]] = [
         13,
         Reason.CONSENT_WITHDRAWN,
     ),
+    (
+        "a withdrawal under the id of the giving that stands ends it",
+        (giving(10, "one id"), withdrawal(11, "one id")),
+        12,
+        Reason.CONSENT_WITHDRAWN,
+    ),
     ("of two givings the later in the log stands", (giving(10), giving(9, until=12)), 13, Reason.CONSENT_EXPIRED),
     ("consent is for the text that was shown", (giving(10, revision="another"),), 12, Reason.CONSENT_REVISION),
 ]
