@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bus.citizen.ledger import Entered
 from bus.citizen.request import Act, Finding, join, refused
+from bus.consent.fold import MOST_SEEN
 from bus.model.consent import Consent, ConsentAction, ConsentEvent
 from bus.model.key import UNKNOWN_SUBJECT
 from bus.register.state import AgreementEntry, RegisterState, Standing
@@ -40,6 +41,7 @@ def admit(acts: Sequence[Act], state: RegisterState, known: Known, now_ms: int, 
     findings = [found for place, act in zip(places, acts, strict=True) for found in _check(place, act, state, now_ms)]
     findings += _repeated(places, acts)
     findings += [found for place, act in zip(places, acts, strict=True) for found in _taken_id(place, act, known)]
+    findings += _too_many(places, acts, known)
     if findings:
         raise refused(findings)
     latest: dict[tuple[str, str], int] = {}
@@ -114,6 +116,20 @@ def _taken_id(place: str, act: Act, known: Known) -> Iterator[Finding]:
         same = (given.valid_until_ms, given.revision) == (act.valid_until, act.revision or given.revision)
     if not same:
         yield Finding(join(place, "event_id"), "another act was sent under this id", "Give each act an id of its own.")
+
+
+def _too_many(places: Sequence[str], acts: Sequence[Act], known: Known) -> Iterator[Finding]:
+    """Givings that would change nothing, for no more ids are remembered of the person and the agreement."""
+    seen: dict[tuple[str, str], int] = {}
+    for place, act in zip(places, acts, strict=True):
+        pair = (act.subject, act.agreement)
+        before = known.standing(*pair).seen
+        if act.event_id in before:
+            continue
+        seen[pair] = seen.get(pair, len(before)) + 1
+        if act.action is ConsentAction.GIVE and seen[pair] > MOST_SEEN:
+            reason = f"the person acted {MOST_SEEN} times on this agreement, and can only withdraw from now on"
+            yield Finding(join(place, "agreement"), reason, "Look for what sends so many acts.")
 
 
 def _event(

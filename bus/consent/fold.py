@@ -6,33 +6,31 @@ What counts, with the reason:
   the id of the giving that stands: it is no repetition of that;
 - a giving that is older than the newest withdrawal changes nothing: the person's last word stands;
 - of two givings the later one in the log stands: it may name another revision or another end;
-- of very many events about one pair the older ones are forgotten: a standing must find room in a record, or nobody's
-  consents could be folded any more in its lane. An old giving is then still older than the withdrawal after it.
+- a giving after so many events that no more ids can be remembered changes nothing: a withdrawal still counts.
 """
 
 from dataclasses import replace
 
 from bus.model.consent import Consent, ConsentAction, ConsentEvent
 
-MOST_SEEN = 1000
-"""Events of one person and agreement that are remembered, so that they change nothing when they are seen again."""
-
 NEVER = Consent()
 """How everybody stands to every agreement before the first event."""
+
+MOST_SEEN = 4000
+"""Ids that are remembered of a person and an agreement. They stand in one record of `lane-state`, which the broker must
+take: one that grew on would stop its lane, and everybody in it, for good."""
 
 
 def fold(before: Consent, event: ConsentEvent) -> Consent:
     """The standing after one more event; the same object when the event changes nothing."""
     if event.event_id in before.seen and not _takes_back(event, before):
         return before
-    forgets = len(before.seen) >= MOST_SEEN
-    seen = frozenset({event.event_id}) if forgets else before.seen | {event.event_id}
+    full = len(before.seen) >= MOST_SEEN
+    seen = before.seen if full else before.seen | {event.event_id}
     if event.action is ConsentAction.WITHDRAW:
         withdrawn_at = max(event.at_ms, before.withdrawn_at_ms or event.at_ms)
-        if forgets and before.given is not None:
-            withdrawn_at = max(withdrawn_at, before.given.at_ms)
         return Consent(given=None, withdrawn_at_ms=withdrawn_at, seen=seen)
-    if before.withdrawn_at_ms is not None and event.at_ms <= before.withdrawn_at_ms:
+    if full or (before.withdrawn_at_ms is not None and event.at_ms <= before.withdrawn_at_ms):
         return before
     return Consent(given=event, withdrawn_at_ms=before.withdrawn_at_ms, seen=seen)
 

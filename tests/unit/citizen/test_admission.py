@@ -10,7 +10,7 @@ from bus.citizen.admission import SKEW_MS, admit
 from bus.citizen.ledger import Entered
 from bus.citizen.request import Finding, read_acts
 from bus.consent.covers import refusal
-from bus.consent.fold import NEVER, fold
+from bus.consent.fold import MOST_SEEN, NEVER, fold
 from bus.errors import ActsRefused
 from bus.model.consent import Consent, ConsentAction, ConsentEvent
 from bus.register.state import RegisterState, Standing
@@ -137,6 +137,14 @@ def test_an_id_of_another_act(state: RegisterState, another: dict[str, Any]) -> 
     assert admitted(state, document(), known=known)
     (found,) = refused(state, document(**another), known=known)
     assert (found.place, found.reason) == ("[0].event_id", "another act was sent under this id")
+
+
+def test_too_many_acts(state: RegisterState) -> None:
+    """A giving that no fold would count is refused, in a list of many too; a withdrawal is taken."""
+    known = Book(Consent(seen=frozenset(map(str, range(MOST_SEEN - 1)))))
+    assert len(admitted(state, document(1), document(2, action="WITHDRAW"), known=known)) == 2
+    (found,) = refused(state, document(1), document(2), known=known)
+    assert found.place == "[1].agreement"
 
 
 def test_last_word_stands(state: RegisterState) -> None:
