@@ -3,6 +3,9 @@
 import time
 from datetime import UTC, datetime
 
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_000
+"""The first second of the year 1 and the last of the year 9999: RFC 3339 knows no others."""
+
 
 def now_ms() -> int:
     """Milliseconds since 1970-01-01T00:00:00Z."""
@@ -20,8 +23,11 @@ def worked() -> float:
 
 
 def iso(ms: int) -> str:
-    """RFC 3339 text in UTC with milliseconds, as CloudEvents wants `time`: 2026-03-01T08:00:00.000Z."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    """RFC 3339 text in UTC with milliseconds, as CloudEvents wants `time`: 2026-03-01T08:00:00.000Z.
+
+    A time before or after all that can be written, such as others use for "never", becomes the nearest that can.
+    """
+    moment = datetime.fromtimestamp(min(max(ms, FIRST_MS), LAST_MS) / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

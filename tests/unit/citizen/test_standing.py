@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bus.citizen.standing import standings_of
+from bus.clock import parse_iso
 from bus.model.consent import Consent, ConsentAction, ConsentEvent, GivenBy
 from bus.model.reasons import Reason
 from bus.register.state import RegisterState
@@ -60,3 +61,18 @@ def test_not_covered(state: RegisterState, consent: Consent, reason: Reason) -> 
     """A consent that covers nothing now is shown with the reason for which data are withheld."""
     found = bank(state, consent)
     assert (found["standing"], found["reason"], found["words"]) == ("not-consented", reason.value, reason.meaning)
+
+
+@pytest.mark.parametrize(
+    ("until", "shown"),
+    [
+        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.000Z"),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.000Z"),
+        ("2099-12-31T23:59:59.999Z", "2099-12-31T23:59:59.999Z"),
+    ],
+)
+def test_a_consent_for_ever(state: RegisterState, until: str, shown: str) -> None:
+    """The last moment that a caller's clock knows is taken for an end, and can be shown like any other."""
+    found = bank(state, Consent(given=replace(GIVEN, valid_until_ms=parse_iso(until))))
+    assert found["standing"] == "consented"
+    assert found["given"]["valid_until"] == shown
