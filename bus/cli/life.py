@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from bus.cli.drafting import new
 from bus.cli.ground import FINDINGS, Command, Ground, grounded, sound, today
 from bus.cli.speaking import SpokenCommand, misuse
 from bus.errors import NotFound, StepRefused
-from bus.model.fact import FactKind
+from bus.model.fact import Fact, FactKind
 from bus.register.life import Action, Life, Stage
 from bus.register.registrar import Registrar
 from bus.register.state import AgreementEntry, RegisterState
@@ -190,15 +191,13 @@ def history(ground: Ground, agreement: str) -> None:
 
     async def work(registrar: Registrar) -> list[str]:
         state = await _known(registrar, agreement)
-        refused = {id(one.fact): one.refusal.value for one in state.refused}
+        found: list[tuple[int, Fact, str]] = [(one.offset, one.fact, "") for one in registrar.counted]
+        found += [(one.offset, one.fact, f"  ✗ {words['refusals'][one.refusal.value]}") for one in state.refused]
         lines = []
-        for fact in registrar.facts:
-            if fact.kind is not FactKind.AGREEMENT or fact.subject_id != agreement:
-                continue
-            action = words["actions"].get(fact.action, fact.action)
-            line = f"{clock.iso(fact.at_ms)[:19]}Z  {action}  {fact.by}: {fact.reason}"
-            why = refused.get(id(fact))
-            lines.append(line if why is None else f"{line}  ✗ {words['refusals'][why]}")
+        for _, fact, why_not in sorted(found, key=itemgetter(0)):
+            if fact.kind is FactKind.AGREEMENT and fact.subject_id == agreement:
+                action = words["actions"].get(fact.action, fact.action)
+                lines.append(f"{clock.iso(fact.at_ms)[:19]}Z  {action}  {fact.by}: {fact.reason}{why_not}")
         return [*lines, _stand(state, agreement, words["stages"])]
 
     for line in _with_registrar(work):

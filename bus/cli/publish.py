@@ -46,6 +46,6 @@ async def _site(ground: Ground) -> Site:
     from bus.wiring import registrar_of  # noqa: PLC0415 - it imports every stage: not for --help
 
     async with registrar_of(Settings()) as registrar:
-        state, facts = await registrar.state(), registrar.facts
-        newest = max((fact.at_ms for fact in facts), default=0)
-        return Site(published(state, facts), ground.agencies, ground.bases or {}, state.offset, newest)
+        state, counted = await registrar.state(), registrar.counted
+        newest = max((one.fact.at_ms for one in counted), default=0)
+        return Site(published(state, counted), ground.agencies, ground.bases or {}, state.offset, newest)

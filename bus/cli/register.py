@@ -31,7 +31,7 @@ def register() -> None:
 @click.option("--kind", help="Only facts of this kind: bus, agency, key, dataset, connector, agreement.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole.")
 def show(*, kind: str | None, as_json: bool) -> None:
-    """List the facts in the order in which they took effect."""
+    """List the facts that count, in the order in which they took effect; `refused` lists the others."""
     facts = [(offset, fact) for offset, fact in asyncio.run(_facts()) if kind in {None, fact.kind.value}]
     if as_json:
         for offset, fact in facts:
@@ -102,7 +102,7 @@ def resume(reason: str) -> None:
 
 async def _facts() -> list[tuple[int, Fact]]:
     async with _read() as found:
-        return found.facts
+        return [(one.offset, one.fact) for one in found.counted]
 
 
 async def _state() -> RegisterState:

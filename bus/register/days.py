@@ -7,6 +7,7 @@ number of them, and the first one counts, at one offset for every lane.
 from collections.abc import Mapping
 
 from bus.model.fact import Fact, FactKind
+from bus.register.counted import DAY_HAS_COME
 from bus.register.life import Action
 from bus.register.state import RegisterState, first_day_ms
 
@@ -25,7 +26,7 @@ def facts_of_the_day(state: RegisterState, now_ms: int, by: str) -> list[Fact]:
             Action.TOOK_EFFECT,
             {"revision": state.coming[name].revision},
             by,
-            "its first day has come",
+            DAY_HAS_COME,
             now_ms,
         )
         for name, moment in scheduled(state).items()

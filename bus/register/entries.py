@@ -56,6 +56,15 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A fact that counted. `in_force` is the text in force after a step of an agreement, if one was."""
+
+    offset: int
+    fact: Fact
+    in_force: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetEntry:
     """A dataset: its registry, and the schema that it was registered with."""
 

@@ -10,6 +10,8 @@ from bus.kafka.access import KafkaAccess
 from bus.kafka.log import LogReader, LogWriter
 from bus.model.fact import Fact, FactKind
 from bus.model.record import Incoming, Outgoing
+from bus.register.counted import counted
+from bus.register.entries import Counted
 from bus.register.state import RegisterState
 from bus.telemetry import Event, emit
 from bus.topics import Topics
@@ -59,7 +61,9 @@ class Register:
 
     def __init__(self, access: KafkaAccess, topics: Topics, messages: OwnMessages) -> None:
         self.state = RegisterState()
-        self.facts: list[tuple[int, Fact]] = []
+        self.counted: list[Counted] = []
+        """Every fact that counted, in order; those that did not are in `state.refused`."""
+
         self._messages = messages
         self._topics = topics
         self._bootstrap = access.bootstrap
@@ -110,7 +114,8 @@ class Register:
         try:
             fact = fact_of(await self._messages.decode(record.value or b""))
             before, self.state = self.state, self.state.apply(fact, record.offset, record.timestamp_ms)
-            self.facts.append((record.offset, fact))
+            if (one := counted(before, self.state, fact, record.timestamp_ms)) is not None:
+                self.counted.append(one)
             if self.state.refused_count > before.refused_count:
                 emit(Event.FACT_REFUSED, offset=record.offset, reason=self.state.refused[-1].refusal.value)
         except (ValueError, KeyError, RecordUnreadable, SchemaUnknown) as error:

@@ -4,7 +4,7 @@ No person is named. Whoever took a step is told by the office that the key spoke
 for the id of a key may be a name. Contacts and examples are left out of the texts: they are no part of what is agreed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -13,13 +13,13 @@ from bus.agreements.document import AgreementDocument, revision
 from bus.avro.datasets import Dataset, dataset_of
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey
+from bus.register.counted import NOBODY
+from bus.register.entries import Counted
 from bus.register.life import Action
 from bus.register.state import AgreementEntry, RegisterState
 
 UNPUBLISHED = ("contact", "examples")
 FINGERPRINT_DIGITS = 12
-NOBODY = "nobody"
-"""The role of a step that follows by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """A step that counted, and the text that was in force after it."""
-
-    fact: Fact
-    in_force: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Published:
     """An agreement for everybody. `texts` are those that were in force, newest first, by revision."""
 
@@ -63,28 +55,16 @@ class Published:
         return self.document.id
 
 
-def published(state: RegisterState, facts: Iterable[Fact]) -> tuple[Published, ...]:
-    """Every agreement that is or was in force, by name. `facts` are all facts of the register, refused ones too.
+def published(state: RegisterState, counted: Iterable[Counted]) -> tuple[Published, ...]:
+    """Every agreement that is or was in force, by name; `counted` are all facts that counted, in order.
 
     A text that never came into force is told to nobody, nor is a step about it.
     """
-    refused = {id(one.fact) for one in state.refused}
-    counted = [one for one in _counted(facts) if id(one.fact) not in refused]
-    by_agreement = {name: [one for one in counted if one.fact.subject_id == name] for name in sorted(state.agreements)}
-    return tuple(_one(state, name, listed) for name, listed in by_agreement.items())
-
-
-def _counted(facts: Iterable[Fact]) -> Iterator[_Counted]:
-    """The steps that counted: whoever may write to the register cannot put one into a history that was none."""
-    state = RegisterState()
-    for number, fact in enumerate(facts):
-        try:
-            before, state = state, state.apply(fact, number)
-        except (ValueError, KeyError):
-            continue
-        if fact.kind is FactKind.AGREEMENT and state.refused_count == before.refused_count:
-            entry = state.agreements.get(fact.subject_id)
-            yield _Counted(fact, None if entry is None else entry.revision)
+    steps: dict[str, list[Counted]] = {name: [] for name in sorted(state.agreements)}
+    for one in counted:
+        if one.fact.kind is FactKind.AGREEMENT and one.fact.subject_id in steps:
+            steps[one.fact.subject_id].append(one)
+    return tuple(_one(state, name, listed) for name, listed in steps.items())
 
 
 def public_text(document: AgreementDocument) -> dict[str, Any]:
@@ -98,7 +78,7 @@ def fingerprint(key: PublicKey) -> str:
     return sha256(bytes.fromhex(key.public)).hexdigest()[:FINGERPRINT_DIGITS]
 
 
-def _one(state: RegisterState, name: str, counted: Sequence[_Counted]) -> Published:
+def _one(state: RegisterState, name: str, counted: Sequence[Counted]) -> Published:
     entry = state.agreements[name]
     document = AgreementDocument.model_validate(entry.document)
     in_force = {one.in_force for one in counted}
@@ -109,7 +89,7 @@ def _one(state: RegisterState, name: str, counted: Sequence[_Counted]) -> Publis
         document,
         dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset),
         entry.standing.value,
-        tuple(_step(state, one.fact) for one in counted if one.fact.body.get("revision") in in_force),
+        tuple(_step(state, one.fact) for one in counted if str(one.fact.body.get("revision")) in in_force),
         {entry.revision: document} | {key: text for key, text in reversed(texts.items()) if key in in_force},
     )
 
@@ -117,7 +97,7 @@ def _one(state: RegisterState, name: str, counted: Sequence[_Counted]) -> Publis
 def _step(state: RegisterState, fact: Fact) -> Step:
     known = state.keys.get(fact.signing_key or "")
     told = str(fact.body.get("revision", ""))
-    if known is None:  # the day that a text was signed for has come; that needs nobody's word
+    if known is None:  # the day that a text was signed for has come: that needs nobody's word
         return Step(fact.at_ms, fact.action, NOBODY, "", "", fact.reason, told)
     key = known.key
     return Step(fact.at_ms, fact.action, key.role.value, key.agency, fingerprint(key), fact.reason, told)

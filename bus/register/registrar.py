@@ -23,6 +23,7 @@ from bus.model.fact import Fact, FactKind
 from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
 from bus.platform.salts import Salts
+from bus.register.entries import Counted
 from bus.register.grounds import Grounds
 from bus.register.impact import impact, refuse_broken
 from bus.register.keys import operators
@@ -101,9 +102,9 @@ class Registrar:
         return await self._register.newest()
 
     @property
-    def facts(self) -> tuple[Fact, ...]:
-        """Every fact that could be read so far, refused ones included."""
-        return tuple(fact for _, fact in self._register.facts)
+    def counted(self) -> tuple[Counted, ...]:
+        """Every fact that counted so far."""
+        return tuple(self._register.counted)
 
     async def key(self, name: str) -> SigningKey:
         """A key that the register knows, with its secret from the home. Raises KeyMissing."""

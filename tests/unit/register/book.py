@@ -8,6 +8,8 @@ from typing import Any
 from bus.agreements.document import AgreementDocument
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import Role, SigningKey
+from bus.register.counted import counted
+from bus.register.entries import Counted
 from bus.register.life import Action, Refusal
 from bus.register.state import RegisterState
 from bus.register.steps import (
@@ -51,6 +53,7 @@ class Book:
 
     state: RegisterState = field(default_factory=RegisterState)
     facts: list[Fact] = field(default_factory=list)
+    counted: list[Counted] = field(default_factory=list)
     now_ms: int = NOW
     """The broker's clock."""
 
@@ -58,7 +61,9 @@ class Book:
         """Written straight to the topic, whoever may."""
         for fact in facts:
             self.facts.append(fact)
-            self.state = self.state.apply(fact, self.state.offset, self.now_ms)
+            before, self.state = self.state, self.state.apply(fact, self.state.offset, self.now_ms)
+            if (one := counted(before, self.state, fact, self.now_ms)) is not None:
+                self.counted.append(one)
         return self
 
     def plain(self, kind: FactKind, name: str, action: str, body: Mapping[str, Any]) -> "Book":

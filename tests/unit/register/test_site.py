@@ -11,11 +11,14 @@ from ruamel.yaml import YAML
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.finding import LANGUAGES
 from bus.agreements.jsonschema import json_schema, schema_file
-from bus.model.fact import FactKind
+from bus.agreements.moments import midnight_ms
+from bus.model.fact import Fact, FactKind
 from bus.model.signature import Role
+from bus.register.counted import DAY_HAS_COME, NOBODY
 from bus.register.life import Action
-from bus.register.published import Published, fingerprint, published
+from bus.register.published import Published, Step, fingerprint, published
 from bus.register.site import LINES, Site, site_files
+from bus.register.state import REFUSED_KEPT
 from bus.register.steps import Ground, activation, drafting, key_added, step
 from tests.country import AGREEMENTS
 from tests.unit.agreements.ground import AGENCIES, BASES
@@ -56,12 +59,12 @@ def register() -> Book:
 def site() -> dict[str, str]:
     """The files of the site of that register."""
     book = register()
-    return dict(site_files(Site(published(book.state, book.facts), AGENCIES, BASES, book.state.offset, NOW)))
+    return dict(site_files(Site(published(book.state, book.counted), AGENCIES, BASES, book.state.offset, NOW)))
 
 
 def one(name: str) -> Published:
     book = register()
-    return next(found for found in published(book.state, book.facts) if found.id == name)
+    return next(found for found in published(book.state, book.counted) if found.id == name)
 
 
 class Reader(HTMLParser):
@@ -149,6 +152,37 @@ def test_history_tells_offices_and_reasons() -> None:
     }
     assert steps[0].reason == "the first wish"
     assert steps[2].key == fingerprint(CHIEF.public)
+
+
+def test_nobody_writes_the_history_of_others() -> None:
+    """Of the day of a text only that it came is told, once, and of what was refused nothing, however much it was."""
+    book, text = peopled(), TEXTS["person-to-tax"]
+    book.life(text)
+    day = text.valid.from_.replace(year=text.valid.from_.year + 9)
+    later = text.model_copy(update={"fields": text.fields[:1], "valid": text.valid.model_copy(update={"from_": day})})
+    book.life(later)
+    book.now_ms = midnight_ms(day, text.timezone)
+    body, lie = {"revision": revision(later)}, "the minister wished it"
+    forged = Fact(FactKind.AGREEMENT, text.id, Action.TOOK_EFFECT, body, "An Nguyen", lie, 1, b"", POLICE.public.id)
+    book.tell(forged, forged)
+    book.plain(FactKind.AGREEMENT, text.id, "ended", {"step": 11, "revision": revision(later)})
+    for _ in range(REFUSED_KEPT):
+        book.plain(FactKind.ROUTE, text.id, "paused", {})
+    (found,) = published(book.state, book.counted)
+    *_, activated, last = found.steps
+    assert (activated.action, activated.agency) == (Action.ACTIVATED, "")
+    assert last == Step(book.now_ms, Action.TOOK_EFFECT, NOBODY, "", "", DAY_HAS_COME, revision(later))
+    assert not {lie, "An Nguyen"} & {part for one in book.counted for part in (one.fact.reason, one.fact.by)}
+
+
+def test_history_goes_on_after_a_fact_that_nobody_could_read() -> None:
+    """What the operator lifted, and all that came after it, is told."""
+    book, text = peopled(), TEXTS["person-to-tax"]
+    book.life(text)
+    book.state = book.state.apply_unreadable(f"agreement/{text.id}".encode(), book.state.offset)
+    book.sign(step(text.id, Action.RESUMED, OPERATOR, "seen"), step(text.id, Action.SUSPENDED, POLICE, "a question"))
+    (found,) = published(book.state, book.counted)
+    assert [one.action for one in found.steps[-2:]] == [Action.RESUMED, Action.SUSPENDED]
 
 
 def test_texts_and_lines_for_programs() -> None:
