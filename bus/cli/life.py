@@ -73,6 +73,24 @@ def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
     click.echo(f"{text.id}, revision {revision(text)}: {words_of(ground.language)['stages'][Stage.IN_REVIEW]}")
 
 
+@click.command(cls=SpokenCommand)
+@click.argument("agreement", metavar="ID")
+@click.option("--revision", "read", help="The revision that you read: if another text is in review by now, refuse.")
+@_signed
+def approve(ground: Ground, agreement: str, *, read: str | None, key: str, reason: str) -> None:
+    """Approve the text in review, for the side that the key speaks for."""
+
+    async def work(registrar: Registrar) -> tuple[int, list[str]]:
+        state = await _known(registrar, agreement)
+        proposal = state.lives[agreement].proposal
+        shown = None if proposal is None else proposal.revision
+        wish = step(agreement, Action.APPROVED, await registrar.key(key), reason, read=read or shown)
+        return (await registrar.sign([wish]))[0], _review(state, agreement, ground)
+
+    offset, lines = _with_registrar(work)
+    click.echo("\n".join([*lines, _told(ground, agreement, Action.APPROVED, offset)]))
+
+
 def _simple(action: Action, name: str, text: str) -> click.Command:
     """A command for a step that says no more than its action."""
 
@@ -80,18 +98,19 @@ def _simple(action: Action, name: str, text: str) -> click.Command:
     @click.argument("agreement", metavar="ID")
     @_signed
     def command(ground: Ground, agreement: str, *, key: str, reason: str) -> None:
-        async def work(registrar: Registrar) -> tuple[int, list[str]]:
-            state = await _known(registrar, agreement)
-            under_review = _review(state, agreement, ground) if action is Action.APPROVED else []
-            wish = step(agreement, action, await registrar.key(key), reason)
-            return (await registrar.sign([wish]))[0], under_review
+        async def work(registrar: Registrar) -> int:
+            await _known(registrar, agreement)
+            return (await registrar.sign([step(agreement, action, await registrar.key(key), reason)]))[0]
 
-        offset, lines = _with_registrar(work)
-        words = words_of(ground.language)
-        done = words["history"]["told"].format(agreement=agreement, action=words["actions"][action], offset=offset)
-        click.echo("\n".join([*lines, done]))
+        click.echo(_told(ground, agreement, action, _with_registrar(work)))
 
     return command
+
+
+def _told(ground: Ground, agreement: str, action: Action, offset: int) -> str:
+    words = words_of(ground.language)
+    told: str = words["history"]["told"]
+    return told.format(agreement=agreement, action=words["actions"][action], offset=offset)
 
 
 def _review(state: RegisterState, agreement: str, ground: Ground) -> list[str]:
@@ -222,7 +241,7 @@ async def _known(registrar: Registrar, agreement: str) -> RegisterState:
 COMMANDS = (
     new,
     submit,
-    _simple(Action.APPROVED, "approve", "Approve the text in review, for the side that the key speaks for."),
+    approve,
     _simple(Action.RETURNED, "return", "Return the text in review to its author; the reason says why."),
     activate,
     _simple(

@@ -78,12 +78,15 @@ def drafting(document: AgreementDocument, author: SigningKey, reason: str) -> li
     return [drafted, step(document.id, Action.SUBMITTED, author, reason)]
 
 
-def step(agreement: str, action: Action, key: SigningKey, reason: str) -> Wish:
-    """A step that says no more than its action, and of which text."""
+def step(agreement: str, action: Action, key: SigningKey, reason: str, *, read: str | None = None) -> Wish:
+    """A step that says no more than its action, and of which text: `read`, or the one that is proposed or in force.
+
+    Who approves names the revision that was read, or another text could take its place before the signature.
+    """
 
     def body(state: RegisterState) -> dict[str, Any]:
         life = state.lives.get(agreement, Life())
-        known = None if life.proposal is None else life.proposal.revision
+        known = read if read is not None or life.proposal is None else life.proposal.revision
         return {"revision": known if action in OF_PROPOSAL else life.in_force}
 
     return Wish(FactKind.AGREEMENT, agreement, action, reason, key, body)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bus.agreements.document import revision
 from bus.cli import cli
 from bus.errors import StepRefused
 from bus.register.state import Standing
@@ -78,7 +79,9 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
 
     assert "receives" in await done("agreement", "submit", f"{TAX}.yaml", "--as", "desk", *WHY)
     assert "nobody approves what they wrote" in await refused("agreement", "approve", TAX, "--as", "desk", *WHY)
-    await done("agreement", "approve", TAX, "--as", "boss", *WHY)
+    words = ("agreement", "approve", TAX, "--as", "boss", *WHY, "--revision")
+    assert "no such text is under way" in await refused(*words, "0123456789abcdef")
+    await done(*words, revision(bus.documents[TAX]))
     assert "both sides must approve" in await refused("agreement", "activate", TAX, *WHY)
     await done("agreement", "approve", TAX, "--as", "police", *WHY)
     assert TAX in await done("agreement", "activate", "--due", *WHY)

@@ -137,6 +137,17 @@ def test_self_approved(book: Book) -> None:
     assert book.refused(raw(book, OPERATOR, "activated", body)) is Refusal.NOT_APPROVED
 
 
+def test_what_was_read_is_what_is_approved(book: Book) -> None:
+    """A text that takes the place of the one that was read, before the signature, is not approved by it."""
+    book.sign(*drafting(TAX, DESK, "a wish"))
+    read = step(TAX.id, Action.APPROVED, POLICE, "it is right", read=revision(TAX))
+    book.sign(*drafting(NARROWER, DESK, "another wish"))
+    with pytest.raises(StepRefused):
+        book.sign(read)
+    book.sign(*drafting(TAX, DESK, "the first one after all"), read)
+    assert book.state.lives[TAX.id].proposal.stage is Stage.APPROVED_BY_REGISTRY  # type: ignore[union-attr]  # there is
+
+
 def test_a_text_is_what_its_revision_names(book: Book) -> None:
     """A text under the name of another text is refused: approvals name a revision, and mean its text."""
     body = {"revision": revision(NARROWER), "document": TAX.model_dump(mode="json", by_alias=True)}
