@@ -204,8 +204,10 @@ def _act(state: RegisterState, fact: Fact, taken_ms: int) -> Act:
         raise NotAllowed(Refusal.UNKNOWN_ACTION)
     action = Action(fact.action)
     texts = [AgreementDocument.model_validate(text) for text in _texts(state, fact, action)]
+    document: dict[str, Any] = {}
     if action is Action.DRAFTED:
         [*_, text] = texts
+        document = text.model_dump(mode="json", by_alias=True)  # the signer may have spelt it shorter
         if (text.id, revision(text)) != (fact.subject_id, fact.body["revision"]):
             raise NotAllowed(Refusal.REVISION_FALSE)
     roles = {_role(state, signer, text) for text in texts}
@@ -216,7 +218,7 @@ def _act(state: RegisterState, fact: Fact, taken_ms: int) -> Act:
         signer.role if roles <= {signer.role} else None,
         fact.reason,
         fact.body.get("revision", ""),
-        fact.body.get("document", {}),
+        document,
         due=all(taken_ms >= midnight_ms(text.valid.from_, text.timezone) for text in texts),
     )
 

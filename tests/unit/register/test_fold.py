@@ -137,6 +137,16 @@ def test_self_approved(book: Book) -> None:
     assert book.refused(raw(book, OPERATOR, "activated", body)) is Refusal.NOT_APPROVED
 
 
+def test_a_text_in_another_spelling(book: Book) -> None:
+    """A text that its author's tool spelt as people do, defaults left out, is in force as any other."""
+    shorter = TAX.model_dump(mode="json", exclude_defaults=True)
+    shorter["purpose"] = {"code": TAX.purpose.code, **TAX.purpose.text}
+    shorter["fields"] = [rule["name"] if rule.keys() == {"name"} else rule for rule in shorter["fields"]]
+    book.tell(raw(book, DESK, "drafted", {"revision": revision(TAX), "document": shorter}))
+    book.sign(step(TAX.id, Action.SUBMITTED, DESK, "a wish"), approve(POLICE), approve(BOSS), activate())
+    assert book.state.agreements[TAX.id].document == TAX.model_dump(mode="json")
+
+
 def test_what_was_read_is_what_is_approved(book: Book) -> None:
     """A text that takes the place of the one that was read, before the signature, is not approved by it."""
     book.sign(*drafting(TAX, DESK, "a wish"))
