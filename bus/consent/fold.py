@@ -4,7 +4,8 @@ What counts, with the reason:
 - an event seen before changes nothing: networks and counters repeat themselves;
 - a withdrawal always counts, whatever time it carries: clocks err, and stopping is never wrong. It counts even under
   the id of the giving that stands: it is no repetition of that;
-- a giving that is older than the newest withdrawal changes nothing: the person's last word stands;
+- a giving that is older than the newest withdrawal, or than a giving that was withdrawn, changes nothing: the person's
+  last word stands, and what they took back does not come again under another id;
 - of two givings the later one in the log stands: it may name another revision or another end;
 - a giving after so many events that no more ids can be remembered changes nothing: a withdrawal still counts.
 """
@@ -28,8 +29,7 @@ def fold(before: Consent, event: ConsentEvent) -> Consent:
     full = len(before.seen) >= MOST_SEEN
     seen = before.seen if full else before.seen | {event.event_id}
     if event.action is ConsentAction.WITHDRAW:
-        withdrawn_at = max(event.at_ms, before.withdrawn_at_ms or event.at_ms)
-        return Consent(given=None, withdrawn_at_ms=withdrawn_at, seen=seen)
+        return Consent(given=None, withdrawn_at_ms=_withdrawn_at(before, event.at_ms), seen=seen)
     if full or (before.withdrawn_at_ms is not None and event.at_ms <= before.withdrawn_at_ms):
         return before
     return Consent(given=event, withdrawn_at_ms=before.withdrawn_at_ms, seen=seen)
@@ -42,5 +42,10 @@ def _takes_back(event: ConsentEvent, before: Consent) -> bool:
 
 def fold_unreadable(before: Consent, at_ms: int) -> Consent:
     """The standing after an event that cannot be read: as after a withdrawal at `at_ms`, Kafka's time of the record."""
-    withdrawn_at = max(at_ms, before.withdrawn_at_ms or at_ms)
-    return replace(before, given=None, withdrawn_at_ms=withdrawn_at, unreadable=True)
+    return replace(before, given=None, withdrawn_at_ms=_withdrawn_at(before, at_ms), unreadable=True)
+
+
+def _withdrawn_at(before: Consent, at_ms: int) -> int:
+    """Until when what is given counts no more: what stood until now is among it, whatever the clocks said."""
+    taken_back = at_ms if before.given is None else before.given.at_ms
+    return max(at_ms, taken_back, at_ms if before.withdrawn_at_ms is None else before.withdrawn_at_ms)

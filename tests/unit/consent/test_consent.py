@@ -73,6 +73,12 @@ CASES: list[tuple[str, tuple[ConsentEvent, ...], int, Reason | None]] = [
         12,
         Reason.CONSENT_WITHDRAWN,
     ),
+    (
+        "what was withdrawn does not come again under another id, though the withdrawal's clock was slow",
+        (giving(10), withdrawal(5), giving(10, "sent by another device")),
+        12,
+        Reason.CONSENT_WITHDRAWN,
+    ),
     ("of two givings the later in the log stands", (giving(10), giving(9, until=12)), 13, Reason.CONSENT_EXPIRED),
     ("consent is for the text that was shown", (giving(10, revision="another"),), 12, Reason.CONSENT_REVISION),
 ]

@@ -141,13 +141,16 @@ class Model:
         standing: ConsentEvent | None = None
         stopped_at = -1
         for event in self.events.get((subject, agreement), []):
+            told_at = event.at_ms if standing is None else max(event.at_ms, standing.at_ms)
             if isinstance(event, UnreadableConsent):
-                standing, stopped_at = None, max(stopped_at, event.at_ms)
+                standing, stopped_at = None, max(stopped_at, told_at)
+            elif event.action is ConsentAction.WITHDRAW and (
+                event.event_id not in seen or (standing is not None and standing.event_id == event.event_id)
+            ):
+                seen.add(event.event_id)
+                standing, stopped_at = None, max(stopped_at, told_at)
             elif event.event_id in seen:
                 continue
-            elif event.action is ConsentAction.WITHDRAW:
-                seen.add(event.event_id)
-                standing, stopped_at = None, max(stopped_at, event.at_ms)
             elif event.at_ms > stopped_at:
                 seen.add(event.event_id)
                 standing = event
