@@ -55,7 +55,9 @@ def _symbol(kind: type[ConsentAction | GivenBy]) -> BeforeValidator:
 
 
 Moment = Annotated[int, BeforeValidator(_moment)]
-Subject = Annotated[str, StringConstraints(pattern=r"^[^/\s]+$", max_length=64)]
+Subject = Annotated[str, StringConstraints(pattern=r"^[^/\s\p{C}]+$", max_length=64)]
+"""Without what nobody sees: a withdrawal under an id with a blank of no width would be somebody else's."""
+
 EventId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=200)]
 AgreementName = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Revision = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -92,7 +94,7 @@ _REMEDIES: Mapping[str, str] = {
     "model_type": "Send a JSON object.",
 }
 _PATTERNS: Mapping[str, str] = {
-    "subject": "Send the personal id alone, without spaces or slashes.",
+    "subject": "Send the personal id alone, without spaces, slashes or characters that nobody sees.",
     "event_id": "Send printable ASCII without spaces, such as a UUID.",
 }
 

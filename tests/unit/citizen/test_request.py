@@ -44,8 +44,10 @@ def test_one_act_or_a_list() -> None:
     [
         ({"subject": ...}, "subject", "Add it."),
         ({"subject": 1190000029}, "subject", "Send a text."),
-        ({"subject": "0011/90000029"}, "subject", "without spaces or slashes"),
-        ({"subject": "001190000029\n"}, "subject", "without spaces or slashes"),
+        ({"subject": "0011/90000029"}, "subject", "without spaces, slashes"),
+        ({"subject": "001190000029\n"}, "subject", "without spaces, slashes"),
+        ({"subject": "001190000029\u200b"}, "subject", "that nobody sees"),
+        ({"subject": "\x00001190000029"}, "subject", "that nobody sees"),
         ({"event_id": "an id"}, "event_id", "UUID"),
         ({"agreement": ""}, "agreement", "not empty"),
         ({"action": "give"}, "action", "in capitals"),
