@@ -114,9 +114,17 @@ async def _body(request: Request) -> Any:
             reason = f"the body has more than {MOST_BYTES} bytes"
             raise refused([Finding("", reason, "Send the acts in several requests.")])
     try:
-        return json.loads(bytes(data))
+        return json.loads(bytes(data), object_pairs_hook=_object)
     except (ValueError, RecursionError):
         raise refused([Finding("", "the body is no JSON", "Send an act, or a list of acts, as JSON.")]) from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ActsRefused for a key that stands twice: others may read the other one of the two."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise refused([Finding("", "a key stands twice in one object", "Send each key once.")])
+    return found
 
 
 def _seconds(request: Request, *, default: float) -> float:
@@ -171,8 +179,10 @@ def _knowing(handler: Handler, token: str) -> Handler:
         if scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), token.encode()):
             answer = _error(401, "authorization", "the bearer token is missing or wrong", "Send the token of this bus.")
             answer.headers["www-authenticate"] = 'Bearer realm="consents"'
-            return answer
-        return await handler(request)
+        else:
+            answer = await handler(request)
+        answer.headers["cache-control"] = "no-store"  # what it tells of a person stays nowhere on the way
+        return answer
 
     return knowing
 

@@ -1,0 +1,62 @@
+"""The consent API's HTTP, before a desk that has nothing to tell."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from bus.citizen.app import application
+from bus.citizen.desk import ConsentDesk, Taken
+from bus.citizen.request import Act
+
+TOKEN = "a-token-of-callers"
+SUBJECT = "001190000029"
+ACT = '"event_id": "e-1", "subject": "001190000029", "agreement": "a", "given_by": "SELF", "proof": "app:1"'
+
+
+class Desk(ConsentDesk):
+    """Takes everything, and knows nothing."""
+
+    def __init__(self) -> None:  # it connects to nothing
+        self.taken: list[Act] = []
+
+    async def take(self, acts: Sequence[Act], *, listed: bool) -> list[Taken]:
+        del listed
+        self.taken += acts
+        return []
+
+    async def standings(self, subject: str) -> list[dict[str, Any]]:
+        del subject
+        return []
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def http(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(desk, token=TOKEN))
+    headers: Mapping[str, str] = {"authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://citizen", headers=headers) as client:
+        yield client
+
+
+async def test_a_key_that_stands_twice(http: httpx.AsyncClient, desk: Desk) -> None:
+    """An act that says two things is taken for neither: what stands before this API may have read the other one."""
+    answer = await http.post("/v1/consents", content=f'{{{ACT}, "action": "WITHDRAW", "action": "GIVE"}}')
+    assert (answer.status_code, answer.json()["errors"][0]["remedy"]) == (422, "Send each key once.")
+    assert (await http.post("/v1/consents", content=f'{{{ACT}, "action": "WITHDRAW"}}')).status_code == 202
+    assert len(desk.taken) == 1
+
+
+async def test_nothing_is_kept_on_the_way(http: httpx.AsyncClient) -> None:
+    """What is told of a person, or taken, is stored by no cache between here and the caller."""
+    for answer in (
+        await http.get(f"/v1/subjects/{SUBJECT}/consents"),
+        await http.post("/v1/consents", content=f'{{{ACT}, "action": "GIVE"}}'),
+    ):
+        assert answer.is_success
+        assert answer.headers["cache-control"] == "no-store"
