@@ -11,16 +11,9 @@ from urllib.parse import quote
 import httpx
 
 from bus.avro.access import SETTLED, RegistryAccess, registry_access
-from bus.avro.codec import Parsed, parse
+from bus.avro.codec import Parsed, parse_known
 from bus.clock import monotonic
-from bus.errors import (
-    RecordUnreadable,
-    SchemaInvalid,
-    SchemaRefused,
-    SchemaRegistryForbids,
-    SchemaRegistryUnreachable,
-    SchemaUnknown,
-)
+from bus.errors import RecordUnreadable, SchemaRefused, SchemaRegistryForbids, SchemaRegistryUnreachable, SchemaUnknown
 from bus.platform.home import Home
 from bus.settings import Settings
 from bus.telemetry import Event, emit
@@ -83,13 +76,15 @@ class SchemaRegistryClient:
     async def schema(self, schema_id: int) -> Any:
         """The schema as JSON values. Raises SchemaUnknown for an id that the registry does not know: poison.
 
+        RecordUnreadable for the id of something else than an Avro schema: poison too.
+
         A registry that may have to catch up is asked again until it has denied the id for long enough.
         """
         if schema_id not in self._schemas:
             answer = await self._settled(schema_id)
             if _code(answer) == SCHEMA_NOT_FOUND:
                 raise SchemaUnknown(schema_id=schema_id)
-            self._schemas[schema_id] = json.loads(self._good(answer, "schema")["schema"])
+            self._schemas[schema_id] = _json_of(self._good(answer, "schema")["schema"], schema_id)
             self._denied.pop(schema_id, None)
         return self._schemas[schema_id]
 
@@ -117,10 +112,7 @@ class SchemaRegistryClient:
         """
         known = self.known(schema_id, logical=logical)
         if known is None:
-            try:
-                known = parse(await self.schema(schema_id), logical=logical, schema_id=schema_id)
-            except (SchemaInvalid, json.JSONDecodeError) as error:
-                raise RecordUnreadable(schema_id=schema_id, reason="that is no Avro schema by itself") from error
+            known = parse_known(await self.schema(schema_id), schema_id, logical=logical)
             self._parsed[schema_id, logical] = known
         return known
 
@@ -286,6 +278,13 @@ def _in_words(error: Exception) -> str:
         case httpx.ConnectError():
             return "no connection"
     return "it broke off"
+
+
+def _json_of(text: Any, schema_id: int) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        raise RecordUnreadable(schema_id=schema_id, reason="its schema is no Avro schema, for it is no JSON") from None
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:

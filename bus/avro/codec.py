@@ -33,11 +33,22 @@ def parse(schema: Any, *, logical: bool = False, schema_id: int | None = None) -
     """The schema (as JSON values) ready for use. Raises SchemaInvalid with the reason in words."""
     try:
         ready = fastavro.parse_schema(schema if logical else without_logical_types(schema), _force=True)
+        return Parsed(schema, logical, schema_id, ready, _guard(schema))
     except UnknownType as error:
         raise SchemaInvalid(reason=f"the type {error.name} is not defined") from error
     except (SchemaParseException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SchemaInvalid(reason=f"{error or type(error).__name__}") from error
-    return Parsed(schema, logical, schema_id, ready, _guard(schema))
+
+
+def parse_known(schema: Any, schema_id: int, *, logical: bool = False) -> Parsed:
+    """The schema that a record names, ready for use. Raises RecordUnreadable where it is none that can be used.
+
+    Whoever may register a schema could otherwise halt whoever reads a record of it.
+    """
+    try:
+        return parse(schema, logical=logical, schema_id=schema_id)
+    except SchemaInvalid as error:
+        raise RecordUnreadable(schema_id=schema_id, reason=str(error)) from error
 
 
 def _guard(schema: Any) -> Bounds | None:

@@ -8,7 +8,8 @@ import pytest
 
 from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient, trouble_of, value_subject
-from bus.errors import SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
+from bus.errors import RecordUnreadable, SchemaRefused, SchemaRegistryUnreachable, SchemaUnknown
+from bus.route.schemas import Schemas
 
 Answer = Callable[[httpx.Request], httpx.Response]
 SCHEMA = {"type": "int", "logicalType": "date"}
@@ -87,6 +88,22 @@ async def test_what_is_registered_needs_no_right_to_write() -> None:
     wire = Wire(answering(200, {"subject": "s", "version": 1, "id": 5, "schema": "{}"}))
     assert await wire.client().register("s", SCHEMA) == 5
     assert [asked.url.path for asked in wire.asked] == ["/subjects/s"]
+
+
+def nested(depth: int) -> str:
+    return '{"type": "array", "items": ' * depth + '"int"' + "}" * depth
+
+
+@pytest.mark.parametrize(
+    "text", ['syntax = "proto3"; message A {}', None, '"no-such-type"', "{}", nested(400), nested(100_000)]
+)
+async def test_a_record_of_what_is_no_schema_is_poison(text: object) -> None:
+    """An id of another type of schema, or of one that nobody can read, makes the record unreadable, and no more."""
+    client = Wire(answering(200, {"schema": text})).client()
+    with pytest.raises(RecordUnreadable):
+        await client.parsed(7)
+    record = b"\0\0\0\0\7..."
+    assert await Schemas(client).know_all([record]) == {record[:5]: "RecordUnreadable"}
 
 
 @pytest.mark.parametrize(
