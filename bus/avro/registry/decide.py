@@ -59,7 +59,7 @@ def version_number(text: str) -> int | None:
     """A version as it is spelt in a path; None means the latest. Raises RegistryRefusal for anything else."""
     if text in ("latest", "-1"):
         return None
-    if not text.isdecimal() or not 1 <= int(text) < 2**31:
+    if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) < 2**31:
         raise RegistryRefusal(code=Code.INVALID_VERSION, reason=f"a version is a number from 1 on or `latest`: {text}")
     return int(text)
 

@@ -55,7 +55,7 @@ def from_bytes(data: bytes | None) -> Entry:
     try:
         words = json.loads(data or b"")
         return _entry(words)
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError("not an entry of the schema log") from error
 
 

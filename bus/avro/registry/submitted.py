@@ -14,6 +14,9 @@ from bus.errors import RegistryRefusal
 MAX_SCHEMA_BYTES = 256 * 1024
 """With its quoting in an entry, a schema of this size still fits into a record of the topic."""
 
+MOST_LEVELS = 200
+"""Of objects and lists in one another: what is deeper some program somewhere cannot read, and there is no way back."""
+
 _UNSUPPORTED = {
     "references": "define the named types inside the schema",
     "metadata": "write attributes into the schema",
@@ -50,6 +53,8 @@ def _checked(text: str) -> Submitted:
         if len(text.encode()) > MAX_SCHEMA_BYTES:
             raise RegistryRefusal(code=Code.INVALID_SCHEMA, reason=f"the schema has more than {MAX_SCHEMA_BYTES} bytes")
         schema = json.loads(text)
+        if _levels(schema) > MOST_LEVELS:
+            raise RegistryRefusal(code=Code.INVALID_SCHEMA, reason="the schema is nested too deep")
         found = flaws(schema)
         if found:
             raise RegistryRefusal(code=Code.INVALID_SCHEMA, reason=f"invalid schema: {'; '.join(found)}")
@@ -60,3 +65,11 @@ def _checked(text: str) -> Submitted:
         )
         raise RegistryRefusal(code=Code.INVALID_SCHEMA, reason=reason) from error
     return Submitted(schema, compact(schema), fingerprint)
+
+
+def _levels(value: Any) -> int:
+    found, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        found += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return found

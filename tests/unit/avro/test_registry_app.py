@@ -175,3 +175,17 @@ async def test_tokens_that_are_none(log: FailingLog, given: str) -> None:
         assert (await http.post("/subjects/s", json=body("int"))).json()["error_code"] == 40401
         assert (await http.post("/compatibility/subjects/s/versions", json=body("int"))).json()["is_compatible"]
     assert log.entries == []
+
+
+async def test_a_subject_always_takes_another_version(http: httpx.AsyncClient) -> None:
+    """What the registry took it can hold the next version against: a schema too deep for that is refused at once."""
+    deep, deepest = ('{"type": "array", "items": ' * levels + '"int"' + "}" * levels for levels in (200, 700))
+    for text, status in ((deep, 200), (deepest, 422), (deep.replace("int", "long"), 200)):
+        answer = await http.post("/subjects/s/versions", json={"schema": text})
+        assert answer.status_code == status, answer.text
+
+
+async def test_a_number_without_an_end(http: httpx.AsyncClient) -> None:
+    """A version of more digits than Python reads is none, like any other that is too large."""
+    await register(http, "s", "int")
+    assert (await http.get(f"/subjects/s/versions/{'9' * 5000}")).status_code == 422

@@ -90,7 +90,16 @@ def test_what_makes_a_judgement_stale(between: Entry | bytes, counts: bool) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"{", b"[]", b'{"kind": "other", "subject": null}', b'{"kind": "level"}', b"\xff"]
+    "value",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"kind": "other", "subject": null}',
+        b'{"kind": "level"}',
+        b'{"kind": "deleted", "subject": "a", "version": 1, "permanent": true, "seen": Infinity}',
+        b"\xff",
+    ],
 )
 def test_nonsense_is_passed(value: bytes) -> None:
     """A record that makes no sense changes nothing but the count of such records."""
