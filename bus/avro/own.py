@@ -8,7 +8,7 @@ from typing import Any
 import bus
 from bus.avro.canonical import identity
 from bus.avro.client import SchemaRegistryClient
-from bus.avro.codec import decode, encode, parse, parse_known
+from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import BODY_START, frame, unframe
 from bus.errors import RecordUnreadable
 
