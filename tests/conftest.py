@@ -27,7 +27,6 @@ from bus.kafka.access import KafkaAccess
 from bus.platform.home import Home
 from bus.platform.jars import KAFKA_VERSION
 from bus.platform.kafka import LocalKafka
-from bus.platform.ports import free_port
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import Supervisor
 from bus.platform.reach import kafka_access
@@ -41,6 +40,12 @@ hypothesis_settings.register_profile("bus", deadline=None)
 hypothesis_settings.load_profile("bus")
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
+
+# Under which address a container is reached is known once it runs, and a broker must tell it to its clients.
+ONCE_TOLD = (
+    "until KAFKA_ADVERTISED_LISTENERS=$(readlink /tmp/advertised); do sleep 0.1; done; "
+    "export KAFKA_ADVERTISED_LISTENERS; exec /etc/kafka/docker/run"
+)
 
 
 def pytest_configure() -> None:
@@ -190,18 +195,16 @@ def kafka_container() -> Iterator[KafkaAccess]:
     """Apache Kafka's own image, one node, without identities."""
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - reads the engine's settings on import
 
-    port = free_port()
-    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(9092, port)
-    host = container.get_container_host_ip()
+    container = DockerContainer(KAFKA_IMAGE).with_exposed_ports(9092).with_command(["bash", "-c", ONCE_TOLD])
     listed = {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
         "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
-        "KAFKA_LISTENERS": "CLIENT://:9092,CONTROLLER://:9093",
-        "KAFKA_ADVERTISED_LISTENERS": f"CLIENT://{host}:{port}",
-        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        # A broker finishes transactions through connections to itself, and CLIENT's address counts outside alone.
+        "KAFKA_LISTENERS": "CLIENT://:9092,INTERNAL://localhost:19092,CONTROLLER://localhost:9093",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-        "KAFKA_INTER_BROKER_LISTENER_NAME": "CLIENT",
+        "KAFKA_INTER_BROKER_LISTENER_NAME": "INTERNAL",
         "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
         "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "8",
         "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
@@ -213,7 +216,10 @@ def kafka_container() -> Iterator[KafkaAccess]:
     for name, value in listed.items():
         container.with_env(name, value)
     with container:
-        access = KafkaAccess(f"{host}:{port}")
+        address = f"{container.get_container_host_ip()}:{container.get_exposed_port(9092)}"
+        told = container.exec(["ln", "-s", f"CLIENT://{address},INTERNAL://localhost:19092", "/tmp/advertised"])  # noqa: S108 - in the container
+        assert told.exit_code == 0, told.output
+        access = KafkaAccess(address)
         until_broker_answers(access)
         yield access
 
