@@ -56,7 +56,8 @@ class Settings(_Environment):
         default=None, description="URL of your own schema registry; then none is started here"
     )
     citizen: str | None = Field(
-        default=None, description="URL of a consent API elsewhere, for `bus consent`; unset: the one that runs here"
+        default=None,
+        description="URL of a consent API elsewhere, for `bus consent` and `bus country`; unset: the one of this home",
     )
 
     kafka_port: int | None = Field(
