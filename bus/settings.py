@@ -59,6 +59,10 @@ class Settings(_Environment):
         default=None,
         description="URL of a consent API elsewhere, for `bus consent` and `bus country`; unset: the one of this home",
     )
+    country_host: str | None = Field(
+        default=None,
+        description="name by which other machines reach the country's own systems; unset: only this machine does",
+    )
 
     kafka_port: int | None = Field(
         default=None, ge=1, le=65535, description="port of the local Kafka; unset: a free one, kept from start to start"

@@ -116,6 +116,7 @@ def place_of(settings: Settings, home: Home, postgres: str) -> Place:
         citizen_api=f"http://127.0.0.1:{citizen['port']}" if citizen else None,
         citizen_token=home.secret("citizen-token"),
         wide=bool(_remembered(home).get("wide")),
+        host=settings.country_host,
     )
 
 

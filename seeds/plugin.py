@@ -93,6 +93,7 @@ def _process(site: Site, system: str, *more: str) -> CountryProcess:
         *(sys.executable, "-m", f"seeds.systems.{system}"),
         *("--data", str(site.data(system)), "--port", str(site.port(system))),
         *("--token-file", str(site.token_file(system))),
+        *(["--everywhere"] if site.place.host else []),
         *more,
     )
     return CountryProcess(f"country-{system}", argv, {})

@@ -52,12 +52,12 @@ class Site:
         return self.token_file(system).read_text(encoding="utf-8").strip()
 
     def port(self, system: str) -> int:
-        """The system's port on loopback: a free one when it was drawn."""
+        """The system's port: a free one when it was drawn."""
         return int(_once(self.folder / f"{system}.port", _free_port))
 
     def url(self, system: str) -> str:
         """Where the system answers."""
-        return f"http://127.0.0.1:{self.port(system)}"
+        return f"http://{self.place.host or '127.0.0.1'}:{self.port(system)}"
 
 
 def _once(path: Path, make: Callable[[], str]) -> str:

@@ -26,7 +26,8 @@ class Place:
     `home` is BUS_HOME: a country keeps its files in `home/country`. `postgres` is the address of a superuser, as
     `postgresql://…/postgres`. `prefix` stands before every topic of the bus, and sets databases of several buses on
     one server apart. `citizen_api` is the address that takes consents, None while it does not run. `wide`: the
-    registries that joined later are there too.
+    registries that joined later are there too. `host` is the name by which other machines reach the country's systems;
+    without one they listen on loopback alone.
     """
 
     home: Path
@@ -35,6 +36,7 @@ class Place:
     citizen_api: str | None = None
     citizen_token: str | None = field(default=None, repr=False)
     wide: bool = False
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

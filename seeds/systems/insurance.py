@@ -254,7 +254,7 @@ def main() -> None:
     given = parser.parse_args()
     store = Store(state_path(given.data))
     token = given.token_file.read_text(encoding="utf-8").strip()
-    serve(application(store, Exports(store, given.drop), token, given.every), given.port)
+    serve(application(store, Exports(store, given.drop), token, given.every), given)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a system of the country serves HTTP: on loopback, with a bearer token, ready when its file says so."""
+"""How a system of the country serves HTTP: with a bearer token, ready when its file says so."""
 
 import argparse
 import hmac
@@ -37,17 +37,18 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """The options that every system takes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="folder of the system's state")
-    parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--everywhere", action="store_true", help="listen on every interface, not on loopback alone")
     parser.add_argument("--token-file", type=Path, required=True, help="file with the bearer token")
     return parser
 
 
-def serve(app: Starlette, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; once listening, say so in the file that BUS_READY_FILE names."""
+def serve(app: Starlette, given: argparse.Namespace) -> None:
+    """Serve as `arguments` has it until SIGTERM or SIGINT; once listening, say so in the file of BUS_READY_FILE."""
     # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind(("" if given.everywhere else "127.0.0.1", given.port))
         listener.listen(128)
         announced = Announced(app, listener.getsockname()[1])
         config = uvicorn.Config(announced, log_level="warning", access_log=False, timeout_graceful_shutdown=2)

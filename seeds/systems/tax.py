@@ -36,7 +36,7 @@ def main() -> None:
     """Serve until told to end."""
     given = arguments("The pretend tax registry.").parse_args()
     token = given.token_file.read_text(encoding="utf-8").strip()
-    serve(application(Store(state_path(given.data)), token), given.port)
+    serve(application(Store(state_path(given.data)), token), given)
 
 
 if __name__ == "__main__":

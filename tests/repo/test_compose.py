@@ -64,6 +64,16 @@ def test_every_stage_is_a_service_with_its_own_command(services: dict[str, dict[
     assert services[wiring.SCHEMA_REGISTRY.name]["image"].startswith("apicurio/")
 
 
+def test_only_a_service_that_needs_no_network_again_shares_one(services: dict[str, dict[str, Any]]) -> None:
+    """What works on must have a network of its own: Docker leaves it without one when the other container restarts."""
+    assert [name for name, service in services.items() if "network_mode" in service] == ["kafka-administrator"]
+
+
+def test_what_the_country_serves_reaches_other_containers(services: dict[str, dict[str, Any]]) -> None:
+    """The country's own systems must be told the name of their service, and connectors reach them by it."""
+    assert services["found"]["environment"]["BUS_COUNTRY_HOST"] == "found"
+
+
 def test_stages_wait_until_the_bus_is_founded(services: dict[str, dict[str, Any]]) -> None:
     """A stage must not start before its topics, its user and its rights are there."""
     for name, service in services.items():
