@@ -64,6 +64,14 @@ def test_every_stage_is_a_service_with_its_own_command(services: dict[str, dict[
     assert services[wiring.SCHEMA_REGISTRY.name]["image"].startswith("apicurio/")
 
 
+def test_one_service_builds_the_image_that_the_others_run(services: dict[str, dict[str, Any]]) -> None:
+    """An image must be built by one service and asked of no registry by the rest: builds side by side collide."""
+    ours = {name: service for name, service in services.items() if service["image"].startswith("national-data-bus:")}
+    assert [name for name, service in services.items() if "build" in service] == ["found"]
+    assert len({service["image"] for service in ours.values()}) == 1
+    assert [name for name, service in ours.items() if service["pull_policy"] != "never"] == []
+
+
 def test_only_a_service_that_needs_no_network_again_shares_one(services: dict[str, dict[str, Any]]) -> None:
     """What works on must have a network of its own: Docker leaves it without one when the other container restarts."""
     assert [name for name, service in services.items() if "network_mode" in service] == ["kafka-administrator"]
@@ -72,6 +80,23 @@ def test_only_a_service_that_needs_no_network_again_shares_one(services: dict[st
 def test_what_the_country_serves_reaches_other_containers(services: dict[str, dict[str, Any]]) -> None:
     """The country's own systems must be told the name of their service, and connectors reach them by it."""
     assert services["found"]["environment"]["BUS_COUNTRY_HOST"] == "found"
+
+
+def test_every_container_finds_the_consent_api(services: dict[str, dict[str, Any]]) -> None:
+    """`bus consent` must reach the API from each container of the bus: on loopback it is in one of them alone."""
+    port = services["citizen"]["environment"]["BUS_CITIZEN_PORT"]
+    for name, service in services.items():
+        if service["image"].startswith("national-data-bus:"):
+            assert service["environment"]["BUS_CITIZEN"] == f"http://citizen:{port}", name
+
+
+def test_what_git_ignores_stays_out_of_the_image() -> None:
+    """What a run leaves behind must not be copied into the image, nor make it anew."""
+    ignored, left_out = (
+        {line.strip("/") for line in (ROOT / name).read_text("utf-8").splitlines() if line and not line.startswith("#")}
+        for name in (".gitignore", ".dockerignore")
+    )
+    assert sorted(ignored - {name.removeprefix("**/") for name in left_out}) == []
 
 
 def test_stages_wait_until_the_bus_is_founded(services: dict[str, dict[str, Any]]) -> None:
