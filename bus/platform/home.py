@@ -67,8 +67,8 @@ class Home:
         return self.run / f"{_checked(name)}.ready.json"
 
     def has_secret(self, name: str) -> bool:
-        """Whether a secret was made already."""
-        return (self.secrets / _checked(name)).is_file()
+        """Whether a secret was made already: none under what is no name for a file here, as others' keys may have."""
+        return _NAME.fullmatch(name) is not None and (self.secrets / name).is_file()
 
     def secret(self, name: str, make: Callable[[], str] = random_secret) -> str:
         """The secret of that name, made once: processes that race for it get the same one. A name may hold `/`."""

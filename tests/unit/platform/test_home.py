@@ -65,6 +65,7 @@ def test_a_name_cannot_leave_the_home(home: Home, name: str) -> None:
     """A name that points elsewhere must be refused before any file is touched."""
     with pytest.raises(ValueError, match="not a name"):
         home.secret(name)
+    assert not home.has_secret(name), "others' keys may have such ids: nobody stumbles over them"
 
 
 def test_an_announcement_is_found_by_others(home: Home) -> None:
