@@ -16,7 +16,12 @@ from bus.settings import Settings
 
 PATIENCE_SECONDS = 30.0
 
-_subject = click.option("--subject", required=True, metavar="ID", help="The personal id.")
+_subject = click.option(
+    "--subject",
+    default=lambda: click.prompt("The personal id", err=True),
+    metavar="ID",
+    help="The personal id; left out, it is asked for, and stands in no list of processes and no history.",
+)
 _agreement = click.option("--agreement", required=True, metavar="NAME", help="What is consented to.")
 _given_by = click.option(
     "--given-by",
