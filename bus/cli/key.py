@@ -189,8 +189,9 @@ async def _epochs() -> list[EpochView]:
 def destroy(recipient: str, epoch: int, *, reason: str) -> None:
     """Destroy the key of an epoch of a recipient's pseudonyms. It cannot be undone.
 
-    From then on nobody can tell whose the pseudonyms of that epoch were, not even with the root key. Refused while a
-    copy is held under the epoch. Other machines that route hold the key too: run it there as well.
+    From then on no key leads from a pseudonym of that epoch to a person, the root key included. Whole records, with the
+    ids of their events, are still found in the log of disclosures by who reads that and has the root key. Refused while
+    a copy is held under the epoch. Other machines that route hold the key too: run it there as well.
     """
     asyncio.run(_require_free(recipient, epoch))
     _with_registrar(lambda registrar: registrar.destroy_epoch(recipient, epoch, reason))

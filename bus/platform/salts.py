@@ -1,7 +1,8 @@
 """The keys that pseudonyms hang on: a random salt for each recipient and epoch, kept in the home beside the root key.
 
 A pseudonym needs the root key and its epoch's salt. Everything else comes from the root key alone and is there as long
-as that is; a salt can be destroyed, and with it every way back from the pseudonyms of its epoch to a person.
+as that is; a salt can be destroyed, and with it every way back from the pseudonyms of its epoch, as such, to a person.
+Whole records name their event, and the log of disclosures names whose it was, keyed by the root key.
 """
 
 import os
