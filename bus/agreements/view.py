@@ -203,7 +203,7 @@ def _reader(rule: FieldRule, shape: Shape, dataset: Dataset, around: Surrounding
 
 def _as_it_is(name: str, shape: Shape) -> Read:
     """The value, which must be there and of its type, so that whatever `view` returns can be written."""
-    types, symbols = _PYTHON_TYPES.get(shape.kind), frozenset(shape.symbols)
+    types, symbols, known = _PYTHON_TYPES.get(shape.kind), frozenset(shape.symbols), _known_of(shape)
 
     def read(record: Mapping[str, Any]) -> Any:
         value = record[name]
@@ -212,9 +212,29 @@ def _as_it_is(name: str, shape: Shape) -> Read:
                 raise TypeError(name)
         elif (types is not None and type(value) not in types) or (symbols and value not in symbols):
             raise TypeError(name)
-        return value
+        return value if known is None else known(value)
 
     return read
+
+
+def _known_of(shape: Shape) -> Callable[[Any], Any] | None:
+    """Leaves out of records inside a value what the dataset's schema does not know; None where there are none.
+
+    A record that was written by a newer schema has more, and who reads the view knows nothing of it.
+    """
+    if shape.kind is Kind.LIST and shape.item is not None:
+        item = _known_of(shape.item)
+        return None if item is None else lambda value: None if value is None else [item(one) for one in value]
+    if shape.kind is not Kind.RECORD:
+        return None
+    parts = [(name, _known_of(inner)) for name, inner in shape.fields.items()]
+
+    def known(value: Any) -> Any:
+        if value is None:
+            return None
+        return {name: value[name] if part is None else part(value[name]) for name, part in parts}
+
+    return known
 
 
 def _province(plain: Read, source: str | int | None, dataset: Dataset) -> Read:

@@ -12,7 +12,7 @@ from bus.avro.codec import Parsed, encode, parse
 from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.frame import frame
 from bus.avro.slicer import cutter
-from bus.errors import BusError, FilterError, SaltWrong
+from bus.errors import BusError, FieldMissing, FilterError, SaltWrong, ValueMisfit
 from bus.model.keyring import KeyRing
 from bus.register.epochs import FIRST_EPOCH, Epoch
 from bus.register.state import AgreementEntry, RegisterState, Standing
@@ -61,8 +61,15 @@ class Rule:
     def cut(self, seen: Seen) -> bytes:
         """What the recipient gets of a record, framed. Raises FieldMissing."""
         if self._cut is None or seen.bounds is None:
-            return self.head + encode(self.view, self.route.view(seen.record))
+            return self._made(seen)
         return self._cut(seen.value, seen.bounds)
+
+    def _made(self, seen: Seen) -> bytes:
+        """The view of a record that is not cut; what does not fit into it cannot be released."""
+        try:
+            return self.head + encode(self.view, self.route.view(seen.record))
+        except ValueMisfit:
+            raise FieldMissing(field="the view", agreement=self.route.agreement) from None
 
     def admits(self, seen: Seen) -> bool:
         """Whether the filter lets a record through. Raises FilterError.

@@ -15,7 +15,7 @@ from bus.avro.codec import decode, encode, parse
 from bus.avro.datasets import dataset_of
 from bus.avro.frame import frame
 from bus.bench.workload import COUNTRY, DATASET, Nation, Shape, dataset
-from bus.errors import FilterError, RecordUnreadable
+from bus.errors import FieldMissing, FilterError, RecordUnreadable
 from bus.register.state import AgreementEntry, DatasetEntry, RegisterState, Standing
 from bus.route.rules import ANSWERS_KEPT, RuleBook, Rules
 from bus.route.seen import Seen
@@ -170,3 +170,43 @@ def test_a_record_cut_short() -> None:
     assert rules(DOCUMENTS["tax"]).sights[DATASET].see(value) is None
     with pytest.raises(RecordUnreadable):
         _decoded(parse(SCHEMA), value)
+
+
+def _with_home(symbols: list[str], *more: str) -> dict[str, Any]:
+    """The schema with records inside, of whose fields some came later, and a union that nobody looks into."""
+    kind = {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": symbols}}
+    kind |= {"doc": "A kind.", "category": "personal"}
+    texts = [{"name": one, "type": "string", "doc": one, "category": "personal"} for one in ("street", *more)]
+    home = {"type": "record", "name": "Home", "fields": [*texts, kind]}
+    listed = {"type": "array", "items": "Home"}
+    added = [("home", home), ("homes", listed), ("either", ["null", "Home", "string"])]
+    fields = [{"name": name, "type": avro, "doc": name, "category": "personal"} for name, avro in added]
+    return {**SCHEMA, "fields": [*SCHEMA["fields"], *fields]}
+
+
+@pytest.mark.parametrize(
+    ("says", "wrong", "expected"),
+    [
+        ("What the schema knows is released of records inside, and no more.", {}, {"street": "1", "kind": "A"}),
+        (
+            "A symbol that it does not know cannot be released.",
+            {"home": {"street": "1", "city": "2", "kind": "C"}},
+            None,
+        ),
+        ("Nor a branch of which it knows a part.", {"either": {"street": "1", "city": "2", "kind": "A"}}, None),
+    ],
+)
+def test_newer_records_inside(says: str, wrong: dict[str, Any], expected: dict[str, str] | None) -> None:
+    """Of a record that a newer schema wrote, a record inside shows what the older one knows, or is withheld."""
+    old, new = _with_home(["A", "B"]), _with_home(["A", "B", "C"], "city")
+    document = changed(DOCUMENTS["tax"], "home", "homes", "either")
+    now = RuleBook(KEYRING, lanes=4, pseudonymous_partitions=8).compile(state(old, 1, document))
+    (rule,) = now.rules.values()
+    home = {"street": "1", "city": "2", "kind": "A"}
+    value = frame(2, encode(parse(new), {**VALUES, "home": home, "homes": [home], "either": "-", **wrong}))
+    seen = Seen(value, _decoded(parse(new), value))
+    if expected is None:
+        with pytest.raises(FieldMissing):
+            rule.cut(seen)
+    else:
+        assert decode(rule.view, rule.cut(seen)[5:]) == {"home": expected, "homes": [expected], "either": "-"}, says
