@@ -98,11 +98,14 @@ class _Compiler:
 
 
 def reader(path: tuple[str, ...], record: Shape) -> Callable[[Record], Any]:
-    """Reads a field that must be there, not null, and of its schema's type; a timestamp as microseconds."""
+    """Reads a field that must be there, not null, and of its schema's type; a timestamp as microseconds.
+
+    A symbol that the schema does not have, for a newer one wrote it, is of another type: nobody agreed on it.
+    """
     shape = record
     for name in path:
         shape = shape.fields[name]
-    types = _PYTHON_TYPES[shape.kind]
+    types, symbols = _PYTHON_TYPES[shape.kind], frozenset(shape.symbols)
     scale = 1000 // shape.per_ms if shape.kind is Kind.TIMESTAMP else 1
 
     def read(values: Record) -> Any:
@@ -112,11 +115,11 @@ def reader(path: tuple[str, ...], record: Shape) -> Callable[[Record], Any]:
                 value = value[name]
         except (KeyError, TypeError):
             raise TypeError(*path) from None
-        if type(value) not in types:
+        if type(value) not in types or (symbols and value not in symbols):
             raise TypeError(*path)
         return value if scale == 1 else value * scale
 
-    return read if len(path) > 1 else _top(path[0], types, scale)
+    return read if len(path) > 1 or symbols else _top(path[0], types, scale)
 
 
 def _top(name: str, types: tuple[type, ...], scale: int) -> Callable[[Record], Any]:
