@@ -38,7 +38,7 @@ _PATTERN = re.compile(
     |(?P<NAME>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<STRING>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
     |(?P<SIGN>&&|\|\||==|!=|<=|>=|[<>!()\[\],.\-])""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,  # a digit of another script may look like another one of ours
 )
 _SLIPS = {"=": "==", "&": "&&", "|": "||", "≠": "!=", "≤": "<=", "≥": ">=", "“": '"', "”": '"'}
 _SLIP_NAMES = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!", "True": "true"}
@@ -86,12 +86,13 @@ def unescape(piece: Piece) -> str:
 
     def value(match: re.Match[str]) -> str:
         code = match.group(1)
-        if len(code) == 5:
-            return chr(int(code[1:], 16))
-        if code not in _ESCAPES:
+        found = chr(int(code[1:], 16)) if len(code) == 5 else _ESCAPES.get(code)
+        if found is None or "\ud800" <= found <= "\udfff":  # half a character: no text that can be stored has one
             start = piece.start + 1 + match.start()
-            raise FilterUnreadable(Problem("filter-escape", start, start + 2, (("text", match.group()),)))
-        return _ESCAPES[code]
+            raise FilterUnreadable(
+                Problem("filter-escape", start, start + len(match.group()), (("text", match.group()),))
+            )
+        return found
 
     return _ESCAPED.sub(value, piece.text[1:-1])
 
