@@ -79,12 +79,12 @@ def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now
     if seen is None:
         return Reason.DELETED
     refused = term.refused
-    if refused is None and term.needs_consent:
+    if term.needs_consent and (refused is None or refused is Reason.AGREEMENT_SUSPENDED):
         if subject is None or subject == UNKNOWN_SUBJECT:
             return Reason.SUBJECT_UNKNOWN
-        refused = uncovered(cover, term.accepted_revisions, now_ms)
+        refused = uncovered(cover, term.accepted_revisions, now_ms) or refused
     if refused is None:
-        refused = term.held_up  # it comes last: a withdrawal erases, whatever an operator holds up
+        refused = term.held_up  # as a suspension it comes last: a withdrawal erases, whatever is held up
     if refused is not None:
         return refused
     try:

@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
+from bus.model.consent import ConsentEvent
 from bus.model.reasons import Reason
-from tests.unit.route.lanes import Nutshell, give, holdings, rule, rules, value
+from bus.register.state import Standing
+from tests.unit.route.lanes import Nutshell, give, holdings, rule, rules, value, withdraw
 
 
 def test_a_corrected_number() -> None:
@@ -56,3 +60,20 @@ def test_what_retention_erased_comes_back_when_judged_again() -> None:
     assert lane.held() == {}
     lane.step(rules(replace(rule(retention_ms=500), backfill=2), offset=2))
     assert holdings(lane.state, "population.person", b"p1/1")["a"].due_ms == 2000
+
+
+@pytest.mark.parametrize(
+    ("reason", "until", "events"), [(Reason.CONSENT_WITHDRAWN, None, [withdraw()]), (Reason.CONSENT_EXPIRED, 2000, [])]
+)
+def test_what_ends_a_consent_erases_under_suspension(
+    reason: Reason, until: int | None, events: list[ConsentEvent]
+) -> None:
+    """A person's withdrawal, and a consent that expires, erase under a suspended agreement as under any other."""
+    lane = Nutshell()
+    lane.step(rules(rule(needs_consent=True)), lane.change("p1", value("An")), consents=[give(valid_until_ms=until)])
+    suspended = rules(rule(needs_consent=True, standing=Standing.SUSPENDED), offset=2)
+    lane.step(suspended)
+    assert lane.held() == {"p1/1": "An"}
+    lane.now = 2000
+    lane.step(suspended, consents=events)
+    assert (lane.held(), lane.log[-1].reason) == ({}, reason)
