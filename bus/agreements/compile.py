@@ -17,7 +17,7 @@ from bus.agreements.shape import Kind, shape_of
 from bus.agreements.view import compile_view, view_cuts, view_reads, view_schema
 from bus.avro.datasets import Dataset
 from bus.avro.slicer import Stretch, stretches
-from bus.errors import AgreementUnfit, FilterError
+from bus.errors import AgreementUnfit, FieldMissing, FilterError
 
 DAY_MS = 86_400_000
 SECOND_MS = 1000
@@ -42,29 +42,16 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
     reason = unfit(document, dataset)
     if reason is not None:
         raise AgreementUnfit(agreement=document.id, dataset=dataset.name, reason=reason)
-    own, cuts = revision(document), view_cuts(document, dataset)
+    cuts = view_cuts(document, dataset)
     as_they_are = {rule.name for rule in document.fields if rule.transform is None}
     first, last = document.valid.from_, document.valid.until
     return Route(
-        agreement=document.id,
+        **_terms(document, accepted_revisions, consent_basis_code),
         number=number,
-        revision=own,
-        recipient=document.recipient,
-        dataset=document.dataset,
-        purpose=document.purpose.code,
-        legal_basis=document.basis.statutory or consent_basis_code,
-        article=document.basis.article or "",
-        needs_consent=document.needs_consent,
-        accepted_revisions=accepted_revisions | {own},
-        pseudonymous=document.pseudonymous,
         subject_shown=dataset.subject in as_they_are,
         record_id_shown=as_they_are.issuperset(dataset.record_id),
-        keep_on_exit=document.on_scope_exit == "keep",
-        keep_on_end=document.on_end == "keep",
         valid_from_ms=midnight_ms(first, document.timezone),
         valid_until_ms=None if last is None else midnight_ms(last + timedelta(days=1), document.timezone),
-        retention_ms=None if document.retention is None else duration_ms(document.retention),
-        time_grain_ms=DAY_MS if document.pseudonymous else SECOND_MS,
         topic=topic,
         view_schema=view_schema(document, dataset),
         view_schema_id=view_schema_id,
@@ -81,6 +68,57 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         days=None if document.data_range is None else Spans(Span.DAY, document.timezone),
         frequency=None if document.frequency is None else Spans(Span(document.frequency), document.timezone),
     )
+
+
+def closed_route(  # noqa: PLR0913 - as those of `compile_route`
+    document: AgreementDocument,
+    *,
+    number: int,
+    topic: str,
+    view_schema_id: int,
+    consent_basis_code: str,
+    accepted_revisions: frozenset[str] = frozenset(),
+) -> Route:
+    """The route of an agreement that cannot be compiled: it says what became of copies held needs, and has no view."""
+
+    def view(record: Mapping[str, Any]) -> dict[str, Any]:
+        del record
+        raise FieldMissing(field="the view", agreement=document.id)
+
+    return Route(
+        **_terms(document, accepted_revisions, consent_basis_code),
+        number=number,
+        subject_shown=False,
+        record_id_shown=False,
+        valid_from_ms=0,
+        valid_until_ms=None,
+        topic=topic,
+        view_schema={"type": "record", "name": "Nothing", "fields": []},
+        view_schema_id=view_schema_id,
+        admits=lambda record: False,  # noqa: ARG005 - the interface of a filter
+        view=view,
+    )
+
+
+def _terms(document: AgreementDocument, accepted: frozenset[str], consent_basis_code: str) -> dict[str, Any]:
+    """What a route says whatever its dataset is like."""
+    own = revision(document)
+    return {
+        "agreement": document.id,
+        "revision": own,
+        "recipient": document.recipient,
+        "dataset": document.dataset,
+        "purpose": document.purpose.code,
+        "legal_basis": document.basis.statutory or consent_basis_code,
+        "article": document.basis.article or "",
+        "needs_consent": document.needs_consent,
+        "accepted_revisions": accepted | {own},
+        "pseudonymous": document.pseudonymous,
+        "keep_on_exit": document.on_scope_exit == "keep",
+        "keep_on_end": document.on_end == "keep",
+        "retention_ms": None if document.retention is None else duration_ms(document.retention),
+        "time_grain_ms": DAY_MS if document.pseudonymous else SECOND_MS,
+    }
 
 
 def compile_oldest(allowed: DataRange, timezone: str, dataset: Dataset) -> Callable[[int], int]:

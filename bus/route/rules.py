@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bus.agreements.calendar import Calendar
-from bus.agreements.compile import compile_route, hides_ids
+from bus.agreements.compile import closed_route, compile_route, hides_ids
 from bus.agreements.document import AgreementDocument
 from bus.agreements.route import Route
 from bus.avro.codec import Parsed, encode, parse
@@ -39,6 +39,9 @@ class Rule:
 
     backfill: int = 0
     """The fact that asked for every record to be judged again; 0 when none did."""
+
+    closed: bool = False
+    """It could not be compiled: it stands as suspended, so that what ends a copy ends it all the same."""
 
     head: bytes = field(init=False)
     """The frame of a view."""
@@ -186,14 +189,19 @@ class RuleBook:
         self._sights: dict[str, tuple[tuple[int, frozenset[str]], Sight]] = {}
 
     def compile(self, state: RegisterState) -> Rules:
-        """The rules of a state. An agreement that cannot be compiled lets nothing through, and is reported."""
+        """The rules of a state. An agreement that cannot be compiled lets nothing through, and is reported.
+
+        Its copies are erased as those of a suspended one; when it can be compiled, all its records are judged again.
+        """
         datasets = {name: self._dataset(name, state) for name in state.datasets}
         rules: dict[str, Rule] = {}
         for entry in state.agreements.values():
             try:
                 rules[entry.agreement] = self._rule(entry, datasets, state)
-            except (BusError, KeyError, ValueError) as error:
+            except (BusError, KeyError, ValueError, ArithmeticError) as error:
                 emit(Event.FACT_IGNORED, agreement=entry.agreement, reason=type(error).__name__)
+                if entry.document["dataset"] in datasets:
+                    rules[entry.agreement] = self._closed(entry)
         of_dataset: dict[str, list[Rule]] = defaultdict(list)
         for rule in rules.values():
             of_dataset[rule.route.dataset].append(rule)
@@ -232,6 +240,18 @@ class RuleBook:
         if (rule.standing, rule.backfill) == (standing, backfill):
             return rule
         return replace(rule, standing=standing, backfill=backfill)
+
+    def _closed(self, entry: AgreementEntry) -> Rule:
+        route = closed_route(
+            AgreementDocument.model_validate(entry.document),
+            number=entry.number,
+            topic=entry.topic,
+            view_schema_id=entry.view_schema_id,
+            accepted_revisions=entry.accepted_revisions,
+            consent_basis_code=entry.consent_basis,
+        )
+        standing = entry.standing if entry.standing is Standing.ENDED else Standing.SUSPENDED
+        return Rule(route, standing, parse(route.view_schema), self._lanes, _never, closed=True)
 
     def _compile(self, entry: AgreementEntry, datasets: Mapping[str, Dataset], epoch: Epoch) -> Rule:
         document = AgreementDocument.model_validate(entry.document)

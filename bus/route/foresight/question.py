@@ -73,11 +73,11 @@ async def asked(state: RegisterState, document: AgreementDocument, consent_basis
     book = RuleBook(sources.keyring, lanes=topics.lanes, pseudonymous_partitions=PSEUDONYMOUS_PARTITIONS)
     old = book.compile(state).rules.get(document.id)
     new = book.compile(replace(state, agreements={document.id: entry})).rules.get(document.id)
-    if new is None:
+    if new is None or new.closed:
         reason = unfit(document, dataset) or "it cannot be compiled against the newest schema"
         raise AgreementUnfit(agreement=document.id, dataset=document.dataset, reason=reason)
     in_force = None
-    if old is not None:
+    if old is not None and not old.closed:
         in_force = Text(AgreementDocument.model_validate(state.agreements[document.id].document), old)
     return Question(Text(document, new), in_force, dataset, state.datasets[document.dataset].schema_id)
 
