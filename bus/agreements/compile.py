@@ -51,7 +51,7 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         subject_shown=dataset.subject in as_they_are,
         record_id_shown=as_they_are.issuperset(dataset.record_id),
         valid_from_ms=midnight_ms(first, document.timezone),
-        valid_until_ms=None if last is None else midnight_ms(last + timedelta(days=1), document.timezone),
+        valid_until_ms=None if last in {None, date.max} else midnight_ms(last + timedelta(days=1), document.timezone),
         topic=topic,
         view_schema=view_schema(document, dataset),
         view_schema_id=view_schema_id,
@@ -135,7 +135,7 @@ def compile_oldest(allowed: DataRange, timezone: str, dataset: Dataset) -> Calla
     a_millisecond = 1000 if "micros" in str(avro.type) else 1
 
     def oldest(now_ms: int) -> int:
-        first = date.fromordinal(EPOCH_DAY + days.begin(now_ms) - length)
+        first = date.fromordinal(max(1, EPOCH_DAY + days.begin(now_ms) - length))
         return midnight_ms(first, timezone) * a_millisecond
 
     return oldest

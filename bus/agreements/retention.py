@@ -5,18 +5,24 @@ from collections.abc import Mapping
 
 _DAY_MS = 86_400_000
 _UNITS_MS = (365 * _DAY_MS, 30 * _DAY_MS, 7 * _DAY_MS, _DAY_MS, 3_600_000, 60_000)
-_PARTS = re.compile(r"^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?$")
+_PARTS = re.compile(r"^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?$", re.ASCII)
+
+LONGEST_MS = 1000 * _UNITS_MS[0]
+"""A longer one is a slip, and moments so far away fit no calendar."""
 
 
 def duration_ms(text: str) -> int:
     """The length in milliseconds, never longer than meant: a year counts 365 days, a month 30.
 
-    Raises ValueError for a text that is no such duration, seconds and fractions included.
+    Raises ValueError for a text that is no such duration, seconds and fractions included, or is over a thousand years.
     """
     match = _PARTS.match(text)
     if match is None or not any(match.groups()):
         raise ValueError(f"not a duration: {text}")
-    return sum(int(count) * unit for count, unit in zip(match.groups(), _UNITS_MS, strict=True) if count)
+    length = sum(int(count) * unit for count, unit in zip(match.groups(), _UNITS_MS, strict=True) if count)
+    if length > LONGEST_MS:
+        raise ValueError(f"longer than a thousand years: {text}")
+    return length
 
 
 def duration_words(text: str, many: Mapping[str, str], one: Mapping[str, str]) -> str:

@@ -62,6 +62,24 @@ def test_a_day_of_a_changing_clock() -> None:
     assert made.valid_until_ms - made.valid_from_ms == 23 * 3_600_000
 
 
+def test_far_days() -> None:
+    """Until the last day that there is means for ever; a range that reaches before the first day lets all through."""
+    assert route(valid={"from": "2026-01-01", "until": "9999-12-31"}).valid_until_ms is None
+    assert route(valid={"from": "2026-01-01", "until": "9999-12-30"}).valid_until_ms is not None
+    made = route(
+        data_range={"last": "P1000Y", "by": "moment"}, timezone="Asia/Ho_Chi_Minh", valid={"from": "0900-01-01"}
+    )
+    assert not made.too_old({"moment": -60_000_000_000_000}, made.valid_from_ms)
+
+
+@pytest.mark.parametrize("length", ["P1001Y", "P99999999999999999999D", "P৪Y"])
+def test_lengths_beyond_all_calendars(length: str) -> None:
+    """A length of more than a thousand years is none, nor is one in digits that look like others."""
+    for key in ({"retention": length}, {"data_range": {"last": length, "by": "moment"}}):
+        with pytest.raises(ValueError, match="P5Y"):
+            document(**key)
+
+
 def test_basis_and_revisions() -> None:
     """A statutory route names its law, a consented one the code of consent; its own revision is always accepted."""
     by_law, by_consent = route(), route(basis={"consent": "required"})
