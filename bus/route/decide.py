@@ -19,7 +19,7 @@ Decision = bytes | Reason
 
 
 class Copy(Protocol):
-    """What a recipient holds of a record, as far as the next version's time is concerned."""
+    """What a recipient holds of a record, as far as its own time and that of the next version are concerned."""
 
     @property
     def view_hash(self) -> bytes:
@@ -34,6 +34,11 @@ class Copy(Protocol):
     @property
     def released_at_ms(self) -> int:
         """When."""
+        ...
+
+    @property
+    def due_ms(self) -> int | None:
+        """When its retention is over, or None."""
         ...
 
 
@@ -134,3 +139,14 @@ def too_soon(held: Copy, view_hash: bytes, route: Route, now_ms: int) -> bool:
     if route.frequency is None or held.view_hash == view_hash or held.revision != route.revision:
         return False
     return route.frequency.begin(held.released_at_ms) == route.frequency.begin(now_ms)
+
+
+def due_under(held: Copy, route: Route) -> int | None:
+    """When a copy that stays as it is falls due, or None.
+
+    A newer text that shortens the retention shortens it for what is held; one that lengthens it does so for new copies.
+    """
+    if held.revision == route.revision or route.retention_ms is None:
+        return held.due_ms
+    due_ms = held.released_at_ms + route.retention_ms
+    return due_ms if held.due_ms is None else min(due_ms, held.due_ms)

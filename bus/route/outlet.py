@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bus.model.key import lane_of
 from bus.model.reasons import Reason
 from bus.model.varint import varint
-from bus.route.decide import too_soon
+from bus.route.decide import due_under, too_soon
 from bus.route.held import HASH_LENGTH, Copy, Holding, Where, begin_of, copy_of, end_of, holding_of, new_copy
 from bus.route.rules import Rule
 
@@ -81,7 +81,8 @@ class Outlet:
                 due_ms = self._move(subject, before)
                 end = end_of(self._now_ms, due_ms, self._rule.epoch)
             elif before.view_hash == hashed:
-                same = before._replace(revision=where.revision, consent=consent, epoch=self._rule.epoch)
+                due_ms = due_under(before, self._rule.route)
+                same = before._replace(revision=where.revision, consent=consent, due_ms=due_ms, epoch=self._rule.epoch)
                 held[self._agreement] = copy_of(self._agreement, same, key)
                 return None
             elif too_soon(before, hashed, self._rule.route, self._now_ms):

@@ -19,7 +19,7 @@ from bus.model.consent import NO_COVER
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
-from bus.route.decide import Term, decide, erases, too_soon
+from bus.route.decide import Term, decide, due_under, erases, too_soon
 from bus.route.foresight.fields import field_change
 from bus.route.foresight.found import Example, Foresight
 from bus.route.foresight.question import Question
@@ -104,7 +104,7 @@ class Judge:
         if held is not None:
             hashed = self._hash(view)
             if held.view_hash == hashed:
-                self._found.unchanged += 1
+                self._kept(seen, held, now_ms)
                 return
             if too_soon(held, hashed, route, now_ms):
                 self._found.unchanged += 1
@@ -121,6 +121,16 @@ class Judge:
         if self._shown[what] < self._found.most_examples:
             self._shown[what] += 1
             self._found.examples.append(Example(what, self._masked(view)))
+
+    def _kept(self, seen: Seen, held: Held, now_ms: int) -> None:
+        """A copy that stays as it is, unless the edited text lets it be kept for a time that is over."""
+        route = self._rule.route
+        due_ms = due_under(held, route)
+        if due_ms is not None and due_ms <= now_ms and erases(Reason.RETENTION_OVER, route):
+            self._count("erased", seen, held.key)
+            self._found.reasons_erased[Reason.RETENTION_OVER] += 1
+        else:
+            self._found.unchanged += 1
 
     def _withheld(self, seen: Seen, reason: Reason, held: Held | None) -> None:
         self._found.reasons_withheld[reason.value] += 1

@@ -38,6 +38,7 @@ class Held(NamedTuple):
     revision: str
     released_at_ms: int
     epoch: int
+    due_ms: int | None
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ class SnapshotReader:
         if copy is not None:
             one = holding_of(copy, record_key)
             found.held[record_key] = Held(
-                one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch
+                one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch, one.due_ms
             )
 
     async def _records(self, records: dict[bytes, bytes], dead: Mapping[bytes, int], bits: list[Bit]) -> None:

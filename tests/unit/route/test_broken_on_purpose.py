@@ -109,6 +109,10 @@ def forget_retention(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(outlets, "new_copy", lambda parts: Copy(parts[0], None))
 
 
+def keep_as_long_as_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(outlets, "due_under", lambda held, _: held.due_ms)
+
+
 def release_what_was_superseded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lanes, "ending", lambda command, _: ending(command, DeadVersion(command.change.origin.offset)))
 
@@ -170,6 +174,7 @@ def let_poison_delete(patch: pytest.MonkeyPatch) -> None:
         update_at_once,
         let_a_new_text_wait,
         forget_retention,
+        keep_as_long_as_before,
         forget_what_was_seen,
         let_an_older_giving_count,
         keep_what_expired,

@@ -190,7 +190,9 @@ def judged(question: Question, state: MemoryState) -> tuple[Foresight, Snapshot]
         one = holdings(state, PERSON.name, key).get(route.agreement)
         if one is None:
             continue
-        snapshot.held[key] = Held(one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch)
+        snapshot.held[key] = Held(
+            one.topic, one.key, one.view_hash, one.revision, one.released_at_ms, one.epoch, one.due_ms
+        )
     snapshot.consents = {subject: cover_of(one) for (subject, _), one in state.consents.items()}
     found = Foresight(route.agreement, route.recipient, 1, by="residence_province", keys={})
     asyncio.run(Judge(question, KEYS, read, found).judge(snapshot, 1.0, NOW, lambda _: None))

@@ -77,3 +77,25 @@ def test_what_ends_a_consent_erases_under_suspension(
     lane.now = 2000
     lane.step(suspended, consents=events)
     assert (lane.held(), lane.log[-1].reason) == ({}, reason)
+
+
+@pytest.mark.parametrize("before", [5000, None])
+def test_a_shorter_retention_counts_for_what_is_held(before: int | None) -> None:
+    """A new text that lets copies be kept for less time shortens that of a copy whose view stays as it is."""
+    lane, now = Nutshell(), rules(rule(retention_ms=500, revision="r2"), offset=2)
+    lane.step(rules(rule(retention_ms=before)), lane.change("p1", value("An")))
+    lane.now = 1400
+    lane.step(now)
+    lane.now = 1500
+    lane.step(now)
+    assert (lane.held(), lane.log[-1].reason) == ({}, Reason.RETENTION_OVER)
+
+
+def test_a_longer_retention_counts_for_what_is_released_then() -> None:
+    """A new text that lets copies be kept for longer leaves those that are held their time."""
+    lane = Nutshell()
+    lane.step(rules(rule(retention_ms=500)), lane.change("p1", value("An")), lane.change("p2", value("An")))
+    lane.now = 1400
+    lane.step(rules(rule(retention_ms=5000, revision="r2"), offset=2), lane.change("p1", value("Bình")))
+    assert holdings(lane.state, "population.person", b"p1/1")["a"].due_ms == 6400
+    assert holdings(lane.state, "population.person", b"p2/1")["a"].due_ms == 1500

@@ -186,9 +186,15 @@ class LaneAgainstModel(Running):
         self.datasets.add(LATER)
         self.register_changed()
 
-    @rule(agreement=st.sampled_from(AGREEMENTS), chosen=st.sampled_from(sorted(FILTERS)), wider=st.booleans())
-    def revised(self, agreement: str, chosen: str, *, wider: bool) -> None:
+    @rule(
+        agreement=st.sampled_from(AGREEMENTS),
+        chosen=st.sampled_from(sorted(FILTERS)),
+        wider=st.booleans(),
+        kept=st.none() | st.integers(1, 60),
+    )
+    def revised(self, agreement: str, chosen: str, kept: int | None, *, wider: bool) -> None:
         terms = self.model.terms[agreement]
+        terms.retention = terms.retention if kept is None else kept
         terms.filter, terms.revision = chosen, terms.revision + 1
         terms.accepted = frozenset({terms.revision}) if wider else terms.accepted | {terms.revision}
         self.register_changed()

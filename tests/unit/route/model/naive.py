@@ -104,6 +104,7 @@ class Model:
     events: dict[tuple[str, str], list[ConsentEvent | UnreadableConsent]] = field(default_factory=dict)
     held: dict[str, dict[str, Copy]] = field(default_factory=dict)
     judged_under: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    covered: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -221,6 +222,9 @@ class Model:
         due = None if terms.retention is None else self.now + terms.retention
         if copy is not None and copy.shown == shown:
             if copy.name == name:
+                if copy.revision != terms.revision and terms.retention is not None:  # it may be shorter, never longer
+                    ends = copy.released_at + terms.retention
+                    copy.due = ends if copy.due is None else min(ends, copy.due)
                 copy.revision = terms.revision
                 return
             if copy.revision == terms.revision and self.waits(terms, copy):
@@ -241,8 +245,19 @@ class Model:
             named, every = terms.named(self.now), [key for dataset, key in self.records if dataset == terms.dataset]
             anew = terms.retention is None or self.judged_under.get(agreement) != named
             self.judged_under[agreement] = named
-            for key in {*every, *held} if anew else set(held):  # what a retention erased does not come back by itself
+            people = self.whose_consent_changed(agreement)
+            told = every if anew else [key for key in every if key.partition("/")[0] in people]
+            for key in {*told, *held}:  # what a retention erased does not come back by itself
                 self.judge(agreement, key)
+            self.erase_what_is_over(terms, held)
+
+    def whose_consent_changed(self, agreement: str) -> set[str]:
+        """People under whom another consent, or none any more, counts since the last look."""
+        before, people = self.covered.get(agreement, {}), {key.partition("/")[0] for _, key in self.records}
+        needed = people if self.terms[agreement].needs_consent else set()
+        now = {one: None if (given := self.consent(agreement, one)) is None else given.event_id for one in needed}
+        self.covered[agreement] = {**before, **now}
+        return {one for one, given in now.items() if given != before.get(one)}
 
     def erase_what_is_over(self, terms: Terms, held: dict[str, Copy]) -> None:
         """The end of retention."""
