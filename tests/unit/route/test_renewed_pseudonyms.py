@@ -1,6 +1,7 @@
 """An epoch of pseudonyms that begins: each copy goes and comes again under its new name, in one transaction."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from bus.model.reasons import Reason
 from bus.register.state import Standing
 from bus.route.rules import Rule
 from tests.country import AGREEMENTS, DATASETS
-from tests.unit.route.lanes import PERSON, Nutshell, holdings, rule, rules, value
+from tests.unit.route.lanes import PERSON, Nutshell, Ticks, holdings, rule, rules, value
 
 HIDING = [document for document in AGREEMENTS if document.pseudonymous]
 
@@ -47,6 +48,21 @@ def test_a_renewed_name_is_not_a_new_copy() -> None:
     lane.now += 60
     lane.step(rules(hidden(2, retention_ms=100), offset=2))
     assert holdings(lane.state, PERSON, b"p1/1")["a"].due_ms == 1100
+
+
+def in_the_view(epoch: int, **changes: Any) -> Rule:
+    """An agreement that shows person and record, and beside them a pseudonym of an epoch."""
+    return replace(rule(view=lambda record: {"name": f"{record['name']}-in-{epoch}"}, **changes), epoch=epoch)
+
+
+def test_a_pseudonym_in_the_view_alone() -> None:
+    """Where the key stays, a renewed pseudonym waits for no span of the frequency, and retention counts on as well."""
+    lane = Nutshell()
+    lane.step(rules(in_the_view(1, retention_ms=100, frequency=Ticks(10_000))), lane.change("p1", value("An")))
+    lane.now += 60
+    lane.step(rules(in_the_view(2, retention_ms=100, frequency=Ticks(10_000)), offset=2))
+    copy = holdings(lane.state, PERSON, b"p1/1")["a"]
+    assert (lane.held(), copy.epoch, copy.due_ms) == ({"p1/1": "An-in-2"}, 2, 1100)
 
 
 def test_what_is_held_up_keeps_its_epoch() -> None:
