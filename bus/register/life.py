@@ -49,6 +49,7 @@ class Refusal(StrEnum):
     NO_REASON = "no-reason"
     REVISION_FALSE = "revision-false"
     TEXT_IN_FORCE = "text-in-force"
+    OTHER_FLOW = "other-flow"
     NOT_PROPOSED = "not-proposed"
     NOT_IN_REVIEW = "not-in-review"
     IN_REVIEW = "in-review"

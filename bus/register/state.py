@@ -168,6 +168,8 @@ def _agreement(state: RegisterState, fact: Fact, offset: int, taken_ms: int) -> 
     after = advance(before, act)
     if after is before:
         return state
+    if fact.action == Action.DRAFTED:
+        _same_flow(entry, fact.body["document"])
     coming = _without(state.coming, name)
     if fact.action == Action.ACTIVATED:
         terms = _terms(state, fact, before, offset)
@@ -183,6 +185,12 @@ def _agreement(state: RegisterState, fact: Fact, offset: int, taken_ms: int) -> 
     if standing is not entry.standing:
         entry = replace(entry, standing=standing, since_offset=offset)
     return replace(state, agreements=_with(state.agreements, name, entry))
+
+
+def _same_flow(known: AgreementEntry | None, text: Mapping[str, Any]) -> None:
+    """Raises NotAllowed for a text about another dataset or recipient: who holds copies could not be found again."""
+    if known is not None and any(known.document[key] != text[key] for key in ("dataset", "recipient")):
+        raise NotAllowed(Refusal.OTHER_FLOW)
 
 
 def _day(life: Life, fact: Fact, taken_ms: int) -> Act:

@@ -16,6 +16,7 @@ from bus.register.days import scheduled as takes_effect
 from bus.register.life import Action, Refusal, Stage
 from bus.register.state import Standing
 from bus.register.steps import drafting, key_added, key_revoked, step
+from tests.unit.agreements.ground import DATASETS
 from tests.unit.register.book import (
     BANK,
     BOSS,
@@ -30,6 +31,7 @@ from tests.unit.register.book import (
     Book,
     activate,
     approve,
+    enrol,
     key,
     peopled,
     raw,
@@ -124,6 +126,22 @@ def test_another_recipient_cannot_take_an_agreement_over(book: Book) -> None:
     stolen = TAX.model_copy(update={"recipient": "commercial-bank"})
     body = {"revision": revision(stolen), "document": stolen.model_dump(mode="json", by_alias=True)}
     assert book.refused(raw(book, BANK, "drafted", body)) is Refusal.NOT_THEIRS
+
+
+@pytest.mark.parametrize("other", [{"recipient": "commercial-bank"}, {"dataset": "population.visitor"}])
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_agreement_keeps_what_it_is_about(book: Book, other: dict[str, str], *, ended: bool) -> None:
+    """Not even who speaks for the registry in both texts makes an agreement one about another dataset or recipient."""
+    book.life()
+    if ended:
+        book.sign(step(TAX.id, Action.ENDED, BOSS, "it is over"))
+    visitors = {**DATASETS[TAX.dataset].schema, "dataset": "visitor"}
+    book.sign(
+        enrol(FactKind.DATASET, "population.visitor", {"registry": "population", "schema": visitors, "schema_id": 2})
+    )
+    moved = TAX.model_copy(update=other)
+    body = {"revision": revision(moved), "document": moved.model_dump(mode="json", by_alias=True)}
+    assert book.refused(raw(book, POLICE, "drafted", body)) is Refusal.OTHER_FLOW
 
 
 def test_self_approved(book: Book) -> None:
