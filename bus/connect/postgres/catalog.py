@@ -1,5 +1,6 @@
 """What must be true in the database before it can be a source, and what the connector makes there for itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +28,11 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 class Table:
     """A table of the manifest as the database has it: the columns of its primary key, each with its type's name.
 
-    `parted`: its rows lie in partitions, and more of them may be made at any time.
+    `parted`: its rows lie in partitions, and more of them may be made at any time. `oid` stays the same when it gets
+    another name, and is another one where another table has got its name.
     """
 
+    oid: int
     dataset: str
     schema: str
     name: str
@@ -81,7 +84,7 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
             reason=f"table {origin} has no primary key, which a snapshot in chunks needs",
             mend=f"Run: alter table {origin} add primary key (…);",
         )
-    return Table(dataset, schema, name, key, parted)
+    return Table(int(oid), dataset, schema, name, key, parted)
 
 
 def telling(tables: list[str]) -> str:
@@ -124,6 +127,18 @@ async def ensure_publication(connection: Connection, name: str, tables: list[Tab
     await connection.execute(
         sql.SQL("create publication {} for table {} with ({})").format(publication, listed, options)
     )
+
+
+async def unpublished(connection: Connection, publication: str, tables: Mapping[str, int]) -> list[str]:
+    """Which of these tables (name: oid) are another one by now, or gone, or not in the publication."""
+    cursor = await connection.execute(
+        """select origin from unnest(%s::text[], %s::oid[]) listed(origin, oid)
+           where to_regclass(origin)::oid is distinct from oid or not exists (
+             select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+             where p.pubname = %s and r.prrelid = listed.oid)""",
+        (list(tables), list(tables.values()), publication),
+    )
+    return [str(origin) for (origin,) in await cursor.fetchall()]
 
 
 async def slot_state(connection: Connection, slot: str) -> SlotState | None:

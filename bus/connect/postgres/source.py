@@ -4,21 +4,21 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import date, datetime
 from typing import Any, ClassVar
 
 import psycopg
 from psycopg import sql
 
-from bus.connect.cells import NULL, WireRow, read_or_text
+from bus.clock import monotonic
+from bus.connect.cells import NULL, WireRow
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.postgres import catalog
 from bus.connect.postgres.catalog import Connection, Table
+from bus.connect.postgres.chunks import casts, key_text, rows_of, where_of
 from bus.connect.postgres.decoder import Begin, Commit, Decoder, Message, Relation, RowChanged, Truncated
 from bus.connect.postgres.replication import SESSION, Frames, Replication
 from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
-from bus.connect.postgres.values import reader
 from bus.connect.postgres.visibility import Snapshot
 from bus.connect.source import Chunk, Position, Restarted, Row, Seen, SourceChange, SourceEvent, as_it_came
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
@@ -31,6 +31,9 @@ RECENT_KEPT = 32
 
 VISIBLE_PAUSE_SECONDS = 0.02
 
+TABLES_SECONDS = 5.0
+"""It is looked so often whether what is published are still the tables of these names."""
+
 
 def slot_name(place: Place) -> str:
     """How a connector's replication slot and publication are called."""
@@ -41,7 +44,7 @@ class PostgresSource:
     """A database followed by logical replication. Setting: `dsn`. A subclass names its manifest.
 
     Position: every transaction that commits before `lsn` is read, and of the one that commits there the first `row`
-    rows; `recent` are the numbers of the transactions read last.
+    rows; `recent` are the numbers of the transactions read last, `tables` the oids of the tables, by dataset.
     """
 
     manifest: ClassVar[Manifest]
@@ -68,9 +71,12 @@ class PostgresSource:
             await catalog.check_server(connection, self._connector)
             for dataset, rule in self.manifest.datasets.items():
                 self._tables[dataset] = await catalog.find_table(connection, self._connector, dataset, rule.origin)
+            if after is not None:
+                await self._check_tables(connection, after)
             await catalog.ensure_publication(connection, self._slot, list(self._tables.values()))
             if after is None:
-                return _position(await catalog.make_slot(connection, self._slot), 0, ())
+                begin = await catalog.make_slot(connection, self._slot)
+                return {**_position(begin, 0, ()), "tables": _oids(self._tables)}
             await self._check_slot(connection, after)
             self._recent = deque(after.get("recent", ()), maxlen=RECENT_KEPT)
             return after
@@ -83,7 +89,11 @@ class PostgresSource:
             await catalog.release_slot(connection, self._slot)
             self._replication = await Replication.start(self._dsn, self._slot, self._slot, reading.start_lsn)
             async with self._replication as replication:
+                looked = monotonic()
                 while True:
+                    if monotonic() - looked > TABLES_SECONDS:
+                        await self._look(connection)
+                        looked = monotonic()
                     frames = await replication.frames(FRAMES_AT_ONCE, IDLE_SECONDS)
                     events = reading.read(frames)
                     unfit = await self._unfit(connection, reading, events)
@@ -103,7 +113,7 @@ class PostgresSource:
                 await asyncio.sleep(VISIBLE_PAUSE_SECONDS)  # committed in the log, not yet visible: it will be
             mark = await self._mark(connection)
         key = [name for name, _ in self._tables[dataset].key]
-        last: Any = [_key_text(rows[-1][name]) for name in key] if len(rows) == limit else None
+        last: Any = [key_text(rows[-1][name]) for name in key] if len(rows) == limit else None
         if last is not None and isinstance(after_key, dict):
             last = {"after": last, "until": after_key.get("until")}
         return Chunk(dataset, tuple(rows), last, _position(mark, 0, ()))
@@ -122,7 +132,7 @@ class PostgresSource:
                     how = "give one value for each, of several as a JSON array"
                     raise ValueError(f"a key of {dataset} is made of {names}: {how}")
                 try:
-                    await connection.execute(sql.SQL("select {}").format(_casts(key)), bound or (None,) * len(key))
+                    await connection.execute(sql.SQL("select {}").format(casts(key)), bound or (None,) * len(key))
                 except psycopg.DataError:
                     kinds = ", ".join(f"{name} is of type {kind}" for name, kind in key)
                     raise ValueError(f"that is no key of {dataset}: {kinds}") from None
@@ -187,6 +197,27 @@ class PostgresSource:
         reading.hidden, reading.doubtful = set(), set()
         return unfit
 
+    async def _look(self, connection: Connection) -> None:
+        """Raises SourceUnreachable where rows go into tables that are not published: `open` then says what follows."""
+        if left := await self._left(connection, _oids(self._tables)):
+            raise SourceUnreachable(connector=self._connector, reason=f"{left} is another table now, or not published")
+
+    async def _check_tables(self, connection: Connection, after: Position) -> None:
+        """What went into a table while it was not published is in no log. The slot goes first: a kill changes nothing.
+
+        A dataset that the position does not know is new, and is read whole anyway.
+        """
+        known = after.get("tables", {})
+        if left := await self._left(connection, {name: known[name] for name in self._tables if name in known}):
+            await catalog.drop_slot(connection, self._slot)
+            reason = f"{left} was put in the place of the table that was followed, or was not published for a while"
+            raise PositionLost(connector=self._connector, reason=reason)
+
+    async def _left(self, connection: Connection, oids: Mapping[str, int]) -> str:
+        """Which tables are no more those with these oids (by dataset), or not published."""
+        by_origin = {self.manifest.datasets[name].origin: oid for name, oid in oids.items()}
+        return ", ".join(await catalog.unpublished(connection, self._slot, by_origin))
+
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = await self._connect()
@@ -218,7 +249,7 @@ class PostgresSource:
         self, connection: Connection, table: Table, after_key: Any, limit: int
     ) -> tuple[Snapshot, list[Row]]:
         names = [sql.Identifier(name) for name, _ in table.key]
-        where, values = _where(table, after_key)
+        where, values = where_of(table, after_key)
         query = sql.SQL("select * from {} {} order by {} limit {}").format(
             table.identifier, where, sql.SQL(", ").join(names), sql.Literal(limit)
         )
@@ -227,7 +258,7 @@ class PostgresSource:
             found = await (await connection.execute("select pg_current_snapshot()::text")).fetchone()
             assert found is not None
             cursor = await connection.execute(query, values)
-            return Snapshot.parse(str(found[0])), _rows(cursor)
+            return Snapshot.parse(str(found[0])), rows_of(cursor)
 
     async def _mark(self, connection: Connection) -> int:
         """Transactional, so that it is written out at once; anyone may, and no table is needed."""
@@ -261,6 +292,8 @@ class _Reading:
         self.position = after
         self._skip_rows = int(after["row"])
         self._datasets = {(table.schema, table.name): name for name, table in tables.items()}
+        self._tables = _oids(tables)
+        self._of_oid = {oid: name for name, oid in self._tables.items()}
         self._recent = recent
         self._decoder = Decoder()
         self._begin: Begin | None = None
@@ -294,7 +327,7 @@ class _Reading:
                 self._recent.append(begin.xid)
                 self._numbers = tuple(self._recent)
             case Relation() as relation:
-                self._of_table[relation.oid] = self._datasets.get((relation.schema, relation.name))
+                self._of_table[relation.oid] = self._dataset(relation)
             case Truncated() as truncated:
                 yield from self._truncated(truncated)
             case Commit() as commit:
@@ -322,10 +355,13 @@ class _Reading:
         return all(old.data[cells[at]] == NULL for name, at in old.layout.places.items() if name not in key)
 
     def _truncated(self, truncated: Truncated) -> Iterator[SourceEvent]:
-        places = ((relation.schema, relation.name) for relation in truncated.relations)
-        datasets = tuple(self._datasets[place] for place in places if place in self._datasets)
+        datasets = tuple(name for relation in truncated.relations if (name := self._dataset(relation)) is not None)
         if self._next_row() and datasets:
             yield Restarted(datasets, "its table was truncated", self.position)
+
+    def _dataset(self, relation: Relation) -> str | None:
+        """By oid, for a table may get another name in mid-stream; by name what was written before it got its oid."""
+        return self._of_oid.get(relation.oid) or self._datasets.get((relation.schema, relation.name))
 
     def _next_row(self) -> bool:
         """Count a row of the transaction; False when it was read before the restart."""
@@ -335,49 +371,17 @@ class _Reading:
         lsn = begin.commit_lsn
         if lsn == self.start_lsn and row <= self._skip_rows:
             return False
-        self.position = {"lsn": lsn, "row": row, "recent": self._numbers}
+        self.position = {"lsn": lsn, "row": row, "recent": self._numbers, "tables": self._tables}
         return True
 
     def _seen(self, lsn: int) -> Seen:
-        self.position = _position(lsn, 0, self._numbers)
+        self.position = {**_position(lsn, 0, self._numbers), "tables": self._tables}
         return Seen(self.position)
 
 
-def _casts(key: Sequence[tuple[str, str]]) -> sql.Composable:
-    return sql.SQL(", ").join(sql.SQL("%s::{}").format(sql.SQL(kind)) for _, kind in key)
-
-
-def _where(table: Table, after_key: Any) -> tuple[sql.Composable, list[Any]]:
-    """The rows after a key; those of a part lie between its bounds."""
-    bounds = after_key if isinstance(after_key, dict) else {"after": after_key}
-    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in table.key)
-    tests, values = [], []
-    for word, sign in (("after", ">"), ("from", ">="), ("until", "<=")):
-        if bounds.get(word) is not None:
-            tests.append(sql.SQL("({}) {} ({})").format(names, sql.SQL(sign), _casts(table.key)))
-            values += bounds[word]
-    return (sql.SQL("where {}").format(sql.SQL(" and ").join(tests)) if tests else sql.SQL("")), values
+def _oids(tables: Mapping[str, Table]) -> dict[str, int]:
+    return {name: table.oid for name, table in tables.items()}
 
 
 def _position(lsn: int, row: int, recent: Sequence[int]) -> Position:
     return {"lsn": lsn, "row": row, "recent": recent}
-
-
-def _rows(cursor: psycopg.AsyncCursor[Any]) -> list[Row]:
-    """The result's rows, read from their text like those of the stream."""
-    result = cursor.pgresult
-    assert result is not None
-    columns = [(str((result.fname(at) or b"").decode()), at, reader(result.ftype(at))) for at in range(result.nfields)]
-    rows: list[Row] = []
-    for number in range(result.ntuples):
-        row: dict[str, Any] = {}
-        for name, at, read in columns:
-            text = result.get_value(number, at)
-            row[name] = None if text is None else read_or_text(read, text.decode())
-        rows.append(row)
-    return rows
-
-
-def _key_text(value: Any) -> str:
-    """A key's value as PostgreSQL reads it back."""
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -178,6 +178,27 @@ async def test_a_lost_slot_is_mended_by_a_snapshot_and_a_sweep(bus: Any, populat
     assert len(gone) == 5
 
 
+async def test_a_table_put_in_the_place_of_the_published_one_is_read(
+    bus: Any, population: Any, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the connector runs, another table gets the name of the published one: its rows are published, no others."""
+    monkeypatch.setattr("bus.connect.postgres.source.TABLES_SECONDS", 0.1)
+    population.grow(0, 6)
+    async with bus.running(source):
+        await bus.caught_up(source, "population")
+        population.sql.execute(
+            """create table other (like citizen including all); alter table other replica identity full;
+               insert into other select * from citizen where so_dinh_danh > '000000000001'"""
+        )
+        population.sql.execute("alter table citizen rename to kept; alter table other rename to citizen")
+        population.grow(100, 103)
+
+        async def all_published() -> bool:
+            return bool(await published(bus) == population.names())
+
+        await bus.until(all_published)
+
+
 async def test_truncate_empties_the_topic(bus: Any, population: Any, source: Source) -> None:
     """A truncated table leaves a tombstone for every record that was published, and what comes after it stays."""
     population.grow(0, 10)

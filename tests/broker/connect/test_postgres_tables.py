@@ -13,7 +13,7 @@ from bus.connect.postgres.check import check_postgres
 from bus.connect.postgres.discover import tables
 from bus.connect.postgres.source import PostgresSource
 from bus.connect.source import Position, Restarted, SourceChange, SourceEvent
-from bus.errors import SourceUnfit
+from bus.errors import PositionLost, SourceUnfit
 
 pytestmark = [pytest.mark.postgres]
 
@@ -157,6 +157,46 @@ async def test_a_change_without_its_old_row_is_mended(bills: Any, source: Source
     assert events[-1].datasets == (BILL,)
     bills.execute(f"alter table {hiding} replica identity full")
     assert await source.open(events[-1].position) == events[-1].position
+
+
+async def test_a_table_may_get_another_name_in_mid_stream(bills: Any, source: Source) -> None:
+    """What is written while the table is called otherwise is told all the same, for it is the same table."""
+    start = await source.open(None)
+    bills.execute("alter table bill rename to kept")
+    bills.execute("insert into kept values (1, '2025-05-05', 10)")
+    bills.execute("alter table kept rename to bill")
+    bills.execute("insert into bill values (2, '2025-05-05', 20)")
+    assert [shown(one) for one in await take(source, start, 2)] == [("created", None, 10), ("created", None, 20)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "alter table bill rename to kept; alter table other rename to bill",
+        "drop table bill; alter table other rename to bill",
+        "alter publication {slot} drop table bill",
+        "drop publication {slot}",
+    ],
+)
+async def test_what_no_log_tells_is_read_anew(bills: Any, source: Source, statement: str) -> None:
+    """Rows of a table that was not published, or took the place of the published one, begin a new history."""
+    bills.execute(
+        """create table other (id int, day date, amount int, primary key (id, day));
+           alter table other replica identity full"""
+    )
+    start = await source.open(None)
+    (slot,) = bills.execute("select pubname from pg_publication").fetchone() or ("",)
+    bills.execute("insert into bill values (1, '2025-05-05', 10)")
+    (event,) = await take(source, start, 1)
+    bills.execute(statement.format(slot=slot))
+    bills.execute("insert into bill values (2, '2025-05-05', 20)")
+    for _ in range(2):  # also after a kill between the two
+        with pytest.raises(PositionLost):
+            await source.open(event.position)
+    begun = await source.open(None)
+    assert (await source.chunk(BILL, None, 10)).rows[-1]["amount"] == 20
+    bills.execute("insert into bill values (3, '2025-05-05', 30)")
+    assert [shown(one) for one in await take(source, begun, 1)] == [("created", None, 30)]
 
 
 async def test_a_generated_column_that_is_not_sent_is_told(bills: Any, source: Source, database: str) -> None:
