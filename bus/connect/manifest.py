@@ -2,9 +2,13 @@
 
 import re
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
@@ -138,9 +142,16 @@ class SecretRule(_Strict):
     values: tuple[Code, ...] = Field(min_length=1)
 
     def covers(self, row: Any) -> bool:
-        """Whether the row is a state secret. A value that only differs in type or case still counts."""
+        """Whether the row is a state secret. A value that only differs in type, case, blanks or Unicode form counts.
+
+        So does one of several in a list.
+        """
         found = row.get(self.column)
-        return found is not None and _plain(found) in {_plain(value) for value in self.values}
+        return any(not self._marks.isdisjoint(_forms(one)) for one in (found if isinstance(found, list) else (found,)))
+
+    @cached_property
+    def _marks(self) -> frozenset[str]:
+        return frozenset[str]().union(*map(_forms, self.values))
 
 
 class DriftMode(StrEnum):
@@ -300,5 +311,15 @@ _MODELS = (Manifest, DatasetRule, FieldRule, IdRule, SecretRule, DriftRule, Feed
 _KEYS = frozenset(name for model in _MODELS for name in model.model_fields)
 
 
-def _plain(value: Any) -> str:
-    return str(value).strip().casefold()
+_BOOLEANS = {True: frozenset(("true", "t", "1")), False: frozenset(("false", "f", "0"))}
+
+
+def _forms(value: Any) -> frozenset[str]:
+    """The ways of writing a value, for comparison; null has none. Of a whole number its digits: 1.00 is 1."""
+    if value is None:
+        return frozenset()
+    if isinstance(value, bool):
+        return _BOOLEANS[value]
+    if isinstance(value, float | Decimal) and isfinite(value) and value == int(value):
+        value = int(value)
+    return frozenset((" ".join(normalize("NFKC", str(value)).split()).casefold(),))

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -231,6 +232,30 @@ def test_a_manifest_that_does_not_fit_the_schema_is_refused(contract: Contract, 
 def test_state_secrets_are_known_whatever_their_spelling(value: Any, *, secret: bool) -> None:
     """Case and blanks around a mark do not let a state secret through."""
     assert SecretRule(column="mat", values=("x",)).covers({"mat": value}) is secret
+
+
+@pytest.mark.parametrize(
+    ("mark", "value", "secret"),
+    [
+        ("tuyệt mật", normalize("NFD", "Tuyệt mật"), True),
+        ("tuyệt mật", "TUYỆT\u00a0 MẬT", True),
+        (1, Decimal("1.00"), True),
+        (1, 1.0, True),
+        (1, True, True),
+        (True, 1, True),
+        (True, "t", True),
+        ("x", ["a", "X"], True),
+        (1, Decimal("1.5"), False),
+        (1, float("inf"), False),
+        (1, Decimal("NaN"), False),
+        (1, Decimal("Infinity"), False),
+        (True, 0, False),
+        ("x", ["a", None], False),
+    ],
+)
+def test_a_mark_counts_in_each_form_of_it(mark: Any, value: Any, *, secret: bool) -> None:
+    """The Unicode form, blanks within, the type of a number or boolean and a list around it let no secret through."""
+    assert SecretRule(column="mat", values=(mark,)).covers({"mat": value}) is secret
 
 
 def test_a_boolean_mark() -> None:
