@@ -178,6 +178,9 @@ class Watch:
         self._changed = True
 
     def _look(self, dataset: str, row: Row, *, learning: bool) -> list[tuple[str, str, Difference]]:
+        secret = self._rules[dataset].secret
+        if secret is not None and secret not in row:  # without it nobody can tell what is a state secret
+            raise Frozen(Strange(dataset, secret, Difference.GONE, DriftMode.FREEZE))
         shape = self._shapes.setdefault(dataset, _Shape({}))
         if not shape.whole:
             self._learn(shape, row)
@@ -208,9 +211,7 @@ class Watch:
             elif column in rule.read and not kinds.issuperset(_kind(value)):
                 yield Strange(dataset, column, Difference.KIND, rule.kind, "".join(_kind(value)))
         for column in shape.columns.keys() - row.keys():
-            if column == rule.secret:  # without it nobody can tell what is a state secret
-                yield Strange(dataset, column, Difference.GONE, DriftMode.FREEZE)
-            elif column in rule.read:
+            if column in rule.read:
                 yield Strange(dataset, column, Difference.GONE, rule.kind)
 
     def _note(self, one: Strange) -> tuple[str, str, Difference]:

@@ -61,6 +61,7 @@ async def check_postgres(manifest: Manifest, place: Place) -> list[Finding]:
             found += [finding async for finding in _server(connection, place)]
             for dataset, rule in manifest.datasets.items():
                 columns = {one.column for one in rule.rules().values() if one.column}
+                columns |= {rule.state_secret.column} if rule.state_secret else set()
                 found += [finding async for finding in _table(connection, dataset, rule.origin, columns)]
         except psycopg.Error as wrong:
             found.append(error(f"the database breaks off: {of_postgres(wrong)}", "See the server's log."))

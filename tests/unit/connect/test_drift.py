@@ -97,10 +97,13 @@ def test_the_day_of_a_unit_is_a_column_that_is_read() -> None:
 
 @pytest.mark.parametrize("drift", ["freeze", "discard", "evolve"])
 def test_without_the_mark_of_secrets_nothing_goes_on(drift: str) -> None:
-    """Whatever the mode: a row that cannot tell whether it is a state secret is not taken."""
+    """Whatever the mode, at a first reading and after `accept` too: a row that cannot tell whether it is one waits."""
     row = {name: value for name, value in ROW.items() if name != "mat"}
-    with pytest.raises(Frozen, match="column-gone mat"):
-        learnt(drift).meet(DATASET, row, learning=False)
+    accepted = learnt(drift)
+    accepted.accept((DATASET,))
+    for watch, learning in ((learnt(drift), False), (Watch(manifest(drift), Drift()), True), (accepted, False)):
+        with pytest.raises(Frozen, match="column-gone mat"):
+            watch.meet(DATASET, row, learning=learning)
 
 
 def test_columns_that_may_appear_are_none() -> None:
