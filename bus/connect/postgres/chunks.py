@@ -1,7 +1,6 @@
 """The rows of a chunk: how they are asked for by key, and read."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -45,6 +44,9 @@ def rows_of(cursor: psycopg.AsyncCursor[Any]) -> list[Row]:
     return rows
 
 
-def key_text(value: Any) -> str:
-    """A key's value as PostgreSQL reads it back."""
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+def last_key(cursor: psycopg.AsyncCursor[Any], key: Sequence[tuple[str, str]]) -> list[str]:
+    """The key of the result's last row, in PostgreSQL's own text, which it reads back for each type."""
+    result = cursor.pgresult
+    assert result is not None
+    names = [(result.fname(at) or b"").decode() for at in range(result.nfields)]
+    return [(result.get_value(result.ntuples - 1, names.index(name)) or b"").decode() for name, _ in key]

@@ -15,7 +15,7 @@ from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.postgres import catalog
 from bus.connect.postgres.catalog import Connection, Table
-from bus.connect.postgres.chunks import casts, key_text, rows_of, where_of
+from bus.connect.postgres.chunks import casts, last_key, rows_of, where_of
 from bus.connect.postgres.decoder import Begin, Commit, Decoder, Message, Relation, RowChanged, Truncated
 from bus.connect.postgres.replication import SESSION, Frames, Replication
 from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
@@ -107,13 +107,11 @@ class PostgresSource:
             connection = await self._connected()
             streamed = tuple(self._recent)
             while True:
-                snapshot, rows = await self._select(connection, self._tables[dataset], after_key, limit)
+                snapshot, rows, last = await self._select(connection, self._tables[dataset], after_key, limit)
                 if all(snapshot.sees(xid) for xid in streamed):
                     break
                 await asyncio.sleep(VISIBLE_PAUSE_SECONDS)  # committed in the log, not yet visible: it will be
             mark = await self._mark(connection)
-        key = [name for name, _ in self._tables[dataset].key]
-        last: Any = [key_text(rows[-1][name]) for name in key] if len(rows) == limit else None
         if last is not None and isinstance(after_key, dict):
             last = {"after": last, "until": after_key.get("until")}
         return Chunk(dataset, tuple(rows), last, _position(mark, 0, ()))
@@ -247,7 +245,8 @@ class PostgresSource:
 
     async def _select(
         self, connection: Connection, table: Table, after_key: Any, limit: int
-    ) -> tuple[Snapshot, list[Row]]:
+    ) -> tuple[Snapshot, list[Row], Any]:
+        """What is seen, the rows, and the key of the last one where there may be more."""
         names = [sql.Identifier(name) for name, _ in table.key]
         where, values = where_of(table, after_key)
         query = sql.SQL("select * from {} {} order by {} limit {}").format(
@@ -258,7 +257,8 @@ class PostgresSource:
             found = await (await connection.execute("select pg_current_snapshot()::text")).fetchone()
             assert found is not None
             cursor = await connection.execute(query, values)
-            return Snapshot.parse(str(found[0])), rows_of(cursor)
+            rows = rows_of(cursor)
+            return Snapshot.parse(str(found[0])), rows, last_key(cursor, table.key) if len(rows) == limit else None
 
     async def _mark(self, connection: Connection) -> int:
         """Transactional, so that it is written out at once; anyone may, and no table is needed."""

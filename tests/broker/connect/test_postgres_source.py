@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from bus.connect.place import Place as ConnectorPlace
 from bus.connect.source import Position, SourceChange
 from tests.broker.connect.conftest import Thing
 
@@ -109,6 +110,41 @@ async def test_chunks_go_through_the_whole_key(things: Any, source: Thing) -> No
             break
         after = chunk.last_key
     assert met == sorted({(a, b) for a in range(3) for b in ("a", "Đ", "q'", "z")})
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("bytea", ("\\x00", "\\x01ff", "\\xff")),
+        ("int[]", ("{1}", "{1,2}", "{3}")),
+        ("jsonb", ('{"a": 1}', '{"a": 2}', '{"b": 1}')),
+        ("timestamptz", ("-infinity", "2024-01-01 00:00:00+00", "infinity")),
+        ("numeric", ("0.0000001", "1", "NaN")),
+        ("boolean", ("f", "t")),
+        ("text", ("A", "a", "b", "\u00e1'\\")),
+    ],
+)
+async def test_chunks_go_through_keys_of_any_type(database: str, kind: str, keys: tuple[str, ...]) -> None:
+    """Whatever type and order a key has: each row is in one chunk, and the chunks come to an end."""
+    made = Thing(ConnectorPlace("things", f"t{database[-8:]}.", {"dsn": database}))
+    with psycopg.connect(database, autocommit=True) as sql:
+        sql.execute(f"create table thing (a {kind} primary key, b text)")
+        sql.execute("alter table thing replica identity full")
+        for key in keys:
+            sql.execute("insert into thing values (%s, %s)", (key, key))
+    found, after = [], None
+    try:
+        await made.open(None)
+        for _ in range(len(keys) + 1):
+            chunk = await made.chunk(THING, after, 1)
+            found += [row["b"] for row in chunk.rows]
+            after = chunk.last_key
+            if after is None:
+                break
+    finally:
+        await made.forget()
+        await made.close()
+    assert (sorted(found), after) == (sorted(keys), None)
 
 
 async def test_what_is_no_key_is_told_with_what_one_is(things: Any, source: Thing) -> None:
