@@ -105,9 +105,9 @@ class Decoder:
     def _type(self, data: bytes) -> None:
         """A domain's or an enum's base type, by name; the stream then sends its values like that type's."""
         (oid,) = struct.unpack_from(">I", data, 1)
-        _, at = _text(data, 5)
+        schema, at = _text(data, 5)
         name, _ = _text(data, at)
-        if name in _OID_BY_NAME:
+        if schema in ("", "pg_catalog") and name in _OID_BY_NAME:  # the stream leaves it out; others call theirs so too
             self._base_types[oid] = _OID_BY_NAME[name]
 
     def _relation(self, data: bytes) -> Relation:
@@ -193,6 +193,22 @@ _OID_BY_NAME = {
     "float8": 701,
     "json": 114,
     "jsonb": 3802,
+    "bytea": 17,
+    "oid": 26,
+    "_bool": 1000,
+    "_int2": 1005,
+    "_int4": 1007,
+    "_int8": 1016,
+    "_text": 1009,
+    "_bpchar": 1014,
+    "_varchar": 1015,
+    "_float4": 1021,
+    "_float8": 1022,
+    "_timestamp": 1115,
+    "_date": 1182,
+    "_timestamptz": 1185,
+    "_numeric": 1231,
+    "_uuid": 2951,
 }
 
 _DECODERS: dict[bytes, Callable[[Decoder, bytes], Message]] = {

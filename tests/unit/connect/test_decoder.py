@@ -103,14 +103,24 @@ def test_a_changed_table_is_met_anew(decoder: Decoder) -> None:
     assert read(change.new) == {"id": 7, "born": date(1990, 2, 28)}
 
 
-def test_a_domain_is_read_as_its_base_type() -> None:
-    """A type message names the base type of a domain; its values are read as that."""
+@pytest.mark.parametrize(
+    ("base", "text", "value"),
+    [
+        (b"pg_catalog\0int4", b"7", 7),
+        (b"\0int4", b"7", 7),
+        (b"\0_int4", b"{7,8}", [7, 8]),
+        (b"\0bytea", b"\\x07", b"\x07"),
+        (b"public\0date", b"2024-02-29", "2024-02-29"),
+    ],
+)
+def test_a_domain_is_read_as_its_base_type(base: bytes, text: bytes, value: Any) -> None:
+    """A type message names the base type of a domain; a type that is only called like one of PostgreSQL's is text."""
     decoder = Decoder()
-    decoder.decode(b"Y" + struct.pack(">I", 70000) + b"pg_catalog\0int4\0")
+    decoder.decode(b"Y" + struct.pack(">I", 70000) + base + b"\0")
     decoder.decode(relation([("id", 70000)]))
-    change = decoder.decode(b"I" + OID + b"N" + cells(b"7"))
+    change = decoder.decode(b"I" + OID + b"N" + cells(text))
     assert isinstance(change, RowChanged)
-    assert read(change.new) == {"id": 7}
+    assert read(change.new) == {"id": value}
 
 
 def test_an_unknown_message_is_no_silence(decoder: Decoder) -> None:
