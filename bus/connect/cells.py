@@ -78,6 +78,11 @@ class WireRow(Mapping[str, Any]):
         return len(self.layout.columns)
 
 
+def values_of(row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A row with values, where it is one that makes them when somebody asks: for those who ask for all of them."""
+    return row.read() if isinstance(row, WireRow) else row
+
+
 def text_of(cell: bytes) -> str:
     """A cell's text. Bytes that are none, from a database that knows no encoding, are for the contract to judge."""
     return cell.decode("utf-8", "surrogateescape")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Self
 
-from bus.connect.cells import WireRow
+from bus.connect.cells import WireRow, values_of
 from bus.connect.drift import Strange, Watch
 from bus.connect.known import Export, Known, as_known
 from bus.connect.mapping import RowUnfit
@@ -243,7 +243,7 @@ class Flow:
         """Take one event of the stream, in its order."""
         if isinstance(event, SourceChange):
             if not self._pass_on(event, at_ms):
-                self._change(_read(event), at_ms)
+                self._change(event._replace(new=values_of(event.new)), at_ms)
         else:
             self._other(event, at_ms)
         if self._after_gone is not None:
@@ -329,10 +329,12 @@ class Flow:
         key = None
         try:
             key = contract.mapper.key(row)
-            if before is not None and before != key:
-                self._publish(stamp._replace(change_id=f"{stamp.change_id}.moved"), before, Operation.DELETED, None)
+            if before != key:
+                self._leave(stamp, before)
             value = contract.value(row)
         except RowUnfit as error:
+            if key is None and self._known is None:  # once the row is mended, nobody could tell what it was before
+                self._leave(stamp, before)
             self._dead(stamp, key or before, original_bytes(row), str(error))
             return
         if self._known is not None:
@@ -368,6 +370,11 @@ class Flow:
 
     # --- what comes out ---
 
+    def _leave(self, stamp: Stamp, before: RecordKey | None) -> None:
+        """A record is under its former key no more."""
+        if before is not None:
+            self._publish(stamp._replace(change_id=f"{stamp.change_id}.moved"), before, Operation.DELETED, None)
+
     def _publish(self, stamp: Stamp, key: RecordKey, operation: Operation, value: bytes | None) -> None:
         self._out.append(self._envelope.change(stamp, key, operation, value))
         self._fresh_published += 1
@@ -389,9 +396,3 @@ class Flow:
             self._publish(stamp, before, Operation.DELETED, None)
         self.standing = replace(self.standing, refused=self.standing.refused + 1)
         emit(Event.SECRET_REFUSED, connector=self.standing.connector, dataset=stamp.dataset)
-
-
-def _read(change: SourceChange) -> SourceChange:
-    """The change with its new row's values, which are all going to be asked for; of the old row, few are."""
-    new = change.new
-    return change._replace(new=new.read()) if isinstance(new, WireRow) else change

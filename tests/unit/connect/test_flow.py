@@ -85,6 +85,16 @@ def test_an_unfit_row_under_a_new_key_still_leaves_the_old_one(make: Make) -> No
     assert dead.key == b"p2/r1"
 
 
+def test_a_row_whose_key_cannot_be_read_any_more_leaves_its_old_one(make: Make) -> None:
+    """Its row is a dead letter; the old key goes with it, for no later change of the row would tell it again."""
+    flow = make()
+    flow.take(change(row("r1", "p1"), row("r1", "p/2"), 1), 0)
+    flow.take(change(row("r1", "p/2"), row("r1", "p2"), 2), 0)
+    tombstone, dead, mended = flow.drain()
+    assert dead.topic == "deadletters"
+    assert keys([tombstone, mended]) == [("p1/r1", True), ("p2/r1", False)]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "published"),
     [
