@@ -303,6 +303,8 @@ class Flow:
         return True
 
     def _change(self, change: SourceChange, at_ms: int) -> None:
+        if change.record_id is not None:
+            change = change._replace(record_id=self._contracts[change.dataset].mapper.id_of(change.record_id))
         if change.new is not None:
             self._look(change.dataset, change.new)
         if self._window:

@@ -98,6 +98,16 @@ class Mapper:
         """Which record it is, whoever it is about. Raises RowUnfit."""
         return self._record_id(self._derived(row))
 
+    def id_of(self, told: str) -> str:
+        """The record id of which a source tells nothing but the id, in the form that its rule gives it in a row."""
+        rule = self._rules.get(self.dataset.record_id[0])
+        if len(self.dataset.record_id) > 1 or rule is None or rule.column is None:
+            return told
+        try:
+            return self._record_id({rule.column: told})
+        except RowUnfit:  # so nothing is published under it
+            return told
+
     def _derived(self, row: Row) -> Row:
         if self._derive is None:
             return row

@@ -8,8 +8,10 @@ import pytest
 
 from bus.connect.flow import Flow
 from bus.connect.known import Known
+from bus.connect.manifest import DatasetRule
+from bus.connect.mapping import Mapper
 from bus.connect.publish import Contract, Envelope, epoch_of
-from bus.connect.source import ExportBegan, ExportEnded, Position, Restarted, SourceChange, Unreadable
+from bus.connect.source import Chunk, ExportBegan, ExportEnded, Position, Restarted, SourceChange, Unreadable
 from bus.connect.standing import Cursor, Standing, from_message, to_message
 from bus.model.change import Operation
 from bus.model.key import RecordKey
@@ -121,6 +123,24 @@ def test_a_deletion_by_id_finds_its_subject(make: Make) -> None:
     flow.take(SourceChange(DATASET, Operation.DELETED, None, None, "1", at(1), "r1"), 0)
     flow.take(SourceChange(DATASET, Operation.DELETED, None, None, "2", at(2), "r1"), 0)
     assert keys(flow.drain()) == [("p7/r1", True)]
+
+
+def test_a_deletion_by_id_finds_it_however_it_is_written(envelope: Envelope, contract: Contract) -> None:
+    """The id of a deletion takes the one form of its rule, for what is published and for an open chunk."""
+    words = {
+        "origin": "rights",
+        "fields": {"id": {"column": "ma", "id": {"case": "upper", "drop": "-"}}, "worth": "gia"},
+    }
+    mapper = Mapper(contract.mapper.dataset, DatasetRule.model_validate(words), "manifest.yaml")
+    known = Known()
+    known.recover(DATASET, RecordKey("-", "R1"), b"")
+    standing = Standing("test", epoch=1, stream=at(0), snapshot=Cursor((DATASET,)))
+    flow = Flow(
+        envelope, {DATASET: Contract.of(mapper, 7)}, standing, lambda one, goal: one["seq"] >= goal["seq"], known
+    )
+    flow.open(Chunk(DATASET, (row("R-1"),), None, at(1)), 0)
+    flow.take(SourceChange(DATASET, Operation.DELETED, None, None, "1", at(1), "r-1"), 0)
+    assert keys(flow.drain()) == [("-/R1", True)]
 
 
 def export(flow: Flow, rows: list[dict[str, Any]], *, first: int = 1) -> None:
