@@ -26,7 +26,7 @@ from bus.connect.source import (
     Unreadable,
 )
 from bus.connect.standing import Cursor, Outcome, Standing
-from bus.connect.window import Window
+from bus.connect.window import Window, record_id_of
 from bus.model.change import Operation
 from bus.model.key import RecordKey
 from bus.model.record import Outgoing
@@ -266,11 +266,8 @@ class Flow:
 
     def _told_again(self, position: Position) -> bool:
         """Whether a full export that was interrupted is told again, up to where it had come."""
-        return (
-            self._export is not None
-            and self.standing.stream is not None
-            and self._passed(self.standing.stream, position)
-        )
+        stream = self.standing.stream
+        return self._export is not None and stream is not None and self._passed(stream, position)
 
     def _unreadable(self, event: Unreadable, at_ms: int) -> None:
         if self._export is not None:
@@ -319,8 +316,13 @@ class Flow:
             self._row(stamp, change.operation, before, change.new)
         elif before is not None:
             self._publish(stamp, before, Operation.DELETED, None)
-        elif change.old is not None and self._known is None and not self._secret(change.dataset, change.old):
+        elif change.old is not None and self._lost(change.dataset, change.old):
             self._dead(stamp, None, original_bytes(change.old), "a deleted row without a readable key")
+
+    def _lost(self, dataset: str, old: Row) -> bool:
+        """Whether nobody can tell which record a deleted row was."""
+        named = self._known is not None and record_id_of(self._contracts[dataset].mapper, old) is not None
+        return not named and not self._secret(dataset, old)
 
     def _row(self, stamp: Stamp, operation: Operation, before: RecordKey | None, row: Row) -> None:
         """Publish a row under its key; what lies under another key from before is erased in the same transaction."""

@@ -17,14 +17,14 @@ class Window:
         self._mapper = mapper
         self._rows: dict[str | int, Row] = {}
         for number, row in enumerate(chunk.rows):
-            self._rows[_record_id(mapper, row) or number] = row
+            self._rows[record_id_of(mapper, row) or number] = row
 
     def overtake(self, change: SourceChange) -> None:
         """Drop the rows that a streamed change has made old."""
         if change.dataset != self.chunk.dataset:
             return
         for row in (change.old, change.new):
-            if row is not None and (record_id := _record_id(self._mapper, row)):
+            if row is not None and (record_id := record_id_of(self._mapper, row)):
                 self._rows.pop(record_id, None)
         if change.record_id:
             self._rows.pop(change.record_id, None)
@@ -34,7 +34,8 @@ class Window:
         return list(self._rows.values())
 
 
-def _record_id(mapper: Mapper, row: Row) -> str | None:
+def record_id_of(mapper: Mapper, row: Row) -> str | None:
+    """Which record a row is; None where it does not tell."""
     try:
         return mapper.record_id(row)
     except RowUnfit:

@@ -10,7 +10,7 @@ from bus.connect.flow import Flow
 from bus.connect.known import Known
 from bus.connect.manifest import DatasetRule
 from bus.connect.mapping import Mapper
-from bus.connect.publish import Contract, Envelope, epoch_of
+from bus.connect.publish import Contract, Envelope, epoch_of, original_bytes
 from bus.connect.source import Chunk, ExportBegan, ExportEnded, Position, Restarted, SourceChange, Unreadable
 from bus.connect.standing import Cursor, Standing, from_message, to_message
 from bus.model.change import Operation
@@ -141,6 +141,16 @@ def test_a_deletion_by_id_finds_it_however_it_is_written(envelope: Envelope, con
     flow.open(Chunk(DATASET, (row("R-1"),), None, at(1)), 0)
     flow.take(SourceChange(DATASET, Operation.DELETED, None, None, "1", at(1), "r-1"), 0)
     assert keys(flow.drain()) == [("-/R1", True)]
+
+
+def test_a_deletion_that_names_no_record_is_a_dead_letter(make: Make) -> None:
+    """A deleted row without a readable id is told as it came; one that was never published is nothing to tell."""
+    flow = make(Known())
+    flow.take(change(row(""), None, 1, Operation.DELETED), 0)
+    flow.take(change(row("r9"), None, 2, Operation.DELETED), 0)
+    (dead,) = flow.drain()
+    assert dead.topic == "deadletters"
+    assert dead.value == original_bytes(row(""))
 
 
 def export(flow: Flow, rows: list[dict[str, Any]], *, first: int = 1) -> None:
