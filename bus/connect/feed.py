@@ -29,6 +29,7 @@ from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.source import Chunk, Position, Restarted, Seen, SourceChange, SourceEvent, Unreadable, as_it_came
 from bus.connect.trouble import address, of_http
+from bus.connect.unfit import original_bytes
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 from bus.model.change import Operation
 
@@ -162,7 +163,7 @@ class FeedSource:
             return SourceChange(dataset, Operation.DELETED, None, None, change_id, position, str(record_id))
         if operation == "upsert" and isinstance(record, dict):
             return SourceChange(dataset, Operation.UPDATED, None, record, change_id, position)
-        original = json.dumps(entry, ensure_ascii=False).encode()
+        original = original_bytes(entry)
         return Unreadable(
             dataset,
             original,
@@ -237,7 +238,7 @@ class _Answer:
 def _object(answer: httpx.Response) -> dict[str, Any]:
     try:
         found = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -267,7 +268,7 @@ def _digest(entry: Any, key: bytes) -> str:
 def _nameless(entry: Any, digest: str, position: Position) -> Unreadable:
     """A dead letter for what has no number; its place is that of the entry before it."""
     place = {**position, "odd": [*position.get("odd", ()), digest]}
-    original = json.dumps(entry, ensure_ascii=False).encode()
+    original = original_bytes(entry)
     return Unreadable(None, original, "the entry has no number (seq)", f"{position['seq']}.{digest}", place)
 
 

@@ -12,8 +12,7 @@ from typing import Self
 from bus.connect.cells import WireRow, values_of
 from bus.connect.drift import Strange, Watch
 from bus.connect.known import Export, Known, as_known
-from bus.connect.mapping import RowUnfit
-from bus.connect.publish import Contract, Envelope, Stamp, original_bytes
+from bus.connect.publish import Contract, Envelope, Stamp
 from bus.connect.source import (
     Chunk,
     ExportBegan,
@@ -26,6 +25,7 @@ from bus.connect.source import (
     Unreadable,
 )
 from bus.connect.standing import Cursor, Outcome, Standing
+from bus.connect.unfit import RowUnfit, original_bytes
 from bus.connect.window import Window, record_id_of
 from bus.model.change import Operation
 from bus.model.key import RecordKey
@@ -161,9 +161,7 @@ class Flow:
 
     def sweep(self, dataset: str, keys: list[RecordKey]) -> None:
         """The records that the finished snapshot of a dataset did not meet; drained by `sweep_some`."""
-        cursor = self.standing.snapshot
-        assert cursor is not None
-        assert cursor.sweeping[0] == dataset
+        assert self.wants_sweep == dataset
         self._gone.extend((dataset, key) for key in keys)
         if not keys:
             self._next_sweep()

@@ -1,8 +1,6 @@
 """How a change, and a row that cannot be one, lie in Kafka: key, lane, frame, CloudEvents headers."""
 
-import json
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
@@ -182,25 +180,10 @@ class Envelope:
         return f"{self.connector}.{self.epoch}.{stamp.change_id}".encode()
 
 
-def original_bytes(row: Row | None) -> bytes:
-    """A row as it came, as JSON: what a dead letter holds."""
-    return json.dumps(row if row is None else dict(row), default=_plain, ensure_ascii=False, sort_keys=True).encode(
-        "utf-8", "surrogateescape"
-    )
-
-
 def epoch_of(ce_id: str | None) -> int:
     """The epoch in the id of a change; 0 for an id that is none of ours."""
     parts = (ce_id or "").split(".", 2)
     return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    if isinstance(value, bytes | memoryview):
-        return bytes(value).hex()
-    return str(value)
 
 
 # The same in every record of a batch, and made once.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bus.connect.manifest import FilesRule
+from bus.connect.unfit import original_bytes
 
 EXCEL = ".xlsx"
 JSON, JSON_LINES = ".json", (".jsonl", ".ndjson")
@@ -178,21 +179,24 @@ class _Json:
             found = json.loads(self._text.read(), parse_float=Decimal)
         except json.JSONDecodeError as error:
             raise FileUnreadable(f"it is no JSON from line {error.lineno} on") from None
+        except UnicodeError:
+            raise
+        except (ValueError, RecursionError):  # a number of thousands of digits, lists within lists within lists
+            raise FileUnreadable("it is JSON that nobody can read") from None
         if not isinstance(found, list):
             raise FileUnreadable("it is no array of objects")
         for one in found:
-            yield from self._rows(one, json.dumps(one, ensure_ascii=False, default=str))
+            yield from self._rows(one, original_bytes(one))
 
     def _records(self, text: str) -> Iterator[Line]:
         try:
             found = json.loads(text, parse_float=Decimal)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
-        yield from self._rows(found, text)
+        yield from self._rows(found, text.encode(self._encoding, "surrogateescape"))
 
-    def _rows(self, found: Any, text: str) -> Iterator[Line]:
+    def _rows(self, found: Any, original: bytes) -> Iterator[Line]:
         """The rows of one object; of one with a list that the rule names, a row for each of its entries."""
-        original = text.encode(self._encoding, "surrogateescape")
         if not isinstance(found, dict):
             yield Line(None, original, "is no JSON object")
         elif self._each is None:
@@ -237,6 +241,6 @@ class _Excel:
     def _line(self, row: tuple[Any, ...]) -> Line:
         width = len(self.header)
         if any(cell is not None for cell in row[width:]):
-            original = json.dumps(row, ensure_ascii=False, default=str).encode()
+            original = original_bytes(row)
             return Line(None, original, f"does not have the {width} columns of the header")
         return Line(dict(zip(self.header, [*row[:width], *[None] * (width - len(row))], strict=True)))

@@ -48,6 +48,14 @@ def _bytes(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("\\x"))
 
 
+def _json(text: str) -> Any:
+    """Of lists within lists within lists no value is made: PostgreSQL keeps deeper ones than Python reads."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("too deep") from None
+
+
 def _array(text: str, item: Read) -> list[Any]:
     """An array's text form, of any depth: {a,"b c",NULL}. Bounds before it ([0:1]=) are dropped."""
     start = text.index("{")
@@ -94,14 +102,14 @@ _READERS: dict[int, Read] = {
     21: int,
     23: int,
     26: int,
-    114: json.loads,
+    114: _json,
     700: float,
     701: float,
     1082: date.fromisoformat,
     1114: _time,
     1184: _time,
     1700: Decimal,
-    3802: json.loads,
+    3802: _json,
 }
 
-_STEADY = frozenset({*_READERS.values(), str} - {json.loads})
+_STEADY = frozenset({*_READERS.values(), str} - {_json})

@@ -153,6 +153,12 @@ def test_text_becomes_values(oid: int, text: str, value: Any) -> None:
     assert read_or_text(reader(oid), text) == value
 
 
+def test_json_too_deep_for_python_stays_text() -> None:
+    """PostgreSQL keeps lists within thousands of lists, and such a value stops no stream."""
+    text = "[" * 99999 + "]" * 99999
+    assert read_or_text(reader(114), text) == read_or_text(reader(3802), text) == text
+
+
 def test_what_python_has_no_value_for_stays_text() -> None:
     """The date `infinity` stays text, so that the contract judges it, and nothing stops."""
     assert read_or_text(reader(1082), "infinity") == "infinity"

@@ -1,5 +1,6 @@
 """The flow, event by event: keys that move, secrets, exports told again, sweeps."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,10 @@ from bus.connect.flow import Flow
 from bus.connect.known import Known
 from bus.connect.manifest import DatasetRule
 from bus.connect.mapping import Mapper
-from bus.connect.publish import Contract, Envelope, epoch_of, original_bytes
+from bus.connect.publish import Contract, Envelope, epoch_of
 from bus.connect.source import Chunk, ExportBegan, ExportEnded, Position, Restarted, SourceChange, Unreadable
 from bus.connect.standing import Cursor, Standing, from_message, to_message
+from bus.connect.unfit import original_bytes
 from bus.model.change import Operation
 from bus.model.key import RecordKey
 from bus.model.record import Outgoing
@@ -151,6 +153,16 @@ def test_a_deletion_that_names_no_record_is_a_dead_letter(make: Make) -> None:
     (dead,) = flow.drain()
     assert dead.topic == "deadletters"
     assert dead.value == original_bytes(row(""))
+
+
+def test_half_a_pair_of_utf_16_stops_nothing(make: Make) -> None:
+    """JSON can name what no encoding takes: such a row is a dead letter that names it too, in its key or elsewhere."""
+    flow = make()
+    for one in (row("r1", "p\ud800"), row("r1") | {"gia": "\ud800"}, row("r1") | {"gia": "?", "note": "\udfff"}):
+        flow.take(change(None, one), 0)
+        (dead,) = flow.drain()
+        assert dead.topic == "deadletters"
+        assert json.loads(dead.value or b"") == one
 
 
 def export(flow: Flow, rows: list[dict[str, Any]], *, first: int = 1) -> None:

@@ -70,13 +70,22 @@ def test_objects_in_objects_and_lists(tmp_path: Path) -> None:
         line.row["n.y"]
 
 
+def test_what_nobody_can_read_breaks_its_own_line_alone(tmp_path: Path) -> None:
+    """Lists within thousands of lists, and half a pair of UTF-16, stop no other record of a file."""
+    deep, half, good = "[" * 99999 + "]" * 99999, '{"n": "\\ud800"}', '{"n": "a"}'
+    for name, text in (("a.jsonl", f"{deep}\n{half}\n{good}\n"), ("a.json", f"[{half}, {good}]")):
+        (tmp_path / name).write_text(text)
+        with opened(tmp_path / name, RULE) as table:
+            assert [line and line.row for line in table.lines()][-2:] == [{"n": "\ud800"}, {"n": "a"}]
+
+
 def test_an_array_of_objects(tmp_path: Path) -> None:
     """A file that is one array gives its objects; one that is something else is told as a whole."""
     path = tmp_path / "a.json"
     path.write_text('[{"n": 1.50}, 5]')
     with opened(path, RULE) as table:
         assert [line and line.row for line in table.lines()] == [{"n": Decimal("1.50")}, None]
-    for wrong in ("{}", '[{"n": 1}'):
+    for wrong in ("{}", '[{"n": 1}', "[" * 99999 + "]" * 99999, f"[{'9' * 9999}]"):
         path.write_text(wrong)
         with opened(path, RULE) as table, pytest.raises(FileUnreadable):
             list(table.lines())
