@@ -18,6 +18,9 @@ from bus.model.key import UNKNOWN_SUBJECT, RecordKey
 
 __all__ = ("Derive", "Make", "Mapper", "Origin", "RowUnfit")
 
+KEY_BYTES = 2048
+"""How long the parts of a key may be together: Kafka takes key, value and headers as one."""
+
 Make = Callable[[Row], Any]
 Derive = Callable[[Row], Row]
 
@@ -81,7 +84,7 @@ class Mapper:
     def key(self, row: Row) -> RecordKey:
         """Whose record it is and which one. Raises RowUnfit."""
         row = self._derived(row)
-        record_id = self._told(self._record_id(row), self.dataset.record_id[0])
+        record_id = self._told(self._record_id(row), self.dataset.record_id[0], KEY_BYTES)
         if self.dataset.subject is None:
             return RecordKey(None, record_id)
         try:
@@ -92,7 +95,8 @@ class Mapper:
             return RecordKey(UNKNOWN_SUBJECT, record_id)
         if not isinstance(subject, str) or "/" in subject:
             raise RowUnfit(f"{self._place(self.dataset.subject)}: cannot be a subject")
-        return RecordKey(self._told(subject, self.dataset.subject), record_id)
+        room = KEY_BYTES - len(record_id.encode())
+        return RecordKey(self._told(subject, self.dataset.subject, room), record_id)
 
     def record_id(self, row: Row) -> str:
         """Which record it is, whoever it is about. Raises RowUnfit."""
@@ -126,12 +130,14 @@ class Mapper:
                 return value
         return "-".join([self._part(name, row) for name in self.dataset.record_id])
 
-    def _told(self, text: str, field: str) -> str:
+    def _told(self, text: str, field: str, room: int) -> str:
         """A key's text, which must be one: a source whose encoding is wrong may give bytes that are none."""
         try:
-            text.encode()
+            size = len(text.encode())
         except UnicodeEncodeError:
             raise RowUnfit(f"{self._place(field)}: is not text of the encoding that was told") from None
+        if size > room:
+            raise RowUnfit(f"{self._place(field)}: is too long for a key, which has {KEY_BYTES} bytes")
         return text
 
     def column(self, field: str) -> str:

@@ -28,6 +28,9 @@ BODY_BYTES = MAX_RECORD_BYTES - ROOM_BYTES - BODY_START
 
 ID = encoded_name("ce_id")
 
+REASON_LETTERS = 300
+"""So much of a reason stands in a dead letter's header: of a row with a thousand fields each may have one."""
+
 DEAD_LETTER_BYTES = 2 * MAX_RECORD_BYTES - ROOM_BYTES
 
 
@@ -158,7 +161,7 @@ class Envelope:
         lane = 0 if key is None else lane_of(key.lane_text, self.topics.lanes)
         headers = (
             ("content-type", b"application/json"),
-            ("dead-reason", reason.encode()),
+            ("dead-reason", reason[:REASON_LETTERS].encode()),
             ("dead-origin", f"connector/{self.connector}".encode()),
             ("dead-dataset", (stamp.dataset or "").encode()),
             *cut,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bus.avro.encoder import KNOWN_NUMBERS, QuickEncoder
 from bus.connect.cells import CELL, COUNT_BYTES, NULL, TEXT, Layout, Read, written
-from bus.connect.mapping import Mapper, Origin
+from bus.connect.mapping import KEY_BYTES, Mapper, Origin
 from bus.model.varint import varint
 
 KNOWN_CELLS = 32_768
@@ -94,6 +94,7 @@ class _Author:
             self._text[one.place].append(f"{one.name} = {one.made.format('data[at:end]')}")
             self._null[one.place] = ["raise ValueError"]
         unfit = [f"not {one.name}" for one in keys] + [f"b'/' in {one.name}" for one in subject]
+        unfit += [f"{' + '.join(f'len({one.name})' for one in [*subject, *record_id])} > {KEY_BYTES - 8}"]
         fit = f"if {' or '.join(unfit)}: raise ValueError"
         key = (subject[0].name if subject else "None") + ", " + " + b'-' + ".join(one.name for one in record_id)
         body = f"join(({', '.join(parts)},))"

@@ -10,14 +10,16 @@ import pytest
 from bus.connect.flow import Flow
 from bus.connect.known import Known
 from bus.connect.manifest import DatasetRule
-from bus.connect.mapping import Mapper
-from bus.connect.publish import Contract, Envelope, epoch_of
+from bus.connect.mapping import KEY_BYTES, Mapper
+from bus.connect.publish import DEAD_LETTER_BYTES, Contract, Envelope, Stamp, epoch_of
 from bus.connect.source import Chunk, ExportBegan, ExportEnded, Position, Restarted, SourceChange, Unreadable
 from bus.connect.standing import Cursor, Standing, from_message, to_message
 from bus.connect.unfit import original_bytes
+from bus.kafka.batch import batches
 from bus.model.change import Operation
 from bus.model.key import RecordKey
 from bus.model.record import Outgoing
+from bus.topics import MAX_RECORD_BYTES
 from tests.unit.connect.conftest import headers_of
 
 DATASET = "test.right"
@@ -163,6 +165,21 @@ def test_half_a_pair_of_utf_16_stops_nothing(make: Make) -> None:
         (dead,) = flow.drain()
         assert dead.topic == "deadletters"
         assert json.loads(dead.value or b"") == one
+
+
+def test_what_is_long_stays_within_what_kafka_takes(make: Make, envelope: Envelope) -> None:
+    """A key beyond its room, by either part, is a dead letter; a key, a reason and a row at their limits fit."""
+    flow = make()
+    flow.take(change(None, row("r", "p" * KEY_BYTES)), 0)
+    flow.take(change(None, row("r" * KEY_BYTES, "ế")), 0)
+    flow.take(change(None, row("r" * (KEY_BYTES - 3), "ế")), 0)
+    *dead, whole = flow.drain()
+    assert [record.topic for record in dead] == ["deadletters"] * 2
+    longest = RecordKey("p", "r" * (KEY_BYTES - 1))
+    letter = envelope.dead(Stamp(DATASET, "1", 0), longest, bytes(2 * DEAD_LETTER_BYTES), "lý do; " * 9999)
+    for record, most in ((whole, MAX_RECORD_BYTES), (letter, 2 * MAX_RECORD_BYTES)):
+        ((batch,),) = batches([record]).values()
+        assert batch.size() <= most
 
 
 def export(flow: Flow, rows: list[dict[str, Any]], *, first: int = 1) -> None:
