@@ -67,7 +67,7 @@ class FilesSource:
         self._connector = place.connector
         self._folder = place.folder("folder")
         self._resting: dict[Path, _Look] = {}
-        self._reported: set[str] = set()
+        self._told: set[str] | None = None
 
     derive = as_it_came
 
@@ -92,6 +92,7 @@ class FilesSource:
                 yield events
                 await asyncio.sleep(0)
             position = _whole(drop.rank)
+            self._told = {drop.path.name, *(self._told or ())}
             found = {"lines": reading.lines, **reading.shape}
             emit(Event.FILE_READ, connector=self._connector, file=drop.path.name, **found)
 
@@ -132,19 +133,18 @@ class FilesSource:
 
     def _next_drop(self, position: Position) -> Drop | None:
         """The file of the lowest rank that is not read; None while there is none, or it is still being written."""
-        for drop in self._drops():
-            read_whole = _order(position) >= _order(_whole(drop.rank))
-            if read_whole and drop.path.name not in self._reported and drop.rank < position["rank"]:
-                self._report_late(drop)
-            if not read_whole:
-                return drop if self._rests(drop.path) else None
-        return None
+        drops = self._drops()
+        waiting = [drop for drop in drops if _order(position) < _order(_whole(drop.rank))]
+        self._tell_late({drop.path.name for drop in drops if drop not in waiting})
+        return waiting[0] if waiting and self._rests(waiting[0].path) else None
 
-    def _report_late(self, drop: Drop) -> None:
-        """Files of lower ranks that turn up after the start came too late to be told in order."""
-        if self._reported:
-            emit(Event.FILE_IGNORED, connector=self._connector, file=drop.path.name, reason="a later file was read")
-        self._reported.add(drop.path.name)
+    def _tell_late(self, passed: set[str]) -> None:
+        """Tell of files that came too late to be read in their order; those of the start have mostly been read."""
+        if self._told is not None:
+            for name in sorted(passed - self._told):
+                reason = "one of its rank or above was read"
+                emit(Event.FILE_IGNORED, connector=self._connector, file=name, reason=reason)
+        self._told = passed | (self._told or set())
 
     def _rests(self, path: Path) -> bool:
         """Whether a file is whole: it has stood still for a while, longer when its last line has no end."""

@@ -1,0 +1,68 @@
+"""A folder as a source, file by file: what is read, what is told, and what waits."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bus.connect.files import FilesSource
+from bus.connect.manifest import Manifest
+from bus.connect.place import Place
+from bus.connect.source import Position, Seen, SourceEvent
+
+MANIFEST = Manifest.model_validate(
+    {
+        "name": "one",
+        "registry": "one",
+        "kind": "files",
+        "files": {"operation_column": "op", "deleted": ["D"], "rest_seconds": 0, "unended_seconds": 0},
+        "datasets": {
+            "one.thing": {"origin": "thing", "fields": {"id": "id"}},
+            "one.other": {"origin": "other", "fields": {"id": "id"}},
+        },
+    }
+)
+START: Position = {"rank": 0, "line": None, "digest": "", "attempt": 0}
+
+
+class Source(FilesSource):
+    """Two kinds of files."""
+
+    manifest = MANIFEST
+
+
+async def until_idle(source: FilesSource, after: Position = START) -> list[SourceEvent]:
+    """What the source tells before it has nothing more."""
+    told: list[SourceEvent] = []
+    stream = source.changes(after)
+    idle = 0
+    async for events in stream:
+        told += events
+        idle = idle + 1 if len(events) == 1 and isinstance(events[0], Seen) else 0
+        if idle > 1:  # a file is looked at twice before it is read
+            break
+    await stream.aclose()  # type: ignore[attr-defined] # it is an async generator
+    return told
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """The folder of the test."""
+    return Source(Place("one", "", {"folder": str(tmp_path)}))
+
+
+async def test_a_file_that_comes_too_late_is_told(tmp_path: Path, source: Source) -> None:
+    """A file of a rank that was passed, or of one that another file had, is named; those of the start are not."""
+    for name in ("thing-full-3.csv", "thing-full-4.csv"):
+        (tmp_path / name).write_text("id\n1\n")
+    told = await until_idle(source, {**START, "rank": 4})
+    (tmp_path / "thing-full-2.csv").write_text("id\n1\n")
+    (tmp_path / "other-full-5.csv").write_text("id\n1\n")
+    (tmp_path / "thing-delta-5.csv").write_text("id,op\n1,D\n")
+    with capture_logs() as logged:
+        told = await until_idle(source, told[-1].position)
+    assert told[-1].position["rank"] == 5
+    assert [one["file"] for one in logged if one["event"] == "file-ignored"] == [
+        "thing-full-2.csv",
+        "thing-delta-5.csv",
+    ]
