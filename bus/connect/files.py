@@ -31,6 +31,7 @@ from bus.connect.source import (
     as_it_came,
 )
 from bus.connect.tables import ENDINGS, FileUnreadable, Line, looks_whole, opened
+from bus.connect.unfit import original_bytes
 from bus.errors import SourceUnreachable
 from bus.model.change import Operation
 from bus.telemetry import Event, emit
@@ -224,11 +225,15 @@ class _Reading:
             return Unreadable(self._drop.dataset, line.original, reason, change_id, position)
         if self._drop.full:
             return SourceChange(self._drop.dataset, Operation.READ, None, line.row, change_id, position)
+        if self._rule.operation_column not in line.row:
+            column = self._rule.operation_column
+            reason = f"record {self.lines} of {self._drop.path.name} does not say in {column} what became of it"
+            return Unreadable(self._drop.dataset, original_bytes(line.row), reason, change_id, position)
         return self._changed(line.row, change_id, position)
 
     def _changed(self, row: Row, change_id: str, position: Position) -> SourceChange:
         """A deletion's row may hold its key alone: it is given as the old row, of which only the key is read."""
-        deleted = str(row.get(self._rule.operation_column, "")).strip() in self._rule.deleted
+        deleted = str(row[self._rule.operation_column]).strip() in self._rule.deleted
         if deleted:
             return SourceChange(self._drop.dataset, Operation.DELETED, row, None, change_id, position)
         return SourceChange(self._drop.dataset, Operation.UPDATED, None, row, change_id, position)

@@ -8,7 +8,8 @@ from structlog.testing import capture_logs
 from bus.connect.files import FilesSource
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.source import Position, Seen, SourceEvent
+from bus.connect.source import Position, Seen, SourceChange, SourceEvent, Unreadable
+from bus.model.change import Operation
 
 MANIFEST = Manifest.model_validate(
     {
@@ -65,4 +66,16 @@ async def test_a_file_that_comes_too_late_is_told(tmp_path: Path, source: Source
     assert [one["file"] for one in logged if one["event"] == "file-ignored"] == [
         "thing-full-2.csv",
         "thing-delta-5.csv",
+    ]
+
+
+async def test_a_delta_says_of_each_row_what_became_of_it(tmp_path: Path, source: Source) -> None:
+    """Without the operation nobody knows whether a row was deleted: it is a dead letter, and no update."""
+    (tmp_path / "thing-delta-1.csv").write_text("id,Op\n1,D\n")
+    (tmp_path / "thing-delta-2.jsonl").write_text('{"id": "1", "op": "D"}\n{"id": "3"}\n')
+    found = [one for one in await until_idle(source) if isinstance(one, SourceChange | Unreadable)]
+    assert [one.operation if isinstance(one, SourceChange) else one.original for one in found] == [
+        b'{"Op": "D", "id": "1"}',
+        Operation.DELETED,
+        b'{"id": "3"}',
     ]
