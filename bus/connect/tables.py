@@ -9,6 +9,7 @@ import codecs
 import csv
 import json
 import zipfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ EXCEL = ".xlsx"
 JSON, JSON_LINES = ".json", (".jsonl", ".ndjson")
 ENDINGS = ("csv", EXCEL[1:], JSON[1:], *(ending[1:] for ending in JSON_LINES))
 UTF_8 = "utf-8-sig"
+LINES_OF_ONE = 10_000
+"""Over so many lines of a CSV file one record may reach."""
+
 _MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -116,24 +120,51 @@ class _Csv:
     def __init__(self, text: Any, encoding: str, delimiter: str | None) -> None:
         self._text = text
         self._encoding = encoding
+        self._ahead: deque[str] = deque()
         first = text.readline()
         self._delimiter = delimiter or max(";,\t|", key=first.count)
         self.header = [name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])]
         self.shape = {"encoding": encoding, "delimiter": self._delimiter}
 
     def lines(self) -> Iterator[Line | None]:
-        for text in self._text:
+        while text := self._next():
             yield self._line(text) if text.strip() else None
 
+    def _next(self) -> str:
+        return self._ahead.popleft() if self._ahead else next(self._text, "")
+
     def _line(self, text: str) -> Line:
-        original = text.encode(self._encoding.removesuffix("-sig"), "surrogateescape")
+        """A record: one line, or those over which its quotes reach. Quotes that never end break one line alone."""
         try:
             (cells,) = csv.reader([text], delimiter=self._delimiter, strict=True)
         except (csv.Error, ValueError):
-            cells = []
+            text, cells = self._quoted(text)
+        original = text.encode(self._encoding.removesuffix("-sig"), "surrogateescape")
         if len(cells) != len(self.header):
             return Line(None, original, f"does not have the {len(self.header)} columns of the header")
         return Line(dict(zip(self.header, cells, strict=True)))
+
+    def _quoted(self, first: str) -> tuple[str, list[str]]:
+        """The text and the cells of a record whose quotes reach over lines; without cells, of the first line alone.
+
+        What stands between quotes is never a record of its own: somebody may have written it into a note.
+        """
+        taken: list[str] = []
+
+        def further() -> Iterator[str]:
+            text = first
+            while text and len(taken) < LINES_OF_ONE:
+                taken.append(text)
+                yield text
+                text = self._next()
+            self._ahead.extendleft([text] if text else [])
+
+        try:
+            cells = next(csv.reader(further(), delimiter=self._delimiter, strict=True))
+        except (csv.Error, ValueError):
+            self._ahead.extendleft(reversed(taken[1:]))
+            return first, []
+        return "".join(taken), cells
 
 
 class Flat(dict[str, Any]):

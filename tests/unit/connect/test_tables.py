@@ -50,6 +50,22 @@ def test_broken_and_empty_lines(tmp_path: Path) -> None:
     assert found == [torn[0], None, torn[1], Line({"id": "3", "name": "c"})]
 
 
+def test_a_record_over_several_lines(tmp_path: Path) -> None:
+    """What stands between quotes belongs to its record: no line of a note is a record of its own, nor after a fault."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'id;name\r\n1;"say ""hi""\r\n2;forged\r\n\r\n3;forged"\r\n4;"a\n5;b";c\n6;"open\n7;"d"\n8;"e\n')
+    with opened(path, RULE) as table:
+        found = list(table.lines())
+    reason = "does not have the 2 columns of the header"
+    assert found == [
+        Line({"id": "1", "name": 'say "hi"\r\n2;forged\r\n\r\n3;forged'}),
+        Line(None, b'4;"a\n5;b";c\n', reason),
+        Line(None, b'6;"open\n', reason),
+        Line({"id": "7", "name": "d"}),
+        Line(None, b'8;"e\n', reason),
+    ]
+
+
 def test_objects_in_objects_and_lists(tmp_path: Path) -> None:
     """Inner objects become columns, each entry of the named list a row; what is none of it stays one broken record."""
     path = tmp_path / "a.jsonl"
