@@ -249,7 +249,9 @@ class _Excel:
             raise FileUnreadable("Excel files need the package openpyxl") from error
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            self._rows = book.worksheets[0].iter_rows(values_only=True)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # who wrote the file may have told too few columns
+            self._rows = sheet.iter_rows(values_only=True)
             first = next(self._rows, ())
         except Exception:  # noqa: BLE001 - a broken workbook raises nearly anything
             raise FileUnreadable("it is no workbook of Excel, or it is broken") from None

@@ -1,8 +1,10 @@
 """Dropped files as tables: how they are written is found out, and what is broken stays one line."""
 
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from bus.connect.manifest import FilesRule
@@ -64,6 +66,18 @@ def test_a_record_over_several_lines(tmp_path: Path) -> None:
         Line({"id": "7", "name": "d"}),
         Line(None, b'8;"e\n', reason),
     ]
+
+
+def test_a_workbook_that_tells_too_few_columns(tmp_path: Path) -> None:
+    """Every column of a sheet is read, whatever extent the program that wrote it told."""
+    made, path = openpyxl.Workbook(), tmp_path / "a.xlsx"
+    for row in (("id", "name"), ("1", "An")):
+        made.worksheets[0].append(row)
+    made.save(tmp_path / "made.xlsx")
+    with zipfile.ZipFile(tmp_path / "made.xlsx") as whole, zipfile.ZipFile(path, "w") as book:
+        for name in whole.namelist():
+            book.writestr(name, whole.read(name).replace(b'ref="A1:B2"', b'ref="A1"'))
+    assert cells(path) == [["1", "An"]]
 
 
 def test_objects_in_objects_and_lists(tmp_path: Path) -> None:
