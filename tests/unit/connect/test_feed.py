@@ -104,6 +104,39 @@ async def test_gone(sources: Sources) -> None:
     assert event.position == {"seq": 12}
 
 
+async def test_a_page_of_a_lagging_copy_waits(sources: Sources) -> None:
+    """A page that does not show what the feed has told already would bring back what was: it is asked for again."""
+    pages = iter([4, 5])
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/feed":
+            return answer(5)
+        return httpx.Response(200, json={"records": [{"id": "a"}], "next_key": None, "head": next(pages)})
+
+    source = sources(answers)
+    assert await source.open(None) == {"seq": 5}
+    await first(source, {"seq": 4})
+    with pytest.raises(SourceUnreachable, match="are of 4, and its feed was read up to 5"):
+        await source.chunk("one.thing", None, 10)
+    assert (await source.chunk("one.thing", None, 10)).high == {"seq": 5}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        httpx.Response(200, json={"records": [], "next_key": "k", "head": 5}),
+        httpx.Response(200, json={"records": [], "head": 5}),
+        httpx.Response(200, json={"entries": [], "next_key": None, "head": 5}),
+        httpx.Response(410, json={"head": 5}),
+    ],
+    ids=["the-same-key", "no-next-key", "no-records", "gone"],
+)
+async def test_pages_that_lead_nowhere_are_refused(sources: Sources, page: httpx.Response) -> None:
+    """Pages that never come to an end, or do not tell whether they have, are told to the operator."""
+    with pytest.raises(SourceUnfit, match=r"pages of one\.thing lead nowhere"):
+        await sources(lambda _: page).chunk("one.thing", "k", 10)
+
+
 async def test_out_of_order(sources: Sources) -> None:
     """A feed that tells later entries before earlier ones cannot be read at all."""
     with pytest.raises(SourceUnfit, match="out of order"):
