@@ -1,6 +1,6 @@
 """What a connector recalls at its start, from what it has committed: where it stands, and what it has published."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from bus.avro.access import RegistryAccess
@@ -53,6 +53,18 @@ async def read_known(reach: Reach, dataset: str, contract: Contract, known: Know
             live.pop(record.key, None)
     for key, seen in live.items():  # only now: a record that moved between lanes is met in any order
         known.recover(dataset, _key(key, contract), seen)
+
+
+async def read_epoch(reach: Reach, datasets: Iterable[str]) -> int:
+    """The newest epoch in which anything of these datasets was published; 0 where nothing was.
+
+    A connector that was removed and came back must not give its ids again, and what vanished meanwhile is older.
+    """
+    places = [place for dataset in datasets for place in _places(reach.topics, dataset)]
+    newest = 0
+    async for record in _committed(reach.access, places):
+        newest = max(newest, epoch_of(record.header("ce_id")))
+    return newest
 
 
 async def read_stale(reach: Reach, dataset: str, contract: Contract, epoch: int) -> list[RecordKey]:

@@ -26,7 +26,7 @@ from bus.connect.known import Known
 from bus.connect.manifest import DriftMode, Manifest
 from bus.connect.orders import Order, OrderKind, Orders, order_place, unknown
 from bus.connect.publish import Contract, Envelope
-from bus.connect.recall import Reach, read_known, read_stale, read_standing
+from bus.connect.recall import Reach, read_epoch, read_known, read_stale, read_standing
 from bus.connect.source import Source, SourceEvent
 from bus.connect.standing import OrderState, Outcome, Standing, to_message
 from bus.errors import BusError, PositionLost, SourceUnreachable
@@ -93,7 +93,9 @@ class Runner:
             writer = TransactionalWriter(reach.access, own_id, timeout_ms=reach.transaction_timeout_ms)
             stack.push_async_callback(writer.stop)
             await writer.start()
-            standing = await read_standing(reach, own, self._manifest.name) or Standing(self._manifest.name)
+            standing = await read_standing(reach, own, self._manifest.name)
+            if standing is None:
+                standing = Standing(self._manifest.name, epoch=await read_epoch(reach, self._manifest.datasets))
             flow = await self._flow(contracts, standing)
             stack.push_async_callback(self._source.close)
             orders = Orders(self._manifest.name, own)

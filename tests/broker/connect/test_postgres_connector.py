@@ -11,7 +11,9 @@ import pytest
 from bus.clock import parse_iso
 from bus.connect.place import Place
 from bus.errors import SourceUnfit
+from bus.kafka.log import LogWriter
 from bus.model.key import lane_of
+from bus.model.record import Outgoing
 from connectors.population.source import Source
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
@@ -176,6 +178,24 @@ async def test_a_lost_slot_is_mended_by_a_snapshot_and_a_sweep(bus: Any, populat
     gone = [record for record in await bus.changes(PERSON) if record.value is None]
     assert {record.header("ce_type") for record in gone} == {f"{PERSON}.deleted"}
     assert len(gone) == 5
+
+
+async def test_a_connector_that_was_removed_comes_back_to_what_is(bus: Any, population: Any, source: Source) -> None:
+    """What vanished while there was no connector is erased when there is one again, and no id is given twice."""
+    population.grow(0, 6)
+    async with bus.running(source):
+        await bus.caught_up(source, "population")
+    await source.forget()
+    await source.close()
+    writer = LogWriter(bus.access)
+    await writer.start()
+    await writer.append(Outgoing(bus.topics.positions, 0, b"population", None))  # as `bus connector remove` does
+    await writer.stop()
+    population.sql.execute("delete from citizen where so_dinh_danh < %s", (number(2),))
+    async with bus.running(source):
+        await bus.caught_up(source, "population")
+    assert await published(bus) == population.names()
+    await bus.assert_unique(PERSON)
 
 
 async def test_a_table_put_in_the_place_of_the_published_one_is_read(
