@@ -84,6 +84,7 @@ class Decoder:
 
     relations: dict[int, Relation] = field(default_factory=dict)
     _base_types: dict[int, int] = field(default_factory=dict)
+    _told: dict[int, bytes] = field(default_factory=dict)
 
     def decode(self, data: bytes) -> Message:
         """One message; None for those that say nothing about rows (types, origins). Raises ValueError for others."""
@@ -111,7 +112,11 @@ class Decoder:
             self._base_types[oid] = _OID_BY_NAME[name]
 
     def _relation(self, data: bytes) -> Relation:
+        """A table. It is told again after each `analyze`; what is written for its rows is written once."""
         (oid,) = struct.unpack_from(">I", data, 1)
+        if self._told.get(oid) == data:
+            return self.relations[oid]
+        self._told[oid] = data
         schema, at = _text(data, 5)
         name, at = _text(data, at)
         identity, count = struct.unpack_from(">cH", data, at)

@@ -95,6 +95,12 @@ def test_an_emitted_message(decoder: Decoder) -> None:
     assert found == Emitted(99, "bus", b"hi")
 
 
+def test_a_table_that_is_told_again_is_the_same(decoder: Decoder) -> None:
+    """A server tells a table anew after each `analyze`: what was written for its rows is kept, and does not pile up."""
+    (before,) = decoder.relations.values()
+    assert decoder.decode(relation([("id", 23), ("name", 25)])) is before
+
+
 def test_a_changed_table_is_met_anew(decoder: Decoder) -> None:
     """After a schema change in mid-stream the rows have the new columns."""
     decoder.decode(relation([("id", 23), ("born", 1082)]))
