@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bus.clock import now_ms
@@ -160,10 +161,24 @@ class SqlSource:
         """Rows in the order of the columns, from `low` on; each page is a query of its own, and nothing is locked."""
         after: tuple[Any, ...] | None = None
         while rows := await _in_thread(self._page, query, columns, low, after):
+            self._require_keys(query, rows)
             yield rows
             if len(rows) < ROWS_AT_ONCE:
                 return
             after = tuple(rows[-1][name] for name in columns)
+
+    def _require_keys(self, query: _Query, rows: Sequence[Row]) -> None:
+        """Each row must have a key of its own, or a page could end before one that is never asked for again.
+
+        Raises SourceUnfit.
+        """
+        keys = [tuple(row[name] for name in query.table.key) for row in rows]
+        named = ", ".join(query.table.key)
+        mend = f"Name columns in sql.tables.{query.dataset}.key that are never null and tell all rows apart."
+        if any(None in key for key in keys):
+            raise self._unfit(f"{query.origin} has rows without a key ({named})", mend)
+        if any(one == other for one, other in pairwise(keys)):
+            raise self._unfit(f"{query.origin} has several rows of one key ({named})", mend)
 
     # --- what runs in a thread ---
 
