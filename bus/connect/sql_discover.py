@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bus.connect.cells import text_of
 from bus.connect.propose import Column, Kind, Table
 from bus.connect.trouble import of_sql
 from bus.errors import NotFound, SourceUnfit, SourceUnreachable
@@ -117,7 +118,7 @@ def engine(connector: str, url: str, **words: Any) -> "Engine":
         reason, mend = "the package sqlalchemy is missing", "Install it: pip install sqlalchemy."
         raise SourceUnfit(connector=connector, reason=reason, mend=mend) from None
     try:
-        return sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **words)
+        made = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **words)
     except sqlalchemy.exc.NoSuchModuleError:
         reason = f"SQLAlchemy knows no dialect {url.partition('://')[0]}"
         mend = "Begin the url with one that it knows, as postgresql+psycopg:// or sqlite:///; some are packages."
@@ -128,3 +129,11 @@ def engine(connector: str, url: str, **words: Any) -> "Engine":
     except (sqlalchemy.exc.ArgumentError, ValueError):
         reason, mend = "the url is none of SQLAlchemy", "Write it as dialect+driver://user:password@host:port/database."
         raise SourceUnfit(connector=connector, reason=reason, mend=mend) from None
+    if made.dialect.name == "sqlite":
+        sqlalchemy.event.listen(made, "connect", _take_any_text)
+    return made
+
+
+def _take_any_text(connection: Any, _: Any) -> None:
+    """SQLite keeps texts of any bytes: one that is none is for the contract to judge, and must not stop the others."""
+    connection.text_factory = text_of

@@ -30,14 +30,14 @@ def of_http(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> str:
 def of_sql(error: Any, url: str) -> str:
     """What SQLAlchemy or the driver says of connection, rights and names; of anything else only what kind it is.
 
-    Other texts may quote values of rows.
+    Other texts may quote values of rows, and so does SQLite's of a text that is none of its encoding.
     """
     from sqlalchemy import exc, make_url  # noqa: PLC0415 - those alone load it whose source needs it
 
     where = make_url(url).set(query={}).render_as_string(hide_password=True)
     said = str(getattr(error, "orig", None) or "").strip().partition("\n")[0]
     if isinstance(error, exc.OperationalError | exc.ProgrammingError | exc.InterfaceError) and said:
-        return f"{where}: {said}"
+        return f"{where}: {said.partition(' with text ')[0]}"
     return f"{where} refuses a query ({type(error).__name__})"
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.source import ExportEnded, SourceChange
 from bus.connect.sql import SqlSource
+from bus.connect.trouble import of_sql
 from bus.errors import SourceUnfit
 
 
@@ -65,3 +67,11 @@ async def test_a_key_must_tell_rows_apart(things: Any, tmp_path: Path, key: tupl
     things.executemany("insert into thing values (?, ?, ?)", [("a", 1, "x"), (*key, "x"), ("b", 1, "x")])
     with pytest.raises(SourceUnfit, match=told):
         await read_whole(tmp_path)
+
+
+async def test_a_text_of_another_encoding_stops_no_other_row(things: Any, tmp_path: Path) -> None:
+    """It comes with the bytes that are none, for the contract to judge; an error about it would not quote it."""
+    things.execute("insert into thing values ('a', 1, cast(x'416e82' as text)), ('b', 1, 'x')")
+    assert [row["note"] for row in await read_whole(tmp_path)] == ["An\udc82", "x"]
+    said = sqlite3.OperationalError("Could not decode to UTF-8 column 'note' with text 'An'")
+    assert "An" not in of_sql(sqlalchemy.exc.OperationalError("select", {}, said), "sqlite:///a.sqlite")
