@@ -24,7 +24,7 @@ from bus.cli.ground import ANY, FILE, FINDINGS, FOLDER, Ground, grounded, sound,
 from bus.cli.life import COMMANDS
 from bus.cli.preview import preview
 from bus.cli.publish import publish
-from bus.cli.speaking import SpokenGroup, language_of, translated
+from bus.cli.speaking import SpokenGroup, language_of, on_one_line, translated
 from bus.cli.standing import asked, place_of
 from bus.register.state import RegisterState
 
@@ -160,11 +160,12 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
         return
     words = words_of(ground.language)["show"]
     title = found.title.get(ground.language, found.id)
-    click.echo(words["revision"].format(title=title, id=found.id, revision=revision(found)))
+    click.echo(on_one_line(words["revision"].format(title=title, id=found.id, revision=revision(found))))
     if place is not None:
         click.echo(words_of(ground.language)["standing"]["said"].format(sentence=place.sentence(ground.language)))
     click.echo()
-    click.echo(sentence(found, ground.datasets[found.dataset], ground.agencies, ground.language, ground.bases))
+    said = sentence(found, ground.datasets[found.dataset], ground.agencies, ground.language, ground.bases)
+    click.echo(on_one_line(said))
     click.echo(f"\n{view['namespace']}.{view['name']}")
     for field, rule in zip(view["fields"], found.fields, strict=True):
         of_dataset = ground.datasets[found.dataset].field(rule.name)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bus import clock
 from bus.avro.own import Message
+from bus.cli.speaking import on_one_line
 from bus.kafka.rights import CUSTODIAN
 from bus.model.command import CommandKind, Ending
 from bus.model.record import Incoming
@@ -64,10 +65,10 @@ def show(letter: str, *, value: bool, as_json: bool) -> None:
         return
     for name, text in told.items():
         if not isinstance(text, dict):
-            click.echo(f"{name:<10} {'' if text is None else text}")
+            click.echo(f"{name:<10} {'' if text is None else on_one_line(str(text))}")
     for group in ("closed", "headers"):
         for name, text in (told[group] or {}).items():
-            click.echo(f"{group:<10} {name}: {text}")
+            click.echo(f"{group:<10} {on_one_line(f'{name}: {text}')}")
 
 
 @deadletter.command()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bus.agreements.finding import LANGUAGES, words_of
-from bus.cli.speaking import SpokenCommand, SpokenGroup, language_of, misuse
+from bus.cli.speaking import SpokenCommand, SpokenGroup, language_of, misuse, on_one_line
 from bus.errors import WrongUse
 from bus.kafka.rights import OPERATOR
 from bus.model.signature import PublicKey, Role
@@ -130,8 +130,8 @@ def list_command() -> None:
     for entry in keys.values():
         here = "*" if home.has_secret(f"keys/{entry.key.id}") else " "
         state = words["state"] if entry.revoked else ""
-        told = f"{entry.key.agency or '-':24} {entry.key.role:10} {entry.key.holder} {state}"
-        click.echo(f"{here} {entry.key.id:36} {told}".rstrip())
+        told = f"{entry.key.id:36} {entry.key.agency or '-':24} {entry.key.role:10} {entry.key.holder} {state}"
+        click.echo(f"{here} {on_one_line(told)}".rstrip())
 
 
 @key.command("rotate")

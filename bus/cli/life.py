@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
 from operator import itemgetter
 from typing import Any
@@ -16,12 +16,13 @@ from bus.agreements.finding import words_of
 from bus.agreements.sentence import sentence
 from bus.cli.drafting import new
 from bus.cli.ground import FINDINGS, Command, Ground, grounded, sound, today
-from bus.cli.speaking import SpokenCommand, misuse
+from bus.cli.speaking import SpokenCommand, misuse, on_one_line
 from bus.errors import NotFound, StepRefused
 from bus.model.fact import Fact, FactKind
+from bus.register.entries import AgreementEntry, Counted, Refused
 from bus.register.life import Action, Life, Stage
 from bus.register.registrar import Registrar
-from bus.register.state import AgreementEntry, RegisterState
+from bus.register.state import RegisterState
 from bus.register.steps import drafting, step
 from bus.settings import Settings
 
@@ -124,7 +125,7 @@ def _review(state: RegisterState, agreement: str, ground: Ground) -> list[str]:
         others = [AgreementDocument.model_validate(one.document) for one in state.agreements.values()]
         found = differences(AgreementDocument.model_validate(entry.document), text, others)
         lines += [f"• {one.sentence(ground.language)}" for one in found]
-    return lines
+    return [on_one_line(one) for one in lines]
 
 
 @click.command(cls=SpokenCommand)
@@ -210,17 +211,26 @@ def history(ground: Ground, agreement: str) -> None:
 
     async def work(registrar: Registrar) -> list[str]:
         state = await _known(registrar, agreement)
-        found: list[tuple[int, Fact, str]] = [(one.offset, one.fact, "") for one in registrar.counted]
-        found += [(one.offset, one.fact, f"  ✗ {words['refusals'][one.refusal.value]}") for one in state.refused]
-        lines = []
-        for _, fact, why_not in sorted(found, key=itemgetter(0)):
-            if fact.kind is FactKind.AGREEMENT and fact.subject_id == agreement:
-                action = words["actions"].get(fact.action, fact.action)
-                lines.append(f"{clock.iso(fact.at_ms)[:19]}Z  {action}  {fact.by}: {fact.reason}{why_not}")
+        lines = steps_told(registrar.counted, state.refused, agreement, words)
         return [*lines, _stand(state, agreement, words["stages"])]
 
     for line in _with_registrar(work):
         click.echo(line)
+
+
+def steps_told(
+    counted: Iterable[Counted], refused: Iterable[Refused], agreement: str, words: Mapping[str, Any]
+) -> list[str]:
+    """A line for each fact about an agreement, in order; behind one that was refused, why."""
+    found: list[tuple[int, Fact, str]] = [(one.offset, one.fact, "") for one in counted]
+    found += [(one.offset, one.fact, f"  ✗ {words['refusals'][one.refusal.value]}") for one in refused]
+    lines = []
+    for _, fact, why_not in sorted(found, key=itemgetter(0)):
+        if fact.kind is FactKind.AGREEMENT and fact.subject_id == agreement:
+            action = words["actions"].get(fact.action, fact.action)
+            told = on_one_line(f"{action}  {fact.by}: {fact.reason}")
+            lines.append(f"{clock.iso(fact.at_ms)[:19]}Z  {told}{why_not}")
+    return lines
 
 
 def _stand(state: RegisterState, agreement: str, stages: dict[str, str]) -> str:

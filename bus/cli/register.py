@@ -12,6 +12,7 @@ from bus import clock
 from bus.agreements.finding import words_of
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
+from bus.cli.speaking import on_one_line
 from bus.kafka.rights import OPERATOR
 from bus.model.fact import Fact
 from bus.platform.home import Home
@@ -40,11 +41,12 @@ def show(*, kind: str | None, as_json: bool) -> None:
     wide = max((len(_name(fact)) for _, fact in facts), default=0)
     for offset, fact in facts:
         when = clock.iso(fact.at_ms)[:19].replace("T", " ")
-        click.echo(f"{offset:>6}  {when}  {_name(fact):<{wide}}  {fact.action} by {fact.by}: {fact.reason}")
+        told = on_one_line(f"{fact.action} by {fact.by}: {fact.reason}")
+        click.echo(f"{offset:>6}  {when}  {_name(fact):<{wide}}  {told}")
 
 
 def _name(fact: Fact) -> str:
-    return f"{fact.kind.value} {fact.subject_id}"
+    return on_one_line(f"{fact.kind.value} {fact.subject_id}")
 
 
 @register.command("refused")
@@ -53,7 +55,7 @@ def refused() -> None:
     known = asyncio.run(_state())
     why = words_of("en")["refusals"]
     for one in known.refused:
-        told = f"{one.fact.action} in the name of {one.fact.by}: {why[one.refusal.value]}"
+        told = on_one_line(f"{one.fact.action} in the name of {one.fact.by}: {why[one.refusal.value]}")
         click.echo(f"{one.offset:>6}  {_name(one.fact)}  {told}")
     click.echo(f"{known.refused_count} facts were ignored", err=True)
 

@@ -50,6 +50,14 @@ def language_of(ctx: click.Context | None) -> str:
     return str(asked or locale_language())
 
 
+def on_one_line(text: str) -> str:
+    """What somebody else wrote, to be shown as part of a line: a new line or an order to the terminal is told as such.
+
+    Nobody may write what looks like another line, or wipe out what stands there.
+    """
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def misuse(language: str, code: str, **names: str) -> WrongUse:
     """A command called with words that do not fit, told in a language."""
     words = words_of(language)["misuse"][code]
