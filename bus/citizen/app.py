@@ -2,7 +2,9 @@
 
 import json
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import PurePath
 from typing import Any
 
 from starlette.applications import Starlette
@@ -162,6 +164,8 @@ def _answering(handler: Handler) -> Handler:
             return Response(status_code=400)  # nobody is there to read it
         except (BusError, KafkaError, TimeoutError) as error:
             return _not_now(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text may hold what was sent
+            return _failed(error)
 
     return answering
 
@@ -171,6 +175,13 @@ def _not_now(error: Exception) -> Response:
     reason = str(error) if known else f"the broker did not take or tell it ({type(error).__name__})"
     emit(Event.CONSENT_API_FAILED, error=type(error).__name__)
     return _error(503, "", reason, NotNow.remedy)
+
+
+def _failed(error: Exception) -> Response:
+    *_, last = traceback.extract_tb(error.__traceback__)
+    emit(Event.CONSENT_API_FAILED, error=type(error).__name__, at=f"{PurePath(last.filename).name}:{last.lineno}")
+    remedy = "Send it again, with the same ids; where that fails too, tell the operators, whose log names the place."
+    return _error(500, "", "the bus failed in a way that nobody foresaw", remedy)
 
 
 def _knowing(handler: Handler, token: str) -> Handler:

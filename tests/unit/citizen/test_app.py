@@ -52,6 +52,24 @@ async def test_a_key_that_stands_twice(http: httpx.AsyncClient, desk: Desk) -> N
     assert len(desk.taken) == 1
 
 
+async def test_a_failure_repeats_nothing(
+    http: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody foresaw is told by its kind and its place: the text of an error may hold what was sent."""
+
+    async def failing(subject: str) -> list[dict[str, Any]]:
+        raise LookupError(subject)
+
+    monkeypatch.setattr(desk, "standings", failing)
+    answer = await http.get(f"/v1/subjects/{SUBJECT}/consents")
+    assert answer.status_code == 500
+    assert answer.json()["errors"][0]["remedy"]
+    told = "".join(capfd.readouterr())
+    assert "LookupError" in told
+    assert "test_app.py:" in told
+    assert SUBJECT not in told + answer.text
+
+
 async def test_nothing_is_kept_on_the_way(http: httpx.AsyncClient) -> None:
     """What is told of a person, or taken, is stored by no cache between here and the caller."""
     for answer in (
