@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic
-from bus.errors import BusError, RecordUnreadable, SchemaUnknown
+from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import KafkaError, Place, Reader
 from bus.model.record import Incoming
@@ -129,7 +129,7 @@ class Follower:
             began = monotonic()
             try:
                 await self._follow()
-            except (KafkaError, BusError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - who ends here unseen would call itself ready, and tell old standings
                 emit(Event.FOLLOWING_FAILED, error=type(error).__name__, again_in_seconds=pause)
             if monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
