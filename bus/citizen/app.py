@@ -2,9 +2,7 @@
 
 import json
 import secrets
-import traceback
 from collections.abc import Awaitable, Callable
-from pathlib import PurePath
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,7 +17,7 @@ from bus.citizen.desk import ConsentDesk, Taken
 from bus.citizen.request import Finding, read_acts, refused
 from bus.errors import ActsRefused, BusError, NotNow
 from bus.kafka.log import KafkaError
-from bus.telemetry import Event, emit
+from bus.telemetry import Event, emit, place_of
 
 MOST_BYTES = 8 << 20
 LONGEST_WAIT_SECONDS = 10.0
@@ -178,8 +176,7 @@ def _not_now(error: Exception) -> Response:
 
 
 def _failed(error: Exception) -> Response:
-    *_, last = traceback.extract_tb(error.__traceback__)
-    emit(Event.CONSENT_API_FAILED, error=type(error).__name__, at=f"{PurePath(last.filename).name}:{last.lineno}")
+    emit(Event.CONSENT_API_FAILED, error=type(error).__name__, place=place_of(error))
     remedy = "Send it again, with the same ids; where that fails too, tell the operators, whose log names the place."
     return _error(500, "", "the bus failed in a way that nobody foresaw", remedy)
 

@@ -73,11 +73,16 @@ def main() -> None:
             raise
         _end(FileUnusable(file=error.filename, reason=error.strerror))
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in {"aiokafka", "cimpl"}:  # the modules of the two clients
+        if not is_of_a_client(error):
             raise
         from bus.kafka.words import said  # noqa: PLC0415 - keeps `bus --help` quick
 
         _end(KafkaRefused(reason=said(error)))
+
+
+def is_of_a_client(error: Exception) -> bool:
+    """Whether an error is one of the two Kafka clients."""
+    return type(error).__module__.partition(".")[0] in {"aiokafka", "cimpl"}
 
 
 def _end(error: BusError) -> None:

@@ -1,20 +1,22 @@
 """`bus serve`: one stage as a process, as `bus up` and compose.yaml start it."""
 
 import asyncio
+import sys
 from typing import Any
 
 import click
 
+from bus.cli import is_of_a_client
 from bus.errors import BusError
 from bus.settings import Settings
-from bus.telemetry import Event, emit
+from bus.telemetry import Event, emit, place_of
 
 
 class Stages(click.Group):
     """The stages: one that ends because of an error says so in its log too, where an operator looks for it."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a stage. A foreign error is told by its class alone: its text may quote a value."""
+        """Run a stage. A foreign error is told by its class and place alone: its text may quote a value."""
         try:
             return super().invoke(ctx)
         except BusError as error:
@@ -23,8 +25,10 @@ class Stages(click.Group):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
-            emit(Event.PROCESS_FAILED, error=type(error).__name__)
-            raise
+            emit(Event.PROCESS_FAILED, error=type(error).__name__, place=place_of(error))
+            if isinstance(error, OSError) or is_of_a_client(error):  # these are told in words, without a value
+                raise
+            sys.exit(1)
 
 
 @click.group(cls=Stages)

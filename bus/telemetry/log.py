@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import traceback
+from pathlib import PurePath
 from typing import Any
 
 import structlog
@@ -38,3 +40,9 @@ def emit(event: Event, **fields: Any) -> None:
         else structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
     )
     logger.log(_LEVELS[event.level], event.value, **fields)
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error came from, the last of its calls first: files and lines, and nothing of what they dealt with."""
+    calls = reversed(traceback.extract_tb(error.__traceback__)[-5:])
+    return " < ".join(f"{PurePath(one.filename).name}:{one.lineno}" for one in calls)

@@ -74,6 +74,24 @@ def test_a_stage_that_fails_says_so_in_its_log(tmp_path: Path) -> None:
     assert told[1] == f"remedy: {json.loads(event)['remedy']}"
 
 
+def test_a_stage_that_fails_repeats_no_value(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An error that nobody foresaw ends a stage with its kind and place in the log, and without its text."""
+
+    def failing(_settings: object) -> None:
+        raise LookupError("001190000029")
+
+    monkeypatch.setattr("bus.citizen.server.run", failing)
+    answer = CliRunner().invoke(cli, ["serve", "citizen"])
+    told = "".join(capfd.readouterr()) + answer.output
+    assert isinstance(answer.exception, SystemExit)
+    assert answer.exit_code == 1
+    assert "LookupError" in told
+    assert "test_commands.py:" in told
+    assert "001190000029" not in told
+
+
 def test_commands_that_texts_name_exist() -> None:
     """A remedy, a help text or a README that says `bus X` must name a command that can be called."""
     known = {words for words, _ in ALL}
