@@ -14,6 +14,7 @@ from bus.errors import WrongUse
 from bus.kafka.rights import OPERATOR
 from bus.model.signature import PublicKey, Role
 from bus.platform.home import Home
+from bus.register.keys import spelt_otherwise
 from bus.register.offices import made_key
 from bus.register.registrar import Registrar
 from bus.register.steps import key_added, key_revoked
@@ -100,6 +101,9 @@ def add(file: Path, *, signer: str, reason: str) -> None:
         raise _misuse("no-public-key", file=str(file)) from error
 
     async def work(registrar: Registrar) -> None:
+        known = spelt_otherwise(added.holder, (await registrar.state()).keys)
+        if known is not None:
+            raise _misuse("holder-spelt", holder=added.holder, known=known)
         await registrar.sign([key_added(added, await registrar.key(signer), reason)])
 
     _with_registrar(work)

@@ -4,6 +4,7 @@ The first keys stand in the founding fact. The operator adds the first key of an
 that agency adds another one, so that the operator cannot quietly speak for an agency that has a key.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,6 +84,20 @@ def with_key_fact(keys: Keys, fact: Fact, bus: str, offset: int) -> dict[str, Ke
 def operators(keys: Keys) -> list[PublicKey]:
     """The operator's keys that count, in the order in which they came."""
     return [one.key for one in keys.values() if one.key.role is Role.OPERATOR and not one.revoked]
+
+
+def spelt_otherwise(holder: str, keys: Keys) -> str | None:
+    """A known holder who is this one in another spelling: letters, blanks or the form of accents; None without one.
+
+    That nobody approves what they wrote, nor twice, is held by the name.
+    """
+    names = {entry.key.holder for entry in keys.values()}
+    alike = sorted(name for name in names if _folded(name) == _folded(holder))
+    return alike[0] if alike and holder not in names else None
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _may_add(signer: PublicKey, added: PublicKey, keys: Keys) -> bool:
