@@ -81,7 +81,10 @@ def new(name: str, *, holder: str, agency: str, role: str) -> None:
     home = Home.from_settings(Settings())
     if home.has_secret(f"keys/{name}"):
         raise _misuse("key-exists", name=name)
-    made = made_key(home, key=name, holder=holder, agency=agency, role=Role(role))
+    try:
+        made = made_key(home, key=name, holder=holder, agency=agency, role=Role(role))
+    except ValueError as error:
+        raise _misuse("key-name", name=name) from error
     click.echo(json.dumps(made.public.body(), ensure_ascii=False, indent=2))
 
 
