@@ -13,8 +13,14 @@ _NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _RESERVED = "/@#["
 
 
+_OF_VALUES = ("22", "23", "P0")
+"""The classes of errors whose first line may quote a value of a row, or what a function of the registry says of one."""
+
+
 def of_postgres(error: psycopg.Error) -> str:
-    """Its first line. A malformed address is told by that alone, for it would be quoted."""
+    """Its first line. A malformed address is told by that alone, an error about values by its kind: both are quoted."""
+    if (error.sqlstate or "").startswith(_OF_VALUES):
+        return f"a value of a row is in the way ({type(error).__name__}, {error.sqlstate})"
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         return MALFORMED
     said = error.diag.message_primary or str(error).strip().partition("\n")[0]

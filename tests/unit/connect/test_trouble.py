@@ -85,6 +85,21 @@ def test_a_password_that_breaks_its_address_is_noticed(dsn: str, malformed: bool
     assert is_malformed(dsn) is malformed
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.InvalidTextRepresentation('invalid input syntax for type integer: "001190000029"'),
+        psycopg.errors.NumericValueOutOfRange('value "001190000029" is out of range for type integer'),
+        psycopg.errors.RaiseException("the citizen 001190000029 has no address"),
+    ],
+)
+def test_what_postgresql_says_of_a_value_is_not_repeated(error: psycopg.Error) -> None:
+    """An error about a value of a row, as from a cast in a registry's view, is told by its kind."""
+    said = of_postgres(error)
+    assert "001190000029" not in said
+    assert type(error).__name__ in said
+
+
 async def test_what_postgresql_says_is_one_line_without_a_password() -> None:
     """A server that is not there is told by its address, a malformed address by that alone."""
     with pytest.raises(psycopg.Error) as refused:
