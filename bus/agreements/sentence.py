@@ -39,16 +39,14 @@ def sentence(
         purpose=document.purpose.text.get(language, document.purpose.code),
         basis=_basis(document, words, article_words(document, bases, language)),
         people=words[document.identifier],
-        kept=words["retention"].format(retention=length(document.retention, language))
-        if document.retention
-        else words["no-retention"],
+        kept=_kept(document, language),
         days=_days(document, words),
     )
     return " ".join((text, *_limits(document, dataset, agencies, language)))
 
 
 def _limits(document: AgreementDocument, dataset: Dataset | None, agencies: Agencies, language: str) -> Iterator[str]:
-    """What an agreement may say of age, frequency and passing on, and most do not."""
+    """What an agreement may say of age, frequency, copies that stay and passing on, and most do not."""
     whole = words_of(language)
     words = whole["sentence"]
     if document.data_range is not None:
@@ -57,10 +55,22 @@ def _limits(document: AgreementDocument, dataset: Dataset | None, agencies: Agen
         yield words["data_range"].format(length=length(allowed.last, language), field=counted)
     if document.frequency is not None:
         yield words["frequency"].format(span=whole["spans"][document.frequency])
+    for key, code in (("on_scope_exit", "keep-exit"), ("on_end", "keep-end")):
+        if getattr(document, key) == "keep":
+            yield words[code]
     if document.onward_transfer:
         known = [(name, agencies.agency(name)) for name in document.onward_transfer]
         names = [name if agency is None else agency.name.get(language, name) for name, agency in known]
         yield words["onward"].format(agencies=", ".join(names))
+
+
+def _kept(document: AgreementDocument, language: str) -> str:
+    """What becomes of a copy with time; where copies stay at the end, the end of their term erases none either."""
+    words = words_of(language)["sentence"]
+    if document.retention is None:
+        return str(words["no-retention"])
+    code = "retention-kept" if document.on_end == "keep" else "retention"
+    return str(words[code].format(retention=length(document.retention, language)))
 
 
 def length(duration: str, language: str) -> str:

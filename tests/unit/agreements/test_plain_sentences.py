@@ -132,3 +132,26 @@ def test_no_meaning_of_a_value_that_is_not_there() -> None:
     schema = {**SAMPLE.schema, "fields": [SAMPLE.schema["fields"][0], {**colour, "meanings": {"REDD": "red"}}]}
     with pytest.raises(DatasetSchemaWrong, match="colour: `meanings` tells of REDD, which is no value"):
         dataset_of({**schema, "record_id": ["person"]}, place="test")
+
+
+@pytest.mark.parametrize(
+    ("language", "erased", "kept", "stays"),
+    [
+        (
+            "en",
+            "A copy is erased after 5 years.",
+            "A copy has a term of 5 years, after which",
+            "keep the copy of a record",
+        ),
+        ("vi", "Bản sao bị xóa sau 5 năm.", "Bản sao có thời hạn 5 năm, sau đó", "giữ bản sao của bản ghi"),
+    ],
+)
+def test_copies_that_stay(language: str, erased: str, kept: str, stays: str) -> None:
+    """Where copies stay, the sentence says so, and does not say that time erases them."""
+    told, whole = (
+        sentence(one, PERSON, AGENCIES, language, BASES)
+        for one in (of_document(), of_document(on_end="keep", on_scope_exit="keep"))
+    )
+    of_staying = (kept, stays, words_of(language)["sentence"]["keep-end"])
+    assert [one in told for one in (erased, *of_staying)] == [True, False, False, False]
+    assert [one in whole for one in (erased, *of_staying)] == [False, True, True, True]
