@@ -43,7 +43,7 @@ def _thing(node: Node, words: Mapping[str, str], names: PlainNames, other: Node 
             return words["list"].join(_thing(item, words, names, other) for item in node.items)
         case Literal():
             return _literal(node, words, names, other)
-    return in_words(node, words, names)
+    return f"({in_words(node, words, names)})"  # a condition that is compared
 
 
 def _literal(node: Literal, words: Mapping[str, str], names: PlainNames, other: Node | None) -> str:
