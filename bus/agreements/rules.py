@@ -209,7 +209,7 @@ def _pseudonymous(case: Case, dataset: Dataset, number: int, rule: FieldRule, sh
     names_one = rule.name in dataset.record_id and shape.kind is not Kind.ENUM
     if (known.identifies or names_one) and kind not in {TransformKind.PSEUDONYM, TransformKind.PRESENT}:
         yield case.finding("pseudonym-field", "fields", number, text=rule.name)
-    elif shape.kind in MOMENTS and kind not in COARSE:
+    elif kind not in COARSE and (shape.kind in MOMENTS or (kind is None and _holds_time(known.type))):
         yield case.finding("pseudonym-time", "fields", number, text=rule.name)
     elif kind is None:
         inside = next(_telling(known.type), None)
@@ -220,9 +220,19 @@ def _pseudonymous(case: Case, dataset: Dataset, number: int, rule: FieldRule, sh
 def _telling(avro: Any) -> Iterator[str]:
     """Fields inside a type that identify a person or hold a time."""
     for field in _inner_fields(avro):
-        kind = shape_of({"type": "record", "name": "x", "fields": [field]}).fields[field["name"]].kind
-        if field.get("identifies") or kind in MOMENTS:
+        if field.get("identifies") or _holds_time(field["type"]):
             yield field["name"]
+
+
+def _holds_time(avro: Any) -> bool:
+    """Whether a type is a date or a point in time of any kind, or a list, map or choice of them."""
+    if isinstance(avro, list):
+        return any(_holds_time(branch) for branch in avro)
+    if not isinstance(avro, dict):
+        return False
+    logical = str(avro.get("logicalType", ""))
+    inner = (avro.get(place) for place in ("type", "items", "values"))
+    return logical == "date" or "timestamp" in logical or any(_holds_time(one) for one in inner)
 
 
 def _inner(avro: Any, attribute: str) -> Iterator[Any]:

@@ -8,8 +8,10 @@ import pytest
 from bus.agreements.compile import compile_route
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.route import Route
+from bus.agreements.rules import unfit
 from bus.agreements.shape import shape_of
 from bus.agreements.values import raw_record
+from bus.avro.datasets import dataset_of
 from bus.errors import AgreementUnfit, FieldMissing, FilterError
 from tests.unit.agreements.ground import DATASETS, SAMPLE, SHAPE, WRITTEN
 
@@ -152,6 +154,29 @@ def test_what_is_not_compiled(says: str, changes: dict[str, Any]) -> None:
     """A document that breaks a rule is refused even when it comes from the register, and the error says why."""
     with pytest.raises(AgreementUnfit, match="sample-to-x does not fit"):
         route(**changes)
+
+
+_DAY = {"type": "int", "logicalType": "date"}
+
+
+@pytest.mark.parametrize(
+    "avro",
+    [
+        {"type": "array", "items": _DAY},
+        {"type": "map", "values": ["null", _DAY]},
+        [_DAY, "string"],
+        {"type": "long", "logicalType": "local-timestamp-millis"},
+        ["null", {"type": "long", "logicalType": "timestamp-nanos"}],
+    ],
+)
+def test_no_time_in_any_form(avro: Any) -> None:
+    """A pseudonymous agreement releases no day or moment as it is, in a list or in a kind that filters cannot read."""
+    field = {"name": "times", "type": avro, "doc": "Times.", "category": "personal"}
+    made = dataset_of({**SAMPLE.schema, "fields": [*SAMPLE.schema["fields"], field]}, place="test")
+    finding = unfit(document(identifier="pseudonym", fields=["times"]), made)
+    assert finding is not None
+    assert finding.code == "pseudonym-time"
+    assert unfit(document(identifier="pseudonym", fields=["tags"]), made) is None
 
 
 def test_provinces() -> None:
