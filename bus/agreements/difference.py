@@ -12,6 +12,9 @@ from bus.agreements.document import AgreementDocument, FieldRule
 from bus.agreements.finding import words_of
 from bus.agreements.widening import widens
 
+BESIDE = " + "
+"""Between the ways in which a field is released that is released twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -23,7 +26,10 @@ class Difference:
     def sentence(self, language: str) -> str:
         """In words."""
         words = words_of(language)["differences"]
-        return str(words[self.code].format(**{name: text or words["as-it-is"] for name, text in self.names}))
+        said = {
+            name: BESIDE.join(part or words["as-it-is"] for part in text.split(BESIDE)) for name, text in self.names
+        }
+        return str(words[self.code].format(**said))
 
 
 def differences(
@@ -86,14 +92,15 @@ def _fields(document: AgreementDocument) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for rule in document.fields:
         found.setdefault(rule.name, []).append(_how(rule))
-    return {name: ", ".join(filter(None, hows)) for name, hows in found.items()}
+    return {name: BESIDE.join(hows) for name, hows in found.items()}
 
 
 def _how(rule: FieldRule) -> str:
     if rule.transform is None:
         return ""
     argument = "" if rule.transform.argument is None else f" {rule.transform.argument}"
-    return f"{rule.transform.kind.value}{argument}"
+    day = "" if rule.transform.day is None else f" {rule.transform.day}"
+    return f"{rule.transform.kind.value}{argument}{day}"
 
 
 def _parts(key: str, value: Any) -> dict[str, str]:

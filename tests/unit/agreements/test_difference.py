@@ -45,6 +45,18 @@ def test_a_removed_field_a_transform_and_a_key() -> None:
     assert f"retention: {BANK.retention or '-'} → P9Y" in found
 
 
+def test_a_field_beside_itself() -> None:
+    """A field that is released as it is beside its last characters, or judged on another day, is told as changed."""
+    whole = FieldRule.model_validate({"name": "phone", "called": "whole_phone"})
+    adult = FieldRule.model_validate({"name": "birth_date", "as": {"age_over": 18, "day": "2027-01-01"}})
+    fields = [adult if one.name == "birth_date" else one for one in BANK.fields]
+    found = told(BANK, BANK.model_copy(update={"fields": (*fields, whole)}))
+    assert found[:2] == [
+        "changes: birth_date from age_over 18 to age_over 18 2027-01-01",
+        "changes: phone from mask 3 to mask 3 + as it is",
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_the_same_text_has_no_difference(name: str) -> None:
     """No agreement differs from itself after a journey through JSON, neither in meaning nor in its lines."""
