@@ -5,8 +5,10 @@ Dates stay texts; what they are is for the key to say.
 """
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ _SURPRISES = {"yes": "true", "no": "false", "on": "true", "off": "false", "y": "
 _FOLD = "\a"
 """Where the round-trip reader saw a folded line end."""
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "str", "map", "seq")}
 
@@ -129,6 +132,7 @@ class Text:
     def _items(self, node: MappingNode, where: Where) -> Iterator[tuple[str, Any]]:
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:
+            self._whole(key_node)
             name = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
             if name in seen:
                 self.report("duplicate-key", self._of(key_node), text=name, line=str(seen[name]))
@@ -139,7 +143,15 @@ class Text:
             self._keys[(*where, name)] = key_node
             yield name, self.read(value_node, (*where, name))
 
+    def _whole(self, node: Node) -> None:
+        """Halves of characters, as escapes can write them, are findings: no text that is stored or hashed has one."""
+        halves = _HALVES.findall(node.value) if isinstance(node, ScalarNode) else []
+        if halves:
+            self.report("yaml-character", self._of(node), text=f"U+{ord(halves[0]):04X}")
+            node.value = _HALVES.sub("", node.value)
+
     def _scalar(self, node: ScalarNode) -> Any:
+        self._whole(node)
         node.value = node.value.replace(_FOLD, "")
         text, plain = node.value, node.style is None
         if plain and text.lower() in _SURPRISES:
@@ -156,10 +168,17 @@ class Text:
                 case "int":
                     return int(text.replace("_", ""), 0)
                 case "float":
-                    return float(text.replace("_", ""))
+                    return _finite(float(text.replace("_", "")))
         except ValueError:  # 0123 and the like: an identifier that lost its quotes
             self.report("yaml-number", self._of(node), f'"{text}"', text=text)
         return text
+
+
+def _finite(number: float) -> float:
+    """Raises ValueError for one that is too large to be told from others."""
+    if isinf(number):
+        raise ValueError
+    return number
 
 
 def read_text(source: Path | str, name: str | None = None) -> Text:
@@ -177,6 +196,9 @@ def read_text(source: Path | str, name: str | None = None) -> Text:
         node = yaml.compose(io.StringIO(source))
     except YAMLError as error:
         text.tell(trouble_of(error, source, text.lines))
+        return text
+    except RecursionError:
+        text.report("yaml-deep", text.value(()))
         return text
     if not isinstance(node, MappingNode):
         text.report("yaml-not-a-mapping", text.value(()))

@@ -74,3 +74,20 @@ def test_the_place_is_kept_far_into_a_file() -> None:
     lines[1500] = "key1500: va\x07lue"
     (found,) = read_text("\n".join(lines)).findings
     assert (found.code, found.place.line, found.place.column) == ("yaml-character", 1501, 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes", "data"),
+    [
+        ('a: "x\\ud83d"\n', ["yaml-character"], {"a": "x"}),
+        ('"a\\udc00": 1\n', ["yaml-character"], {"a": 1}),
+        ("a: 1e400\n", ["yaml-number"], {"a": "1e400"}),
+        (f"a: {'[' * 3000}{']' * 3000}\n", ["yaml-deep"], None),
+    ],
+    ids=["half a character", "half a character in a key", "a number without end", "nested too deep"],
+)
+def test_what_no_text_can_hold(text: str, codes: list[str], data: object) -> None:
+    """What YAML can write and nothing can store, hash or tell is a finding, and not the end of the command."""
+    read = read_text(text, "text.yaml")
+    assert ([one.code for one in read.findings], read.data) == (codes, data)
+    assert all(one.sentence(language).encode() for one in read.findings for language in LANGUAGES)
