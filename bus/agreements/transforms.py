@@ -1,6 +1,7 @@
 """What may be done to a value before release. Each transform is typed: it says what it takes and what it gives.
 
-A transform is total on the values of its type, and gives null for null (`present` gives true or false).
+A transform is total on the values of its type, and gives null for null (`present` gives true or false); only what is
+no number, and what lies beyond the years 1 to 9999, raises ValueError or OverflowError.
 """
 
 from bisect import bisect_right
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from math import isnan
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -116,7 +118,13 @@ def _mask(keep: int) -> Callable[[str], str]:
 
 def _bucket(bounds: tuple[int | float, ...]) -> Callable[[int | float], str]:
     labels = (f"<{bounds[0]}", *(f"{low}..<{high}" for low, high in pairwise(bounds)), f">={bounds[-1]}")
-    return lambda value: labels[bisect_right(bounds, value)]
+
+    def bucket(value: float) -> str:
+        if isnan(value):
+            raise ValueError("it is no number")
+        return labels[bisect_right(bounds, value)]
+
+    return bucket
 
 
 def _age_over(years: int, on: date) -> Callable[[int], bool]:

@@ -115,7 +115,7 @@ def reader(path: tuple[str, ...], record: Shape) -> Callable[[Record], Any]:
                 value = value[name]
         except (KeyError, TypeError):
             raise TypeError(*path) from None
-        if type(value) not in types or (symbols and value not in symbols):
+        if type(value) not in types or (symbols and value not in symbols) or value != value:  # noqa: PLR0124 - as below
             raise TypeError(*path)
         return value if scale == 1 else value * scale
 
@@ -128,7 +128,7 @@ def _top(name: str, types: tuple[type, ...], scale: int) -> Callable[[Record], A
 
     def read(values: Record) -> Any:
         value = get(values)
-        if type(value) not in types:
+        if type(value) not in types or value != value:  # noqa: PLR0124 - what is no number is not equal to itself
             raise TypeError(name)
         return value if scale == 1 else value * scale
 

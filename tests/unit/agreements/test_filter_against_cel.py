@@ -29,6 +29,7 @@ STRICTER = {
     "Even where CEL would let || swallow it.",
     "A number where a text is due is an error, not a difference.",
     "True is no number.",
+    "What is no number is neither less nor more.",
     "A symbol of a newer schema is an error, not a difference.",
     "So it is where nothing is compared.",
 }

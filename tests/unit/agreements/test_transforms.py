@@ -101,3 +101,9 @@ def test_every_number_has_one_bucket(value: int, bounds: list[int]) -> None:
     else:
         low, high = label.split("..<")
         assert int(low) <= value < int(high)
+
+
+def test_what_is_no_number_has_no_bucket() -> None:
+    """What is no number lies in no range, and least of all in the highest."""
+    with pytest.raises(ValueError, match="no number"):
+        change_of(transform("bucket", [10, 20]), RATIO, AROUND)(float("nan"))
