@@ -106,6 +106,7 @@ def reader(path: tuple[str, ...], record: Shape) -> Callable[[Record], Any]:
     for name in path:
         shape = shape.fields[name]
     types, symbols = _PYTHON_TYPES[shape.kind], frozenset(shape.symbols)
+    listed = frozenset() if shape.item is None else frozenset(shape.item.symbols)
     scale = 1000 // shape.per_ms if shape.kind is Kind.TIMESTAMP else 1
 
     def read(values: Record) -> Any:
@@ -117,9 +118,11 @@ def reader(path: tuple[str, ...], record: Shape) -> Callable[[Record], Any]:
             raise TypeError(*path) from None
         if type(value) not in types or (symbols and value not in symbols) or value != value:  # noqa: PLR0124 - as below
             raise TypeError(*path)
+        if listed and not listed.issuperset(value):
+            raise TypeError(*path)
         return value if scale == 1 else value * scale
 
-    return read if len(path) > 1 or symbols else _top(path[0], types, scale)
+    return read if len(path) > 1 or symbols or listed else _top(path[0], types, scale)
 
 
 def _top(name: str, types: tuple[type, ...], scale: int) -> Callable[[Record], Any]:
