@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bus.agreements.document import AgreementDocument
+from bus.agreements.document import AgreementDocument, TransformKind
 from bus.agreements.rules import unfit
-from bus.agreements.view import view_schema
+from bus.agreements.view import province_source, schema_field, view_schema
 from bus.avro.compatibility import unreadable
 from bus.avro.datasets import Dataset, dataset_of
 from bus.errors import SchemaBreaksAgreements
@@ -83,7 +83,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         else:
             found += [
                 f"~ {name}: {what} {_attribute(before[name], what)} → {_attribute(field, what)}"
-                for what in ("type", "category", "identifies", "default", "doc")
+                for what in ("type", "category", "identifies", "province", "default", "doc")
                 if (what in before[name], before[name].get(what)) != (what in field, field.get(what))
             ]
     found += [
@@ -105,8 +105,20 @@ def _felt(entry: AgreementEntry, old: Dataset, new: Dataset) -> Felt:
         if _shape(before) != _shape(after):
             breaks = "; ".join(str(one) for one in unreadable(before, after))
             reason = f"its view would change{f' ({breaks})' if breaks else ''}, and the recipient was given another"
+    if reason is None:
+        moved = [name for name in _provinces(document) if _province_of(old, name) != _province_of(new, name)]
+        reason = f"it would give something else as the province of {', '.join(moved)}" if moved else None
     effect = Effect.NONE if reason is None else Effect.BREAKS
     return Felt(entry.agreement, document.recipient, entry.standing, effect, reason or "its view stays as it is")
+
+
+def _provinces(document: AgreementDocument) -> list[str]:
+    """The fields of which an agreement gives the province."""
+    return [one.name for one in document.fields if one.transform and one.transform.kind is TransformKind.PROVINCE]
+
+
+def _province_of(dataset: Dataset, name: str) -> str | int | None:
+    return province_source(schema_field(dataset, name))
 
 
 _SHAPES = ("type", "name", "items", "values", "symbols", "size", "logicalType", "precision", "scale")

@@ -1,6 +1,7 @@
 """What a new schema would do to those who receive."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,19 @@ def test_a_more_guarded_category_breaks_those_that_may_not_have_it() -> None:
         one.id for one in FELT if one.max_category == "personal" and "full_name" in {rule.name for rule in one.fields}
     }
     assert {one.agreement for one in found.broken} == capped
+
+
+def test_another_province_breaks_those_who_get_it() -> None:
+    """A schema cannot make something else of what an agreement gives as a province: a whole commune, for instance."""
+    text = FELT[0].model_dump(mode="json", by_alias=True)
+    text |= {"identifier": "personal-id", "fields": [{"name": "residence_commune", "as": {"kind": "province"}}]}
+    known = DatasetEntry(PERSON.name, "population", PERSON.schema, 1)
+    schema = deepcopy(PERSON.schema)
+    assert field(schema, "residence_commune")["province"] == "residence_province"
+    field(schema, "residence_commune")["province"] = 5
+    found = impact(dataset_of(schema, place="new"), known, [replace(entry(0), document=text)])
+    assert found.differences == ("~ residence_commune: province residence_province → 5",)
+    assert [one.reason for one in found.broken] == ["it would give something else as the province of residence_commune"]
 
 
 def test_another_record_id_breaks_all() -> None:
