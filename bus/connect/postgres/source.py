@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -27,7 +26,7 @@ from bus.model.change import Operation
 IDLE_SECONDS = 0.5
 FRAMES_AT_ONCE = 1000
 RECENT_KEPT = 32
-"""Transactions streamed last whose visibility is asked for before a chunk, also after a restart."""
+"""Of more transactions than these it is asked which can be seen by now; the others are awaited before a chunk."""
 
 VISIBLE_PAUSE_SECONDS = 0.02
 
@@ -44,7 +43,7 @@ class PostgresSource:
     """A database followed by logical replication. Setting: `dsn`. A subclass names its manifest.
 
     Position: every transaction that commits before `lsn` is read, and of the one that commits there the first `row`
-    rows; `recent` are the numbers of the transactions read last, `tables` the oids of the tables, by dataset.
+    rows; `recent` are the numbers of transactions that may not be visible yet, `tables` the oids of the tables.
     """
 
     manifest: ClassVar[Manifest]
@@ -58,7 +57,8 @@ class PostgresSource:
         self._tables: dict[str, Table] = {}
         self._connection: Connection | None = None
         self._replication: Replication | None = None
-        self._recent: deque[int] = deque(maxlen=RECENT_KEPT)
+        self._recent: list[int] = []
+        self._asking = asyncio.Lock()  # no question stands within the transaction of another
 
     # --- the contract of a source ---
 
@@ -78,7 +78,7 @@ class PostgresSource:
                 begin = await catalog.make_slot(connection, self._slot)
                 return {**_position(begin, 0, ()), "tables": _oids(self._tables)}
             await self._check_slot(connection, after)
-            self._recent = deque(after.get("recent", ()), maxlen=RECENT_KEPT)
+            self._recent = list(after.get("recent", ()))
             return after
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
@@ -96,6 +96,9 @@ class PostgresSource:
                         looked = monotonic()
                     frames = await replication.frames(FRAMES_AT_ONCE, IDLE_SECONDS)
                     events = reading.read(frames)
+                    if len(self._recent) > RECENT_KEPT:
+                        async with self._asking:
+                            reading.forget(await self._snapshot(connection))
                     unfit = await self._unfit(connection, reading, events)
                     yield events or [Seen(reading.position)]
                     if unfit is not None:
@@ -214,7 +217,8 @@ class PostgresSource:
     async def _left(self, connection: Connection, oids: Mapping[str, int]) -> str:
         """Which tables are no more those with these oids (by dataset), or not published."""
         by_origin = {self.manifest.datasets[name].origin: oid for name, oid in oids.items()}
-        return ", ".join(await catalog.unpublished(connection, self._slot, by_origin))
+        async with self._asking:
+            return ", ".join(await catalog.unpublished(connection, self._slot, by_origin))
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -252,13 +256,17 @@ class PostgresSource:
         query = sql.SQL("select * from {} {} order by {} limit {}").format(
             table.identifier, where, sql.SQL(", ").join(names), sql.Literal(limit)
         )
-        async with connection.transaction():
+        async with self._asking, connection.transaction():
             await connection.execute("set transaction isolation level repeatable read, read only")
-            found = await (await connection.execute("select pg_current_snapshot()::text")).fetchone()
-            assert found is not None
+            snapshot = await self._snapshot(connection)
             cursor = await connection.execute(query, values)
             rows = rows_of(cursor)
-            return Snapshot.parse(str(found[0])), rows, last_key(cursor, table.key) if len(rows) == limit else None
+            return snapshot, rows, last_key(cursor, table.key) if len(rows) == limit else None
+
+    async def _snapshot(self, connection: Connection) -> Snapshot:
+        found = await (await connection.execute("select pg_current_snapshot()::text")).fetchone()
+        assert found is not None
+        return Snapshot.parse(str(found[0]))
 
     async def _mark(self, connection: Connection) -> int:
         """Transactional, so that it is written out at once; anyone may, and no table is needed."""
@@ -284,7 +292,7 @@ class _Reading:
     `hidden` are the datasets of which a change came without the row before it, `doubtful` those of which it may have.
     """
 
-    def __init__(self, after: Position, tables: Mapping[str, Table], recent: deque[int]) -> None:
+    def __init__(self, after: Position, tables: Mapping[str, Table], recent: list[int]) -> None:
         self.hidden: set[str] = set()
         self.doubtful: set[str] = set()
         self._parted = {name: {column for column, _ in one.key} for name, one in tables.items() if one.parted}
@@ -317,6 +325,11 @@ class _Reading:
             elif message is not None:
                 events += self._told(message)
         return events
+
+    def forget(self, snapshot: Snapshot) -> None:
+        """Transactions that can be seen by now need not be waited for."""
+        self._recent[:] = [xid for xid in self._recent if not snapshot.sees(xid)]
+        self._numbers = tuple(self._recent)
 
     def _told(self, message: Message) -> Iterator[SourceEvent]:
         """What a message says that is about no single row."""
