@@ -76,10 +76,10 @@ def _plain(rule: FieldRule, kind: Any, at: date | None) -> Convert:
     if rule.codes is not None:
         return _coded(rule.codes)
     logical = kind.get("logicalType") if isinstance(kind, dict) else None
+    zone = ZoneInfo(rule.time_zone) if rule.time_zone else None
     if logical == "date":
-        return lambda value: _days(value, rule.date_format)
+        return lambda value: _days(value, rule.date_format, zone)
     if logical in ("timestamp-millis", "timestamp-micros"):
-        zone = ZoneInfo(rule.time_zone) if rule.time_zone else None
         per_second = 1000 if logical == "timestamp-millis" else 1_000_000
         return lambda value: _ticks(value, rule.date_format, zone, per_second)
     return _PLAIN.get(kind if isinstance(kind, str) else kind["type"], lambda value: value)
@@ -146,13 +146,14 @@ def _coded(codes: Mapping[Any, Any]) -> Convert:
     return convert
 
 
-def _days(value: Any, form: str | None) -> int:
+def _days(value: Any, form: str | None, zone: ZoneInfo | None) -> int:
+    """Of a time with an offset, the day that it is in the zone: a database may tell it by another offset."""
     if type(value) is date:
         return value.toordinal() - _EPOCH
     if isinstance(value, str):
-        value = datetime.strptime(value, form).date() if form else date.fromisoformat(value)  # noqa: DTZ007 - a date has no zone
+        value = datetime.strptime(value, form) if form else date.fromisoformat(value)  # noqa: DTZ007 - a date has no zone
     if isinstance(value, datetime):
-        value = value.date()
+        value = (value.astimezone(zone) if zone and value.tzinfo else value).date()
     if not isinstance(value, date):
         raise RowUnfit("is not a date")
     return value.toordinal() - _EPOCH

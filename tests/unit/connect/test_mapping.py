@@ -47,6 +47,7 @@ SPLIT = {"column": "c", "split": ",", "codes": {"r": "RED", "b": "BLUE"}}
 
 LIST = {"type": "array", "items": "string"}
 ID = {"column": "c", "id": {"drop": " .", "pad": 12, "pattern": "[0-9]{12}"}}
+HANOI = {"column": "c", "time_zone": "Asia/Bangkok"}
 BLANKS = {"column": "c", "trim": True}
 
 GOOD = [
@@ -59,6 +60,8 @@ GOOD = [
     ("date", DATE, "c", {"c": date(1970, 1, 11)}, 10),
     ("ISO text as date", DATE, "c", {"c": "1970-01-11"}, 10),
     ("written date", DATE, {"column": "c", "date_format": "%d/%m/%Y"}, {"c": "11/01/1970"}, 10),
+    ("day of a time", DATE, HANOI, {"c": datetime(1970, 1, 10, 17, tzinfo=UTC)}, 10),
+    ("day of a time without an offset", DATE, HANOI, {"c": datetime(1970, 1, 11, 23)}, 10),  # noqa: DTZ001 - the case
     ("time", TIME, "c", {"c": datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)}, 1000),
     ("RFC 3339 text as time", TIME, "c", {"c": "1970-01-01T07:00:01.000+07:00"}, 1000),
     ("code", COLOUR, {"column": "c", "codes": {1: "RED", "02": "BLUE"}}, {"c": 1}, "RED"),
