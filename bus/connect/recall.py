@@ -1,5 +1,6 @@
 """What a connector recalls at its start, from what it has committed: where it stands, and what it has published."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
@@ -26,15 +27,19 @@ class Reach:
 
 
 async def read_standing(reach: Reach, own: OwnMessages, connector: str) -> Standing | None:
-    """The committed standing of a connector; None when it has never run."""
-    found = (await read_standings(reach, own)).get(connector)
+    """The committed standing of a connector; None when it has never run.
+
+    All connectors write into one partition, and what is committed in it behind the beginning of an open transaction
+    cannot be read yet. So the transactions of others that are open now are waited for: they end, or time out.
+    """
+    found = (await read_standings(reach, own, wait=True)).get(connector)
     return found and found[0]
 
 
-async def read_standings(reach: Reach, own: OwnMessages) -> dict[str, tuple[Standing, int]]:
-    """The committed standing of every connector, and when it was written (ms)."""
+async def read_standings(reach: Reach, own: OwnMessages, *, wait: bool = False) -> dict[str, tuple[Standing, int]]:
+    """The committed standing of every connector, and when it was written (ms); without `wait`, as far as it is told."""
     newest: dict[bytes, bytes] = {}
-    async for record in _committed(reach.access, [Place(reach.topics.positions, 0)]):
+    async for record in _committed(reach.access, [Place(reach.topics.positions, 0)], wait=wait):
         if record.key is not None and record.value is not None:
             newest[record.key] = record.value
         elif record.key is not None:
@@ -88,14 +93,14 @@ def _places(topics: Topics, dataset: str) -> list[Place]:
     return [Place(topics.changes(dataset), lane) for lane in range(topics.lanes)]
 
 
-async def _committed(access: KafkaAccess, places: list[Place]) -> AsyncIterator[Incoming]:
-    """Everything committed in these partitions, up to their ends as of now."""
-    reader = Reader(access, committed=True)
-    await reader.start()
+async def _committed(access: KafkaAccess, places: list[Place], *, wait: bool = False) -> AsyncIterator[Incoming]:
+    """Everything committed in these partitions, up to their ends as of now; with `wait`, also behind what is open."""
+    reader, asker = Reader(access, committed=True), Reader(access, committed=not wait)
+    await asyncio.gather(reader.start(), asker.start())
     try:
         reader.assign(await reader.beginnings(places))
-        async for records in reader.to_ends(await reader.ends(places)):
+        async for records in reader.to_ends(await asker.ends(places)):
             for record in records:
                 yield record
     finally:
-        await reader.stop()
+        await asyncio.gather(reader.stop(), asker.stop())

@@ -88,7 +88,7 @@ async def order(settings: Settings, name: str, given: Order, *, timeout_seconds:
     async with SchemaRegistryClient(reach.registry) as client:
         own = OwnMessages(client)
         await own.prepare()
-        ran = await read_standings(reach, own)
+        ran = await read_standings(reach, own, wait=True)
         if name not in ran and name not in (here := names_here(settings)):
             raise NoSuchConnector(name=name, known=", ".join(sorted({*here, *ran})) or "none")
         if name not in ran:
@@ -96,7 +96,7 @@ async def order(settings: Settings, name: str, given: Order, *, timeout_seconds:
         await give(reach.access, reach.topics, own, name, given)
         deadline = monotonic() + timeout_seconds
         while monotonic() < deadline:
-            standing, _ = (await read_standings(reach, own))[name]
+            standing, _ = (await read_standings(reach, own, wait=True))[name]
             for outcome in standing.orders:
                 if outcome.order_id == given.order_id and outcome.state is OrderState.REFUSED:
                     raise OrderRefused(connector=name, order=outcome.kind, reason=outcome.reason)
