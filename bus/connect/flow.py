@@ -198,7 +198,8 @@ class Flow:
         for row in rows:
             self._look(dataset, row)
         for number, row in enumerate(rows):
-            self._row(Stamp(dataset, f"s{cursor.chunks}.{number}", at_ms), Operation.READ, None, row)
+            before = self._key_before(dataset, None, row, None)  # of a source without old rows, known all the same
+            self._row(Stamp(dataset, f"s{cursor.chunks}.{number}", at_ms), Operation.READ, before, row)
         self._window = None
         last = window.chunk.last_key
         waiting = cursor.waiting[1:] if last is None else cursor.waiting
@@ -309,7 +310,7 @@ class Flow:
             if self._told_again(change.position):
                 return
         stamp = Stamp(change.dataset, change.change_id, at_ms)
-        before = self._key_before(change)
+        before = self._key_before(change.dataset, change.old, change.new, change.record_id)
         if change.new is not None:
             self._row(stamp, change.operation, before, change.new)
         elif before is not None:
@@ -345,16 +346,15 @@ class Flow:
             operation = as_known(operation, before)
         self._publish(stamp, key, operation, value)
 
-    def _key_before(self, change: SourceChange) -> RecordKey | None:
+    def _key_before(self, dataset: str, old: Row | None, new: Row | None, named: str | None) -> RecordKey | None:
         """Under which key the record lay before the change, None when it was not published."""
-        mapper = self._contracts[change.dataset].mapper
+        mapper = self._contracts[dataset].mapper
         try:
             if self._known is None:
-                shown = change.old is not None and not self._secret(change.dataset, change.old)
-                return mapper.key(change.old) if shown and change.old is not None else None
-            row = change.new if change.new is not None else change.old
-            record_id = mapper.record_id(row) if row is not None else change.record_id
-            return self._known.key(change.dataset, record_id) if record_id else None
+                return None if old is None or self._secret(dataset, old) else mapper.key(old)
+            row = old if new is None else new
+            record_id = named if row is None else mapper.record_id(row)
+            return self._known.key(dataset, record_id) if record_id else None
         except RowUnfit:
             return None
 

@@ -182,6 +182,19 @@ def test_what_is_long_stays_within_what_kafka_takes(make: Make, envelope: Envelo
         assert batch.size() <= most
 
 
+def test_a_chunk_leaves_the_old_key_of_what_is_known(make: Make) -> None:
+    """Of a source without old rows: after a kill, a record that is published twice would be erased once.
+
+    So a chunk erases what is published under another key at once, as it does where the row is a state secret now.
+    """
+    known = Known()
+    known.recover(DATASET, RecordKey("p1", "r1"), b"")
+    known.recover(DATASET, RecordKey("p1", "r2"), b"")
+    flow = make(known, epoch=2, snapshot=Cursor((DATASET,), sweeping=(DATASET,)))
+    flow.open(Chunk(DATASET, (row("r1", "p2"), row("r2", mark="x")), None, at(0)), 0)
+    assert keys(flow.drain()) == [("p1/r1", True), ("p2/r1", False), ("p1/r2", True)]
+
+
 def export(flow: Flow, rows: list[dict[str, Any]], *, first: int = 1) -> None:
     flow.take(ExportBegan(DATASET, at(first)), 0)
     for place, one in enumerate(rows, first + 1):
