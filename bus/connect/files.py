@@ -87,11 +87,12 @@ class FilesSource:
                 yield [Seen(position)]
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            digest = await asyncio.to_thread(_digest, drop.path)
-            reading = _Reading(drop, self._rule, digest, position)
-            for events in reading.events():
-                yield events
-                await asyncio.sleep(0)
+            with self._readable(drop.path):
+                digest = await asyncio.to_thread(_digest, drop.path)
+                reading = _Reading(drop, self._rule, digest, position)
+                for events in reading.events():
+                    yield events
+                    await asyncio.sleep(0)
             position = _whole(drop.rank)
             self._told = {drop.path.name, *(self._told or ())}
             found = {"lines": reading.lines, **reading.shape}
@@ -115,13 +116,26 @@ class FilesSource:
     async def close(self) -> None:
         """Nothing is held open between files."""
 
+    @contextlib.contextmanager
+    def _readable(self, path: Path) -> Iterator[None]:
+        """Raises SourceUnreachable, for a file that may be there and readable the next time; nothing is passed over."""
+        try:
+            yield
+        except OSError as error:
+            reason = f"the file {path.name} cannot be read ({error.strerror})"
+            raise SourceUnreachable(connector=self._connector, reason=reason) from None
+
     def _drops(self) -> list[Drop]:
         """The folder's files by rank; hidden and half-named ones are none."""
         found: list[Drop] = []
         for dataset, rule in self.manifest.datasets.items():
             pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.({'|'.join(ENDINGS)})", re.IGNORECASE)
             named = ((path, pattern.fullmatch(path.name)) for path in self._listed())
-            found += [Drop(path, dataset, int(name[2]), name[1].lower() == "full") for path, name in named if name]
+            found += [
+                Drop(path, dataset, int(name[2]), name[1].lower() == "full")
+                for path, name in named
+                if name and path.is_file()
+            ]
         return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
 
     def _listed(self) -> list[Path]:
@@ -149,11 +163,9 @@ class FilesSource:
 
     def _rests(self, path: Path) -> bool:
         """Whether a file is whole: it has stood still for a while, longer when its last line has no end."""
-        try:
+        with self._readable(path):
             state = path.stat()
             ended = looks_whole(path)
-        except OSError:
-            return False
         shape, now, last = (state.st_size, state.st_mtime_ns), monotonic(), self._resting.get(path)
         if last is None or last.shape != shape:
             self._resting[path] = _Look(shape, now)

@@ -1,5 +1,6 @@
 """A folder as a source, file by file: what is read, what is told, and what waits."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from bus.connect.files import FilesSource
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.source import Position, Seen, SourceChange, SourceEvent, Unreadable
+from bus.errors import SourceUnreachable
 from bus.model.change import Operation
 
 MANIFEST = Manifest.model_validate(
@@ -79,3 +81,28 @@ async def test_a_delta_says_of_each_row_what_became_of_it(tmp_path: Path, source
         Operation.DELETED,
         b'{"id": "3"}',
     ]
+
+
+@pytest.mark.parametrize("step", ["looks_whole", "_digest", "opened"])
+async def test_a_file_that_cannot_be_read_is_told(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """It is waited for with its reason in the log, also where it goes while it is read."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "thing-full-1.csv").write_text("id\n1\n")
+    monkeypatch.setattr(f"bus.connect.files.{step}", refused)
+    with pytest.raises(SourceUnreachable, match=r"thing-full-1\.csv cannot be read \(Permission denied\)"):
+        await until_idle(source)
+    monkeypatch.undo()
+    assert (await until_idle(source))[-1].position["rank"] == 1
+
+
+async def test_what_is_no_file_holds_nothing_up(tmp_path: Path, source: Source) -> None:
+    """A folder or a pipe that has the name of a file is none."""
+    (tmp_path / "thing-full-1.csv").mkdir()
+    os.mkfifo(tmp_path / "thing-full-2.csv")
+    (tmp_path / "thing-full-3.csv").write_text("id\n1\n")
+    assert (await until_idle(source))[-1].position["rank"] == 3
