@@ -24,7 +24,7 @@ from bus.connect.source import (
     SourceEvent,
     Unreadable,
 )
-from bus.connect.standing import Cursor, Outcome, Standing
+from bus.connect.standing import Outcome, Standing
 from bus.connect.unfit import RowUnfit, original_bytes
 from bus.connect.window import Window, record_id_of
 from bus.model.change import Operation
@@ -127,18 +127,12 @@ class Flow:
         where the source begins to read a range of keys; what a range did not meet is not gone. While another snapshot
         runs, a range becomes the whole.
         """
-        running = self.standing.snapshot
-        whole = (*datasets, *((*running.waiting, *running.sweeping) if running else ()))
-        unique = tuple(dict.fromkeys(whole))
-        epoch = self.standing.epoch + 1
-        whole_read = part is None or running is not None
-        sweeping = unique if epoch > 1 and whole_read else ()
-        cursor = Cursor(unique, None if whole_read else part, sweeping=sweeping) if unique else None
-        self.standing = replace(self.standing, epoch=epoch, stream=position, snapshot=cursor)
-        self._envelope = replace(self._envelope, epoch=epoch)
+        begun = self.standing = self.standing.begun(position, datasets, part)
+        self._envelope = replace(self._envelope, epoch=begun.epoch)
         self._window = None
-        if unique:
-            emit(Event.SNAPSHOT_STARTED, connector=self.standing.connector, datasets=unique, reason=reason, epoch=epoch)
+        if (cursor := begun.snapshot) is not None:
+            words = {"datasets": cursor.waiting, "reason": reason, "epoch": begun.epoch}
+            emit(Event.SNAPSHOT_STARTED, connector=begun.connector, **words)
 
     def adopt(self, datasets: tuple[str, ...]) -> None:
         """Note which datasets the manifest has; one that it had not at the last start is read whole."""
@@ -161,9 +155,12 @@ class Flow:
 
     def sweep(self, dataset: str, keys: list[RecordKey]) -> None:
         """The records that the finished snapshot of a dataset did not meet; drained by `sweep_some`."""
-        assert self.wants_sweep == dataset
-        self._gone.extend((dataset, key) for key in keys)
-        if not keys:
+        cursor = self.standing.snapshot
+        assert cursor is not None
+        if (gone := cursor.gone(dataset, keys)) is None:
+            emit(Event.SWEEP_HELD, connector=self.standing.connector, dataset=dataset, records=len(keys))
+        self._gone.extend((dataset, key) for key in gone or ())
+        if not gone:
             self._next_sweep()
 
     def sweep_some(self, limit: int, at_ms: int) -> None:
@@ -201,7 +198,7 @@ class Flow:
             before = self._key_before(dataset, None, row, None)  # of a source without old rows, known all the same
             self._row(Stamp(dataset, f"s{cursor.chunks}.{number}", at_ms), Operation.READ, before, row)
         self._window = None
-        last = window.chunk.last_key
+        last, cursor = window.chunk.last_key, self.standing.snapshot or cursor
         waiting = cursor.waiting[1:] if last is None else cursor.waiting
         cursor = replace(cursor, waiting=waiting, after_key=last, chunks=cursor.chunks + 1)
         done = not waiting and not cursor.sweeping
@@ -385,7 +382,8 @@ class Flow:
 
     def _dead(self, stamp: Stamp, key: RecordKey | None, original: bytes, reason: str) -> None:
         self._out.append(self._envelope.dead(stamp, key, original, reason))
-        self.standing = replace(self.standing, dead=self.standing.dead + 1)
+        cursor = self.standing.snapshot and self.standing.snapshot.with_unfit(stamp.dataset, key)
+        self.standing = replace(self.standing, dead=self.standing.dead + 1, snapshot=cursor)
         emit(Event.ROW_DEAD, connector=self.standing.connector, dataset=stamp.dataset, reason=reason)
 
     def _secret(self, dataset: str, row: Row) -> bool:

@@ -8,16 +8,38 @@ from typing import Any
 from bus.connect.drift import Difference, Drift, Strange
 from bus.connect.manifest import DriftMode
 from bus.connect.source import Position
+from bus.model.key import RecordKey
+
+UNFIT_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a snapshot has come. `waiting` begins with the current dataset; `sweeping` awaits its tombstones."""
+    """How far a snapshot has come. `waiting` begins with the current dataset; `sweeping` awaits its tombstones.
+
+    `unfit` names records that it met in rows that do not fit, up to UNFIT_KEPT and one: they are not gone.
+    """
 
     waiting: tuple[str, ...]
     after_key: Any = None
     chunks: int = 0
     sweeping: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
+
+    def with_unfit(self, dataset: str | None, key: RecordKey | None) -> "Cursor":
+        """After a row that does not fit, whose record is swept where nothing else is said."""
+        if dataset not in self.sweeping or key is None or len(self.unfit) > UNFIT_KEPT:
+            return self
+        return replace(self, unfit=(*self.unfit, _named(dataset, key)))
+
+    def gone(self, dataset: str, older: list[RecordKey]) -> list[RecordKey] | None:
+        """Which records of an older epoch are gone; None where nobody can tell, for too many rows did not fit."""
+        met = frozenset(self.unfit)
+        return None if len(self.unfit) > UNFIT_KEPT else [key for key in older if _named(dataset, key) not in met]
+
+
+def _named(dataset: str, key: RecordKey) -> str:
+    return f"{dataset} {key.encode().decode()}"
 
 
 class OrderState(StrEnum):
@@ -64,6 +86,16 @@ class Standing:
     drift: Drift = NO_DRIFT
     datasets: tuple[str, ...] = ()
 
+    def begun(self, position: Position, datasets: tuple[str, ...], part: Any) -> "Standing":
+        """In a new epoch, which begins at a position; with datasets, with a snapshot of them. See `Flow.begin`."""
+        running = self.snapshot
+        whole = (*datasets, *((*running.waiting, *running.sweeping) if running else ()))
+        unique = tuple(dict.fromkeys(whole))
+        whole_read = part is None or running is not None
+        sweeping = unique if self.epoch > 0 and whole_read else ()
+        cursor = Cursor(unique, None if whole_read else part, sweeping=sweeping) if unique else None
+        return replace(self, epoch=self.epoch + 1, stream=position, snapshot=cursor)
+
     def with_order(self, outcome: Outcome, offset: int) -> "Standing":
         """After an order was taken that lay at `offset`."""
         return replace(self, obeyed=offset + 1, orders=(*self.orders, outcome)[-ORDERS_KEPT:])
@@ -91,6 +123,7 @@ def to_message(standing: Standing, at_ms: int) -> dict[str, Any]:
             "after_key": _text(cursor.after_key),
             "chunks": cursor.chunks,
             "sweeping": list(cursor.sweeping),
+            "unfit": list(cursor.unfit),
         },
         "paused": standing.paused,
         "obeyed": standing.obeyed,
@@ -122,7 +155,13 @@ def from_message(message: dict[str, Any]) -> Standing:
         epoch=message["epoch"],
         stream=_value(message["stream"]),
         snapshot=cursor
-        and Cursor(tuple(cursor["waiting"]), _value(cursor["after_key"]), cursor["chunks"], tuple(cursor["sweeping"])),
+        and Cursor(
+            tuple(cursor["waiting"]),
+            _value(cursor["after_key"]),
+            cursor["chunks"],
+            tuple(cursor["sweeping"]),
+            tuple(cursor.get("unfit", ())),
+        ),
         swept=message["swept"],
         published=message["published"],
         dead=message["dead"],

@@ -90,7 +90,11 @@ class Event(StrEnum):
     ORDER_OBEYED = "order-obeyed", "info", "A connector took an operator's order; what became of it."
     ORDER_UNREADABLE = "order-unreadable", "warning", "An order to a connector could not be read; it is passed over."
     FILE_READ = "file-read", "info", "An exported file was read whole; how it was found to be written."
-    SWEEP_HELD = "sweep-held", "error", "A full export lacks too much or has nameless lines: it erases nothing."
+    SWEEP_HELD = (
+        "sweep-held",
+        "error",
+        "A full reading lacks too much, or has nameless or too many unfit rows: it erases nothing.",
+    )
     FILE_IGNORED = "file-ignored", "warning", "An exported file was not read, and why."
 
     # --- schema registry and consent API ---

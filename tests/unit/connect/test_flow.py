@@ -13,7 +13,7 @@ from bus.connect.manifest import DatasetRule
 from bus.connect.mapping import KEY_BYTES, Mapper
 from bus.connect.publish import DEAD_LETTER_BYTES, Contract, Envelope, Stamp, epoch_of
 from bus.connect.source import Chunk, ExportBegan, ExportEnded, Position, Restarted, SourceChange, Unreadable
-from bus.connect.standing import Cursor, Standing, from_message, to_message
+from bus.connect.standing import UNFIT_KEPT, Cursor, Standing, from_message, to_message
 from bus.connect.unfit import original_bytes
 from bus.kafka.batch import batches
 from bus.model.change import Operation
@@ -195,6 +195,27 @@ def test_a_chunk_leaves_the_old_key_of_what_is_known(make: Make) -> None:
     assert keys(flow.drain()) == [("p1/r1", True), ("p2/r1", False), ("p1/r2", True)]
 
 
+@pytest.mark.parametrize(("unfit", "erased"), [(2, 1), (UNFIT_KEPT + 5, 0)])
+def test_a_snapshot_erases_nothing_whose_row_does_not_fit(make: Make, unfit: int, erased: int) -> None:
+    """A row that was met is not gone, also after a restart; where too many do not fit, nobody knows what is gone."""
+    flow = make(epoch=2, snapshot=Cursor((DATASET,), sweeping=(DATASET,)))
+    rows = [row(f"r{number}") | {"gia": "?"} for number in range(unfit)]
+    flow.take(change(rows[0], rows[0]), 0)
+    flow.open(Chunk(DATASET, (*rows[1:], row("new")), None, at(0)), 0)
+    flow.drain()
+    again = make(**{name: getattr(recovered(flow), name) for name in ("epoch", "stream", "snapshot")})
+    older = [RecordKey("p1", f"r{number}") for number in range(unfit)]
+    again.sweep(DATASET, [*older, RecordKey("p9", "gone")])
+    again.sweep_some(9, 0)
+    assert keys(again.drain()) == [("p9/gone", True)] * erased
+    assert again.standing.snapshot is None
+
+
+def recovered(flow: Flow) -> Standing:
+    """Where a flow stands, as the next start reads it."""
+    return from_message(to_message(flow.standing, 0))
+
+
 def export(flow: Flow, rows: list[dict[str, Any]], *, first: int = 1) -> None:
     flow.take(ExportBegan(DATASET, at(first)), 0)
     for place, one in enumerate(rows, first + 1):
@@ -261,7 +282,9 @@ def test_the_epoch_is_read_back_from_an_id() -> None:
     "standing",
     [
         Standing("a"),
-        Standing("a", 3, {"lsn": 5, "row": 2, "recent": [1]}, Cursor(("x", "y"), ["k", 1], 7, ("y",)), 1, 2, 3, 4),
+        Standing(
+            "a", 3, {"lsn": 5, "row": 2, "recent": [1]}, Cursor(("x", "y"), ["k", 1], 7, ("y",), ("y p/r",)), 1, 2, 3, 4
+        ),
     ],
 )
 def test_a_standing_survives_its_message(standing: Standing) -> None:
