@@ -173,7 +173,7 @@ class FeedSource:
             return Seen(position)
         operation, record, record_id = entry.get("op"), entry.get("record"), entry.get("id")
         change_id = str(entry["seq"])
-        if operation == "delete" and record_id:
+        if operation == "delete" and record_id not in (None, ""):  # 0 is an id as any other
             return SourceChange(dataset, Operation.DELETED, None, None, change_id, position, str(record_id))
         if operation == "upsert" and isinstance(record, dict):
             return SourceChange(dataset, Operation.UPDATED, None, record, change_id, position)

@@ -104,6 +104,15 @@ async def test_gone(sources: Sources) -> None:
     assert event.position == {"seq": 12}
 
 
+@pytest.mark.parametrize(("named", "record_id"), [(0, "0"), ("a", "a"), ("", None), (None, None)])
+async def test_a_deletion_names_its_record(sources: Sources, named: Any, record_id: str | None) -> None:
+    """Any id will do, the number 0 too; without one the entry is a dead letter."""
+    body = {"entries": [{"seq": 6, "kind": "thing", "op": "delete", "id": named}], "head": 6}
+    event = await first(sources(lambda _: httpx.Response(200, json=body)), {"seq": 5})
+    assert getattr(event, "record_id", None) == record_id
+    assert isinstance(event, Unreadable if record_id is None else SourceChange)
+
+
 async def test_a_page_of_a_lagging_copy_waits(sources: Sources) -> None:
     """A page that does not show what the feed has told already would bring back what was: it is asked for again."""
     pages = iter([4, 5])
