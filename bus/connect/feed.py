@@ -62,20 +62,18 @@ class FeedSource:
         self._newest: _Answer | None = None
         self._datasets = {rule.origin: name for name, rule in self.manifest.datasets.items()}
         self._http: httpx.AsyncClient | None = None
-        self._read_to = 0
+        self._told: dict[str, int] = {}
 
     derive = as_it_came
 
     async def open(self, after: Position | None) -> Position:
         """The head of the feed, or the given place in it. A head that lies before the place means another history."""
         if after is None:
-            after = await self.head()
-            self._read_to = int(after["seq"])
-            return after
+            self._told.clear()
+            return await self.head()
         answer = await self._get(self._feed.path, after=after["seq"], limit=1)
         if reason := self._lost(after, answer):
             raise PositionLost(connector=self._connector, reason=reason)
-        self._read_to = int(after["seq"])
         return after
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
@@ -85,7 +83,7 @@ class FeedSource:
             answer = await self._get(self._feed.path, after=position["seq"], limit=self._feed.page_rows)
             if reason := self._lost(position, answer):
                 position = await self.head()
-                self._read_to = position["seq"]
+                self._told.clear()
                 yield [Restarted(tuple(self.manifest.datasets), reason, position)]
                 continue
             before, events = position, self._events(position, answer)
@@ -93,7 +91,7 @@ class FeedSource:
             if position["seq"] == before["seq"] and len(answer["entries"]) >= self._feed.page_rows:
                 reason = f"it has nothing but entries without a number after {before['seq']}"
                 raise SourceUnreachable(connector=self._connector, reason=reason)
-            self._read_to = position["seq"]
+            self._told |= {one.dataset: one.position["seq"] for one in events if isinstance(one, SourceChange)}
             yield events or [Seen(position)]
             if position["seq"] >= int(answer["head"]):
                 await asyncio.sleep(POLL_SECONDS)
@@ -126,8 +124,9 @@ class FeedSource:
                 'It must answer {"records": […], "next_key": …, "head": 7}, null after the last page, else a new key.'
             )
             raise SourceUnfit(connector=self._connector, reason=f"its pages of {dataset} lead nowhere", mend=mend)
-        if (head := int(answer["head"])) < self._read_to:  # of a copy that lags behind: it would bring back what was
-            reason = f"its pages of {dataset} are of {head}, and its feed was read up to {self._read_to}"
+        head, told = int(answer["head"]), self._told.get(dataset, 0)
+        if head < told:  # of a copy that lags behind: it would bring back what was
+            reason = f"its pages of {dataset} are of {head}, and its feed has told {told}"
             raise SourceUnreachable(connector=self._connector, reason=reason)
         rows = tuple(row if isinstance(row, dict) else {"record": row} for row in answer["records"])
         return Chunk(dataset, rows, answer["next_key"], {"seq": head})
