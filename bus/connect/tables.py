@@ -24,6 +24,9 @@ EXCEL = ".xlsx"
 JSON, JSON_LINES = ".json", (".jsonl", ".ndjson")
 ENDINGS = ("csv", EXCEL[1:], JSON[1:], *(ending[1:] for ending in JSON_LINES))
 UTF_8 = "utf-8-sig"
+HELD_BYTES = 1 << 28
+"""Of a workbook, all but its sheets is held in memory; a small file may hold very much."""
+
 LINES_OF_ONE = 10_000
 """Over so many lines of a CSV file one record may reach."""
 
@@ -247,6 +250,13 @@ class _Excel:
             import openpyxl  # noqa: PLC0415 - only those who are sent workbooks need it
         except ImportError as error:
             raise FileUnreadable("Excel files need the package openpyxl") from error
+        try:
+            with zipfile.ZipFile(file) as parts:
+                held = sum(part.file_size for part in parts.infolist() if "worksheets/" not in part.filename)
+        except (zipfile.BadZipFile, OSError):
+            held = 0  # told below
+        if held > HELD_BYTES:
+            raise FileUnreadable(f"it holds {held >> 20} MiB beside its sheets: write it as CSV")
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheet = book.worksheets[0]

@@ -80,6 +80,16 @@ def test_a_workbook_that_tells_too_few_columns(tmp_path: Path) -> None:
     assert cells(path) == [["1", "An"]]
 
 
+def test_a_workbook_that_memory_could_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file whose texts would fill the memory is refused by what it says of itself, and ends nothing."""
+    path = tmp_path / "a.xlsx"
+    monkeypatch.setattr("bus.connect.tables.HELD_BYTES", 1 << 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("xl/sharedStrings.xml", bytes(2 << 20))
+    with pytest.raises(FileUnreadable, match="write it as CSV"), opened(path, RULE):
+        pass
+
+
 def test_objects_in_objects_and_lists(tmp_path: Path) -> None:
     """Inner objects become columns, each entry of the named list a row; what is none of it stays one broken record."""
     path = tmp_path / "a.jsonl"
