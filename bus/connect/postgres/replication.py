@@ -14,9 +14,12 @@ from psycopg import sql
 
 SESSION = (
     "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex"
-    " -c client_encoding=UTF8"
+    " -c client_encoding=UTF8 -c synchronous_commit=local"
 )
-"""Text forms that do not depend on the server's settings; the same for the stream and for chunks."""
+"""Text forms that do not depend on the server's settings; the same for the stream and for chunks.
+
+Marks in the log wait for no replica: while one is away, nothing would be read.
+"""
 
 _DATA = struct.Struct(">cQQq")
 _KEEPALIVE = struct.Struct(">cQqB")
