@@ -6,7 +6,7 @@ A way is applied inside the router's process before it starts. The checker must 
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,9 @@ from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.route.lane import Inputs, LaneCore, Outcome
 from bus.route.load import Loader, Stood
+from bus.route.outputs import Writer
 from bus.route.runner import Lane
+from bus.route.state import Draft
 from bus.route.store import resume
 from tests.chaos.notes import Notes, Phase
 
@@ -83,13 +85,17 @@ def consents_late(_notes: Notes) -> None:
 def holding_unwritten(_notes: Notes) -> None:
     """What a recipient holds is known to the process alone."""
     commit: Commit = TransactionalWriter.commit
+    state = Writer._state
 
-    async def forgetful(self: TransactionalWriter, records: Sequence[Outgoing], sent: Sent = None) -> dict[Place, int]:
-        holding = b"holding/"
-        await commit(self, [record for record in records if not (record.key or b"").startswith(holding)], sent)
+    def forgetful(self: Writer, draft: Draft) -> Iterator[Outgoing]:
+        return (record for record in state(self, draft) if not (record.key or b"").startswith(b"holding/"))
+
+    async def nowhere(self: TransactionalWriter, records: Sequence[Outgoing], sent: Sent = None) -> dict[Place, int]:
+        await commit(self, records, sent)
         return {}  # so the store on this machine never knows where it stands, and is no help either
 
-    TransactionalWriter.commit = forgetful  # type: ignore[method-assign]
+    Writer._state = forgetful  # type: ignore[method-assign]
+    TransactionalWriter.commit = nowhere  # type: ignore[method-assign]
 
 
 def everybody_owns_everything(_notes: Notes) -> None:
