@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from bus.agreements.route import Route
 from bus.consent.covers import uncovered
-from bus.errors import FieldMissing, FilterError, RecordUnreadable, ValueMisfit
+from bus.errors import FieldMissing, FilterError, RecordUnreadable
 from bus.model.consent import Cover
 from bus.model.key import UNKNOWN_SUBJECT
 from bus.model.reasons import Held, Reason
@@ -39,6 +39,11 @@ class Copy(Protocol):
     @property
     def due_ms(self) -> int | None:
         """When its retention is over, or None."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Of the pseudonyms in it."""
         ...
 
 
@@ -97,7 +102,7 @@ def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now
         return term.rule.cut(seen) if outside is None else outside
     except FilterError:
         return Reason.FILTER_ERROR
-    except (FieldMissing, RecordUnreadable, ValueMisfit):  # a record of another schema may have all fields in name only
+    except (FieldMissing, RecordUnreadable):
         return Reason.FIELD_MISSING
 
 
@@ -131,12 +136,15 @@ def erases(reason: Reason, route: Route) -> bool:
     return not (route.keep_on_exit if left_scope else route.keep_on_end)
 
 
-def too_soon(held: Copy, view_hash: bytes, route: Route, now_ms: int) -> bool:
+def too_soon(held: Copy, view_hash: bytes, rule: Rule, now_ms: int) -> bool:
     """Whether a new version of a copy waits for the next span of the agreement's frequency.
 
-    A new revision waits for nothing: it may release less.
+    A new revision waits for nothing: it may release less. Nor do renewed pseudonyms.
     """
-    if route.frequency is None or held.view_hash == view_hash or held.revision != route.revision:
+    route = rule.route
+    if route.frequency is None or held.view_hash == view_hash:
+        return False
+    if (held.revision, held.epoch) != (route.revision, rule.epoch):
         return False
     return route.frequency.begin(held.released_at_ms) == route.frequency.begin(now_ms)
 

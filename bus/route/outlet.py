@@ -77,35 +77,23 @@ class Outlet:
                 return None  # the recipient has these very bytes already
         else:
             before = holding_of(copy, key)
+            renewed = before.epoch != self._rule.epoch
             if before.key != shown or before.topic != where.topic:
-                self._move(subject, before)
-                due_ms = self._due_after(before)
-                end = end_of(self._now_ms, due_ms, self._rule.epoch)
+                reason = Reason.PSEUDONYMS_RENEWED if renewed else Reason.RECORD_MOVED
+                self._deliver(erasure(self._rule, subject, before, reason))
             elif before.view_hash == hashed:
                 due_ms = due_under(before, self._rule.route)
                 same = before._replace(revision=where.revision, consent=consent, due_ms=due_ms, epoch=self._rule.epoch)
                 held[self._agreement] = copy_of(self._agreement, same, key)
                 return None
-            elif before.epoch != self._rule.epoch:  # its pseudonyms stand in the view alone: they wait for nothing
-                due_ms = self._due_after(before)
-                end = end_of(self._now_ms, due_ms, self._rule.epoch)
-            elif too_soon(before, hashed, self._rule.route, self._now_ms):
+            elif too_soon(before, hashed, self._rule, self._now_ms):
                 return Reason.TOO_SOON
+            if renewed and before.revision == where.revision:  # another name for what is kept, not another copy
+                due_ms = before.due_ms
+                end = end_of(self._now_ms, due_ms, self._rule.epoch)
         held[self._agreement] = new_copy((b"".join((begin, HASH_LENGTH, hashed, end)), due_ms))
         self._deliver(new_delivery((self._rule, where, shown, by, view, subject, None)))
         return None
-
-    def _move(self, subject: str | None, before: Holding) -> None:
-        """Erase a copy that lies elsewhere."""
-        renewed = before.epoch != self._rule.epoch
-        reason = Reason.PSEUDONYMS_RENEWED if renewed else Reason.RECORD_MOVED
-        self._deliver(erasure(self._rule, subject, before, reason))
-
-    def _due_after(self, before: Holding) -> int | None:
-        """When the copy that takes another's place falls due, or None."""
-        renewed = before.epoch != self._rule.epoch
-        another_name = renewed and before.revision == self._where.revision  # for what is kept, not another copy
-        return before.due_ms if another_name else self._due_ms
 
 
 @lru_cache(maxsize=4096)

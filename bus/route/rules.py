@@ -68,7 +68,7 @@ class Rule:
         return self._cut(seen.value, seen.bounds)
 
     def _made(self, seen: Seen) -> bytes:
-        """The view of a record that is not cut; what does not fit into it cannot be released."""
+        """The view of a record that is not cut. Raises FieldMissing, for one too that has its fields in name only."""
         try:
             return self.head + encode(self.view, self.route.view(seen.record))
         except ValueMisfit:

@@ -106,7 +106,7 @@ class Judge:
             if held.view_hash == hashed:
                 self._kept(seen, held, now_ms)
                 return
-            if held.epoch == self._rule.epoch and too_soon(held, hashed, route, now_ms):
+            if too_soon(held, hashed, self._rule, now_ms):
                 self._found.unchanged += 1
                 self._found.reasons_withheld[Reason.TOO_SOON.value] += 1
                 return
