@@ -95,12 +95,14 @@ def _places(topics: Topics, dataset: str) -> list[Place]:
 
 async def _committed(access: KafkaAccess, places: list[Place], *, wait: bool = False) -> AsyncIterator[Incoming]:
     """Everything committed in these partitions, up to their ends as of now; with `wait`, also behind what is open."""
-    reader, asker = Reader(access, committed=True), Reader(access, committed=not wait)
-    await asyncio.gather(reader.start(), asker.start())
+    reader = Reader(access, committed=True)
+    asker = Reader(access, committed=False) if wait else reader
+    both = {reader, asker}
+    await asyncio.gather(*(one.start() for one in both))
     try:
         reader.assign(await reader.beginnings(places))
         async for records in reader.to_ends(await asker.ends(places)):
             for record in records:
                 yield record
     finally:
-        await asyncio.gather(reader.stop(), asker.stop())
+        await asyncio.gather(*(one.stop() for one in both))
