@@ -52,6 +52,7 @@ from bus.wiring import ROUTE, SCHEMA_REGISTRY, environment, registrar_of, stage_
 Tell = Callable[[str], None]
 """Takes a line of progress."""
 
+AGENCIES = COUNTRY / "agencies.yaml"
 CHUNK = 10_000
 CONSENTED_AT_MS = 1_767_225_600_000
 _NONE_BUT_OURS = {"kafka": None, "schema_registry": None, "postgres": None}
@@ -194,12 +195,16 @@ def consent_event(person: Person, agreement: str, text: str, action: ConsentActi
     )
 
 
+def agreements() -> list[AgreementDocument]:
+    """The workload's four."""
+    bases = load_legal_bases(COUNTRY / "legal_bases.yaml")
+    return list(load_agreements(COUNTRY / "agreements", {DATASET: dataset()}, load_agencies(AGENCIES), bases))
+
+
 async def _enrol(settings: Settings, shape: Shape) -> dict[str, str]:
     """The workload's agencies, dataset and agreements, as facts; returns each agreement's revision."""
-    known = {DATASET: dataset()}
-    given = load_agencies(COUNTRY / "agencies.yaml")
-    bases = load_legal_bases(COUNTRY / "legal_bases.yaml")
-    four = {one.id: one for one in load_agreements(COUNTRY / "agreements", known, given, bases)}
+    known, given = {DATASET: dataset()}, load_agencies(AGENCIES)
+    four = {one.id: one for one in agreements()}
     documents = [_copy(four[original(name)], name) for name in shape.names()]
     documents += [_idle(four["person-to-tax"], number) for number in range(shape.idle)]
     agencies = _with(given, {document.recipient for document in documents})

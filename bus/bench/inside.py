@@ -16,29 +16,25 @@ from typing import Any
 import httpx
 
 from bus import clock
-from bus.agreements.agencies import load_agencies, load_legal_bases
-from bus.agreements.check import load_agreements
-from bus.agreements.compile import compile_route
-from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.document import revision
 from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
-from bus.avro.codec import parse
 from bus.avro.own import OwnMessages
-from bus.bench.ground import CONSENTED_AT_MS, Tell, consent_event
+from bus.bench.ground import CONSENTED_AT_MS, Tell, agreements, consent_event
 from bus.bench.measure import compiled
-from bus.bench.workload import COUNTRY, DATASET, Expected, Nation, Shape, chunks, dataset
+from bus.bench.workload import DATASET, Expected, Nation, Shape, chunks, dataset
 from bus.errors import BenchFailed
 from bus.kafka.batch import batches
 from bus.model.consent import ConsentAction
 from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
-from bus.register.state import Standing
+from bus.register.entries import AgreementEntry, DatasetEntry
+from bus.register.state import RegisterState, Standing
 from bus.route.lane import Inputs, LaneCore
 from bus.route.load import change_of
 from bus.route.outputs import Writer
 from bus.route.process import collect_seldom
-from bus.route.rules import Rule, Rules
-from bus.route.seen import Sight
+from bus.route.rules import RuleBook
 from bus.route.store.stored import StoredState
 from bus.topics import Topics
 
@@ -82,17 +78,13 @@ class _Lane:
 
     def __init__(self, folder: Path, subjects: int) -> None:
         self._topics = Topics("", 1)
-        documents = _documents()
-        rules = {one.id: _rule(number, one) for number, one in enumerate(documents, start=1)}
-        known, reads = dataset(), frozenset[str]().union(*(rule.route.reads for rule in rules.values()))
-        sights = {DATASET: Sight.of(known, SCHEMA_ID, reads)}
-        self._rules = Rules(1, rules, {DATASET: tuple(rules.values())}, {DATASET: True}, sights)
         keyring, messages = KeyRing(RootKey(b"\7" * 32)), asyncio.run(_own_messages())
+        self._rules = RuleBook(keyring, lanes=1, pseudonymous_partitions=1).compile(_register())
         self._core = LaneCore(LANE, keyring, lambda _: {})
         self._writer = Writer(LANE, self._topics, keyring, messages)
         self._state = StoredState(folder)
         self._nation = Nation(SCHEMA_ID, shape=Shape(subjects=subjects, lanes=1))
-        self._revisions = {name: rule.route.revision for name, rule in rules.items()}
+        self._revisions = {name: rule.route.revision for name, rule in self._rules.rules.items()}
         self._now_ms, self._consents, self._offset = CONSENTED_AT_MS + 1000, 0, 0
         self.spent = dict.fromkeys(STEPS, 0.0)
         self.delivered: Counter[str] = Counter()
@@ -159,28 +151,29 @@ class _Lane:
         return outcome.lagging
 
 
-def _documents() -> list[AgreementDocument]:
-    agencies, bases = load_agencies(COUNTRY / "agencies.yaml"), load_legal_bases(COUNTRY / "legal_bases.yaml")
-    return list(load_agreements(COUNTRY / "agreements", {DATASET: dataset()}, agencies, bases))
-
-
-def _rule(number: int, document: AgreementDocument) -> Rule:
-    route = compile_route(
-        document,
-        dataset(),
-        number=number,
-        topic=Topics("", 1).agency(document.recipient, document.id, document.major),
-        view_schema_id=SCHEMA_ID + number,
-        pseudonym=_shown,
-        accepted_revisions=frozenset({revision(document)}),
-        consent_basis_code="CONSENT",
+def _register() -> RegisterState:
+    """The workload's agreements in force, as a register tells it."""
+    known = dataset()
+    entries = [
+        AgreementEntry(
+            agreement=one.id,
+            number=number,
+            revision=revision(one),
+            document=one.model_dump(mode="json", by_alias=True),
+            topic=Topics("", 1).agency(one.recipient, one.id, one.major),
+            view_schema_id=SCHEMA_ID + number,
+            standing=Standing.ACTIVE,
+            accepted_revisions=frozenset(),
+            consent_basis="CONSENT",
+            since_offset=0,
+        )
+        for number, one in enumerate(agreements(), start=1)
+    ]
+    return RegisterState(
+        offset=1,
+        datasets={DATASET: DatasetEntry(DATASET, known.registry, known.schema, SCHEMA_ID)},
+        agreements={one.agreement: one for one in entries},
     )
-    return Rule(route, Standing.ACTIVE, parse(route.view_schema), 1, _shown)
-
-
-def _shown(value: str) -> str:
-    """No agreement of the workload hides an id."""
-    raise AssertionError(value)
 
 
 @contextmanager
