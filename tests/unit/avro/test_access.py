@@ -12,7 +12,8 @@ from bus.platform.home import Home
 from bus.settings import Settings
 
 LOCAL = Settings(schema_registry=None)
-THEIRS = Settings(schema_registry="https://schemas.example/apis/ccompat/v7/")
+URL = "https://schemas.example/apis/ccompat/v7/"
+THEIRS = Settings(schema_registry=URL)
 
 
 @pytest.fixture

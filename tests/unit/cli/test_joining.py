@@ -10,6 +10,7 @@ from bus.kafka.rights import connector_user
 from bus.platform.home import Home
 from bus.settings import Settings
 
+URL = "https://sr.example"
 MECHANISMS = {"PLAIN": {}, "SCRAM-SHA-256": {"RIGHTS": "false"}}
 
 
@@ -19,7 +20,7 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     given = {"SECURITY_PROTOCOL": "SASL_SSL", "USERNAME": "boss", "PASSWORD": "x"}
     for name, value in given.items():
         monkeypatch.setenv(f"BUS_KAFKA_{name}", value)
-    return Settings(kafka="kafka.example:9093", schema_registry="https://sr.example", home=tmp_path)
+    return Settings(kafka="kafka.example:9093", schema_registry=URL, home=tmp_path)
 
 
 @pytest.mark.parametrize(("mechanism", "further"), MECHANISMS.items())

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from bus.errors import (
+    BusError,
     KafkaUnreachable,
     PostgresUnreachable,
     SchemaRegistryUnreachable,
@@ -28,6 +29,17 @@ SCRAM = KafkaSettings(
 NOWHERE, HERE = Path("/nowhere/ca.pem"), Path(__file__)
 
 
+def refusals(home: Home) -> tuple[BusError, BusError, BusError]:
+    """What is said of Kafka, PostgreSQL and the schema registry of a home that none of them serves."""
+    with pytest.raises(KafkaUnreachable) as kafka:
+        kafka_access(LOCAL, KafkaSettings(), home, "route")
+    with pytest.raises(PostgresUnreachable) as postgres:
+        postgres_dsn(LOCAL, home)
+    with pytest.raises(SchemaRegistryUnreachable) as registry:
+        schema_registry_url(LOCAL, home)
+    return kafka.value, postgres.value, registry.value
+
+
 def test_the_local_broker_is_reached_as_the_user_of_the_stage(home: Home) -> None:
     """With a broker in the home each stage must come as its own user with its own secret."""
     home.announce("kafka", port=9999)
@@ -39,15 +51,10 @@ def test_the_local_broker_is_reached_as_the_user_of_the_stage(home: Home) -> Non
 
 def test_without_anything_running_the_remedy_names_both_ways(home: Home) -> None:
     """Each of the three must say what does not run, and how to name one's own."""
-    with pytest.raises(KafkaUnreachable) as kafka:
-        kafka_access(LOCAL, KafkaSettings(), home, "route")
-    with pytest.raises(PostgresUnreachable) as postgres:
-        postgres_dsn(LOCAL, home)
-    with pytest.raises(SchemaRegistryUnreachable) as registry:
-        schema_registry_url(LOCAL, home)
-    assert "BUS_KAFKA" in kafka.value.how_to_mend
-    assert "BUS_POSTGRES" in postgres.value.how_to_mend
-    assert "BUS_SCHEMA_REGISTRY" in registry.value.how_to_mend
+    kafka, postgres, registry = refusals(home)
+    assert "BUS_KAFKA" in kafka.how_to_mend
+    assert "BUS_POSTGRES" in postgres.how_to_mend
+    assert "BUS_SCHEMA_REGISTRY" in registry.how_to_mend
 
 
 async def test_a_server_that_is_on_its_way_is_told_as_starting(home: Home, parent: Supervisor, shell: Shell) -> None:
@@ -55,14 +62,7 @@ async def test_a_server_that_is_on_its_way_is_told_as_starting(home: Home, paren
     for name in ("kafka", "postgres", "schema-registry"):
         await parent.start(shell(name))
         home.withdraw(name)
-    told = f"it is starting in {home.path}"
-    with pytest.raises(KafkaUnreachable) as kafka:
-        kafka_access(LOCAL, KafkaSettings(), home, "route")
-    with pytest.raises(PostgresUnreachable) as postgres:
-        postgres_dsn(LOCAL, home)
-    with pytest.raises(SchemaRegistryUnreachable) as registry:
-        schema_registry_url(LOCAL, home)
-    assert {one.value.details["reason"] for one in (kafka, postgres, registry)} == {told}
+    assert {one.details["reason"] for one in refusals(home)} == {f"it is starting in {home.path}"}
     assert why_absent(home, "citizen") == f"none was started in {home.path}"
 
 
