@@ -73,9 +73,13 @@ async def read_epoch(reach: Reach, datasets: Iterable[str]) -> int:
 
 
 async def read_stale(reach: Reach, dataset: str, contract: Contract, epoch: int) -> list[RecordKey]:
-    """The live records of a dataset that were last published before `epoch` began."""
+    """The live records of a dataset that were last published before `epoch` began.
+
+    A commit is answered before its markers are in all partitions. Where one is not yet, what was read anew cannot be
+    seen, and would be taken for gone: so it is waited for.
+    """
     old: dict[bytes, None] = {}
-    async for record in _committed(reach.access, _places(reach.topics, dataset)):
+    async for record in _committed(reach.access, _places(reach.topics, dataset), wait=True):
         if record.key is None:
             continue
         if record.value is not None and epoch_of(record.header("ce_id")) < epoch:

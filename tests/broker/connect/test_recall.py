@@ -1,12 +1,13 @@
 """What a connector recalls at its start, beside others that are at work in the same topic."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bus.avro.own import OwnMessages
-from bus.connect.recall import read_standing
+from bus.connect.recall import read_stale, read_standing
 from bus.connect.standing import Standing, to_message
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
@@ -37,3 +38,29 @@ async def test_where_a_connector_stands_lies_behind_what_another_has_begun(bus: 
         await asyncio.gather(other.stop(), mine.stop())
     assert standing is not None
     assert standing.epoch == 7
+
+
+async def test_what_was_just_read_anew_is_not_taken_for_gone(bus: Any) -> None:
+    """A commit is answered before its markers lie in every partition; a sweep that looked meanwhile erased live rows.
+
+    Until its marker is there, a committed transaction is to a reader what one is that was not ended.
+    """
+    topic = bus.topics.changes("population.person")
+    contract: Any = SimpleNamespace(mapper=SimpleNamespace(dataset=SimpleNamespace(subject="citizen_id")))
+    mine = TransactionalWriter(bus.access, f"{bus.topics.prefix}connector-mine")
+
+    def read_in(epoch: int, name: bytes) -> Outgoing:
+        return Outgoing(topic, 0, name, b"row", (("ce_id", b"population.%d.s0.0" % epoch),))
+
+    try:
+        await mine.start()
+        await mine.commit([read_in(1, b"1/1"), read_in(1, b"2/2")])
+        await mine._producer.begin_transaction()  # type: ignore[no-untyped-call] # the client's own
+        await mine._send([read_in(2, b"1/1")])
+        looking = asyncio.ensure_future(read_stale(bus.reach, "population.person", contract, 2))
+        await asyncio.wait({looking}, timeout=1)
+        await mine._producer.commit_transaction()
+        stale = await looking
+    finally:
+        await mine.stop()
+    assert [key.encode() for key in stale] == [b"2/2"]
