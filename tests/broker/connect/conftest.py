@@ -60,16 +60,16 @@ class FoundedBus:
         return Reach(self.access, self.client.access, self.topics)
 
     async def read(self, topic: str, partitions: int = LANES) -> list[Incoming]:
-        """Everything committed in a topic, in order within each partition."""
-        reader = Reader(self.access)
-        await reader.start()
+        """Everything committed in a topic, in order within each partition; behind what is open or has no marker yet."""
+        reader, asker = Reader(self.access), Reader(self.access, committed=False)
+        await asyncio.gather(reader.start(), asker.start())
         try:
             places = [Place(topic, partition) for partition in range(partitions)]
             reader.assign(await reader.beginnings(places))
-            ends = await reader.ends(places)
+            ends = await asker.ends(places)
             return [record async for records in reader.to_ends(ends) for record in records]
         finally:
-            await reader.stop()
+            await asyncio.gather(reader.stop(), asker.stop())
 
     async def changes(self, dataset: str) -> list[Incoming]:
         """Everything published of a dataset."""
