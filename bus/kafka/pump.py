@@ -154,6 +154,8 @@ class Pump:
     async def _take_in(self, part: Part) -> None:
         """Unpack no more at once than may wait: a step of the event loop must not be long."""
         records = iter(part)
+        if part.place in self._reached:  # asked for last from now on: a broker fills its answer in the order asked
+            self._reached[part.place] = self._reached.pop(part.place)
         while part.place in self._reached:
             if len(self._waiting) >= self._limit:
                 self._moved.clear()
