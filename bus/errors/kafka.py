@@ -115,6 +115,26 @@ class StateOutdated(BusError):
     retryable = True
 
 
+class TopicReplaced(BusError):
+    """A topic that was read is not there any more, or another one has its name."""
+
+    message = "topic {topic} was deleted or made anew since the router has read it"
+    remedy = (
+        "Offsets of the old one mean nothing in the new one, and nothing of it is read: what was withdrawn or deleted"
+        " in between would be missed. Found the bus anew, under another BUS_PREFIX."
+    )
+
+
+class OffsetsGone(BusError):
+    """A partition does not hold the offset that is to be read next: its end or its beginning was lost."""
+
+    message = "topic {topic} has no offset {offset} in partition {partition}, up to which it was read"
+    remedy = (
+        "Its newest records were lost, as by an election of a leader that lacked them, or it was deleted and made anew."
+        " Bring a replica back that has them, or found the bus anew, under another BUS_PREFIX."
+    )
+
+
 class TwoOfOneName(BusError):
     """A router was fenced again and again: another process works under its name, and neither would get anywhere."""
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -128,6 +128,22 @@ class Admin:
         for resource, future in self._client.describe_configs(resources, request_timeout=ANSWER_SECONDS).items():
             with contextlib.suppress(KafkaException):
                 found[resource.name] = int((await asyncio.to_thread(future.result))[LARGEST_RECORD].value)
+        return found
+
+    async def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The id of each of these topics that is there: one that is made anew under its old name has another.
+
+        Raises KafkaUnreachable.
+        """
+        asked = TopicCollection(list(names))
+        found: dict[str, str] = {}
+        for name, future in self._client.describe_topics(asked, request_timeout=ANSWER_SECONDS).items():
+            try:
+                found[name] = str((await asyncio.to_thread(future.result)).topic_id)
+            except KafkaException as error:
+                told = error.args[0]
+                if told.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=told.str()) from error
         return found
 
     async def delete_topics(self, names: Iterable[str]) -> None:

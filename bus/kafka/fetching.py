@@ -26,6 +26,7 @@ from aiokafka.errors import (
 )
 
 from bus import clock
+from bus.errors import OffsetsGone
 from bus.kafka.access import KafkaAccess
 from bus.kafka.epochs import AskEnds, Fetch
 from bus.kafka.log import Place, as_it_is
@@ -40,7 +41,7 @@ WAIT_MS = 500
 
 PARTITION_BYTES, ANSWER_BYTES = 4 << 20, 50 << 20
 BACKOFF_SECONDS, PATIENCE_SECONDS = 0.1, 40.0
-FOR_GOOD = (InvalidTopicError, OffsetOutOfRangeError, TopicAuthorizationFailedError)
+FOR_GOOD = (InvalidTopicError, TopicAuthorizationFailedError)
 """Answers that will not become others by asking again."""
 
 
@@ -106,7 +107,7 @@ class Fetching:
         Of a partition whose leader is still being asked, the answer may be to an earlier question: see where it begins.
         `watched` are partitions of which only the end is wanted, as it was last known. It is told where one broker
         leads them all: it reads partitions in the order in which it is asked for them (KIP-74), these last.
-        Raises TopicAuthorizationFailedError, OffsetOutOfRangeError.
+        Raises TopicAuthorizationFailedError, OffsetsGone.
         """
         of_leader = defaultdict[int, dict[Place, int]](dict)
         for place, offset in positions.items():
@@ -195,8 +196,7 @@ class Fetching:
                     else:  # of another epoch, for one: its leader may not know yet how far it goes
                         self._epochs.pop(place, None)
                 elif error is not NoError:
-                    if error in FOR_GOOD:
-                        raise error(topic)
+                    require_passing(error, place, positions[place])
                     doubted = True
                 else:
                     if packed:
@@ -216,6 +216,14 @@ class Fetching:
     def _part(self, place: Place, offset: int, aborted_ones: Any, packed: bytes) -> Part:
         words = Batches(packed), aborted_ones, offset, as_it_is, None, True, self._isolation
         return Part(place, fetcher.PartitionRecords(TopicPartition(*place), *words))
+
+
+def require_passing(error: type[KafkaError], place: Place, offset: int) -> None:
+    """Return where another answer may come. Raises OffsetsGone, and the errors that are for good."""
+    if error is OffsetOutOfRangeError:
+        raise OffsetsGone(topic=place.topic, partition=place.partition, offset=offset)
+    if error in FOR_GOOD:
+        raise error(place.topic)
 
 
 def aborted(rest: list[Any]) -> Any:

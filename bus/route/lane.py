@@ -111,14 +111,14 @@ class LaneCore:
     def draft(self, state: LaneState, rules: Rules, inputs: Inputs, now_ms: int) -> Outcome:
         """One transaction on top of `state`, which it leaves untouched."""
         lane_time = max(now_ms, state.position.lane_time_ms)
-        position = Position(
+        position = replace(
+            state.position,
             lane_time_ms=lane_time,
             block=state.position.block + 1,
             consents_offset=max(inputs.consents_offset, state.position.consents_offset),
             register_offset=max(rules.offset, state.position.register_offset),
             inputs={**state.position.inputs, **inputs.input_offsets},
             commands_offset=max(inputs.commands_offset, state.position.commands_offset),
-            due_until_ms=state.position.due_until_ms,
         )
         work = _Work(self, Outcome(Draft(state, position)), rules, lane_time)
         work.take_consents(inputs.consents, inputs.later_consents or ())

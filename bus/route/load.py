@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, Protocol
 
 from bus.avro.frame import BODY_START
 from bus.avro.own import OwnMessages
-from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.errors import OffsetsGone, RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
 from bus.model.change import Change, new_change
 from bus.model.key import subject_of
 from bus.model.record import Incoming
+from bus.route.identity import Identities
 from bus.route.lane import Unreadable
 from bus.route.state import DeadVersion, Entry, Position
 from bus.route.store.bodies import NAMES, position_of
@@ -77,8 +78,11 @@ class Stood(NamedTuple):
 class Loader:
     """Reads back what a lane was."""
 
-    def __init__(self, access: KafkaAccess, topics: Topics, lane: int, messages: OwnMessages) -> None:
+    def __init__(
+        self, access: KafkaAccess, topics: Topics, lane: int, messages: OwnMessages, identities: Identities
+    ) -> None:
         self._access = access
+        self._identities = identities
         self._topics = topics
         self._messages = messages
         self._lane = lane
@@ -118,7 +122,11 @@ class Loader:
         return None
 
     async def fill(self, state: Filled, stood: Stood, has_subject: Mapping[str, bool], decoder: Decoder) -> None:
-        """Everything that was committed after what `state` says it stands at, up to `stood`."""
+        """Everything that was committed after what `state` says it stands at, up to `stood`.
+
+        Raises TopicReplaced, and OffsetsGone where a topic ends before what was read of it.
+        """
+        await self._identities.require(stood.position.topics)
         begins = {} if state.stood_at is None else state.position.inputs
         entries_from = 0 if state.stood_at is None else state.stood_at + 1
         state.position = stood.position
@@ -164,6 +172,10 @@ class Loader:
         }
         if not ends:
             return poison
+        newest = await reader.ends(ends)
+        for place, (_, end) in ends.items():
+            if newest[place] < end:
+                raise OffsetsGone(topic=place.topic, partition=place.partition, offset=end)
         oldest = await reader.beginnings(ends)
         starts = {place: max(oldest[place], begin) for place, (begin, _) in ends.items()}
         async for records in _read(reader, starts, {place: end for place, (_, end) in ends.items()}):

@@ -8,6 +8,7 @@ from bus.kafka.access import KafkaAccess
 from bus.kafka.ends import Ends
 from bus.model.keyring import KeyRing
 from bus.register.log import Register
+from bus.route.identity import Identities
 from bus.route.rules import RuleBook
 from bus.route.schemas import Schemas
 from bus.route.share import CatchUp
@@ -28,6 +29,7 @@ class Parts:
     register: Register
     book: RuleBook
     ends: Ends
+    identities: Identities
     share: CatchUp
     stores: Path
     """The folder of what lanes keep on this machine's disk."""

@@ -19,6 +19,7 @@ from bus.platform.home import Home
 from bus.platform.reach import kafka_access
 from bus.platform.salts import Salts
 from bus.register.log import Register, RegisterWriter
+from bus.route.identity import Identities
 from bus.route.parts import Parts
 from bus.route.report import Reporter, Teller
 from bus.route.room import check_room
@@ -34,6 +35,7 @@ from bus.telemetry.loop import LoopWatch
 from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
 
 LOOKED_EVERY_SECONDS = 0.1
+TOPICS_LOOKED_EVERY_SECONDS = 5.0
 
 COLLECT_AFTER = 300_000
 """Values made and not yet freed before Python looks for cycles among them: more than a batch of every lane makes."""
@@ -42,7 +44,7 @@ COLLECT_AFTER = 300_000
 async def serve(settings: Settings, *, instance: str = "route") -> None:
     """Run the router until SIGTERM or SIGINT.
 
-    Raises TopicTooNarrow at its start, TwoOfOneName and LaneKeepsFailing when a lane fails for good.
+    Raises TopicTooNarrow at its start, TwoOfOneName and LaneKeepsFailing when a lane fails for good, TopicReplaced.
     """
     configure(instance)
     home = Home.from_settings(settings)
@@ -105,6 +107,7 @@ async def _parts(
         register=register,
         book=RuleBook(keyring, lanes=topics.lanes, pseudonymous_partitions=PSEUDONYMOUS_PARTITIONS),
         ends=ends,
+        identities=Identities(Admin(access)),
         share=CatchUp(most=settings.batch_records),
         stores=stores,
     )
@@ -121,6 +124,7 @@ async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
         asyncio.create_task(member.run(), name="member"),
         asyncio.create_task(_wake_on_facts(router, take_over, parts), name="register"),
         asyncio.create_task(take_over.run(), name="take-over"),
+        asyncio.create_task(_same_topics(router, parts), name="topics"),
         asyncio.create_task(_announce(router, home, instance), name="announce"),
         asyncio.create_task(router.failed(), name="failed"),
         asyncio.create_task(told.wait(), name="told"),
@@ -155,6 +159,13 @@ async def _announce(router: Router, home: Home, instance: str) -> None:
         await asyncio.sleep(LOOKED_EVERY_SECONDS)
     home.announce(instance)
     emit(Event.PROCESS_STARTED)
+
+
+async def _same_topics(router: Router, parts: Parts) -> None:
+    """Look now and then whether topics are still those that are being read. Raises TopicReplaced."""
+    while True:
+        await asyncio.sleep(TOPICS_LOOKED_EVERY_SECONDS)
+        await parts.identities.look({topic: known for lane in router.lanes() for topic, known in lane.topics.items()})
 
 
 async def _wake_on_facts(router: Router, take_over: TakeOver, parts: Parts) -> None:

@@ -63,7 +63,7 @@ class Lane:
         self._core = LaneCore(lane, parts.keyring, parts.schemas.decode)
         self._writer_of_records = Writer(lane, parts.topics, parts.keyring, parts.messages)
         self._wake = asyncio.Event()
-        self._loader = Loader(parts.access, parts.topics, lane, parts.messages)
+        self._loader = Loader(parts.access, parts.topics, lane, parts.messages, parts.identities)
         self._register_place = Place(parts.topics.register, 0)
         self._consents_place = Place(parts.topics.consents, lane)
         self._pace = Pace(parts.settings.batch_records, parts.settings.batch_ms / 1000)
@@ -98,6 +98,11 @@ class Lane:
     def loaded(self) -> int:
         """Records read back since its start."""
         return self._loader.loaded
+
+    @property
+    def topics(self) -> Mapping[str, str]:
+        """The ids of the topics that it reads, as its position has them."""
+        return self._state.position.topics
 
     @property
     def held_back(self) -> dict[Place, Unended]:
@@ -158,6 +163,7 @@ class Lane:
         trusted = range(now_ms - parts.settings.store_trusted_seconds * 1000, now_ms + 1)
         state = await resume(self._shelf, self._loader, self._rules.has_subject, parts.schemas, trusted)
         self._state = state
+        await self._identify()
         self._aborted, self._read_to = int(self._loader.left_open), self._loader.end
         if (gone := self._loader.first_order - state.position.commands_offset) > 0:
             emit(Event.COMMANDS_GONE, lane=lane, orders=gone)
@@ -179,6 +185,7 @@ class Lane:
                     await self._rest(changes)
                 continue
             if changes.places != self._change_places().keys():
+                await self._identify()
                 changes.assign(self._change_places())
             inputs = await self._intake.inputs(taken, self._rules.has_subject, self._refused)
             inputs = replace(inputs, existing_limit=self._batch_limit, gone=await self._gone(taken, changes))
@@ -303,6 +310,12 @@ class Lane:
         changes = {place: position.inputs.get(dataset, 0) for dataset, place in self._input_places().items()}
         orders = max(position.commands_offset, self._loader.first_order)
         return changes | {Place(self._parts.topics.commands, self._lane): orders}
+
+    async def _identify(self) -> None:
+        """Let the position say of which topics its offsets are."""
+        places = (*self._change_places(), self._consents_place, self._register_place)
+        topics = await self._parts.identities.learn(place.topic for place in places)
+        self._state.position = replace(self._state.position, topics={**topics, **self._state.position.topics})
 
     def _input_places(self) -> dict[str, Place]:
         return {dataset: Place(self._parts.topics.changes(dataset), self._lane) for dataset in self._rules.has_subject}

@@ -27,6 +27,9 @@ class Position:
     due_until_ms: int = 0
     """Everything that fell due up to this moment has been judged; of what came later some may still wait."""
 
+    topics: Mapping[str, str] = field(default_factory=dict)
+    """The id of each topic that these offsets are of: those of another topic of its name mean others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:

@@ -74,7 +74,7 @@ async def citizen(small_bus: SmallBus) -> AsyncIterator[httpx.AsyncClient]:
 async def commit_position(bus: SmallBus, lane: int, consents_offset: int, *, before: int = 0) -> None:
     """What a lane commits when it has come so far; `before` other records of its state come first."""
     position = {"lane_time": 1, "block": 1, "consents_offset": consents_offset, "register_offset": 1, "inputs": {}}
-    position |= {"commands_offset": 0, "due_until": 0}
+    position |= {"commands_offset": 0, "due_until": 0, "topics": {}}
     others = [Outgoing(bus.topics.lane_state, lane, b"holding/%d" % number, b"any") for number in range(before)]
     value = bus.messages.encode("lane_position", position)
     writer = TransactionalWriter(bus.access, f"{bus.settings.prefix}router-{lane}")

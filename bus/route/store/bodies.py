@@ -124,11 +124,12 @@ def position_message(position: Position) -> Message:
         "inputs": dict(position.inputs),
         "commands_offset": position.commands_offset,
         "due_until": position.due_until_ms,
+        "topics": dict(position.topics),
     }
 
 
 def position_of(message: Message) -> Position:
-    """The inverse of `position_message`; positions of an earlier release lack the last two."""
+    """The inverse of `position_message`; positions of an earlier release lack the last three."""
     return Position(
         message["lane_time"],
         message["block"],
@@ -137,4 +138,5 @@ def position_of(message: Message) -> Position:
         message["inputs"],
         message.get("commands_offset", 0),
         message["due_until"] if "due_until" in message else message["lane_time"],
+        message.get("topics", {}),
     )

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError
 
+from bus.errors import OffsetsGone
 from bus.kafka import fetching as module
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import batches
@@ -103,7 +104,7 @@ async def test_who_leads_is_asked_anew(code: int, brokers: Brokers, fetching: Fe
 async def test_what_is_gone_is_an_error(brokers: Brokers, fetching: Fetching) -> None:
     """An offset that the broker no longer has is never passed over."""
     brokers.answer("a", OUT_OF_RANGE)
-    with pytest.raises(OffsetOutOfRangeError):
+    with pytest.raises(OffsetsGone, match="topic a has no offset 0 in partition 0"):
         await fetching.fetch({A: 0})
 
 

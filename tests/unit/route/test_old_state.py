@@ -20,7 +20,9 @@ RECORDS = [Outgoing(topic, 3, b"k", b"v") for topic in (TOPICS.disclosures, TOPI
 def lane(monkeypatch: pytest.MonkeyPatch) -> Lane:
     """One that has read its state up to offset 7, and is served by nobody."""
     monkeypatch.setattr(Lane, "_new_transactions", lambda _: None)
-    nothing = dict.fromkeys(("keyring", "schemas", "messages", "register", "book", "ends", "share", "stores"))
+    nothing = dict.fromkeys(
+        ("keyring", "schemas", "messages", "register", "book", "ends", "identities", "share", "stores")
+    )
     parts: Any = SimpleNamespace(**nothing, access=KafkaAccess("nowhere:1"), topics=TOPICS, settings=RouteSettings())
     parts.schemas = SimpleNamespace(decode=None)
     one = Lane(3, parts)
