@@ -68,7 +68,8 @@ class FilesSource:
         self._connector = place.connector
         self._folder = place.folder("folder")
         self._resting: dict[Path, _Look] = {}
-        self._told: set[str] | None = None
+        self._told: dict[str, tuple[int, int]] | None = None
+        self._links: set[str] = set()
 
     derive = as_it_came
 
@@ -94,7 +95,7 @@ class FilesSource:
                     yield events
                     await asyncio.sleep(0)
             position = _whole(drop.rank)
-            self._told = {drop.path.name, *(self._told or ())}
+            self._told = {**(self._told or {}), drop.path.name: self._resting[drop.path].shape}
             found = {"lines": reading.lines, **reading.shape}
             emit(Event.FILE_READ, connector=self._connector, file=drop.path.name, **found)
 
@@ -134,9 +135,18 @@ class FilesSource:
             found += [
                 Drop(path, dataset, int(name[2]), name[1].lower() == "full")
                 for path, name in named
-                if name and path.is_file()
+                if name and path.is_file() and self._lies_within(path)
             ]
         return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
+
+    def _lies_within(self, path: Path) -> bool:
+        """False for a link out of the folder, told once: who drops files may not have others of this machine read."""
+        if not path.is_symlink() or path.resolve().is_relative_to(self._folder.resolve()):
+            return True
+        if path.name not in self._links:
+            self._links.add(path.name)
+            emit(Event.FILE_IGNORED, connector=self._connector, file=path.name, reason="it is a link out of the folder")
+        return False
 
     def _listed(self) -> list[Path]:
         """What lies in the folder. Raises SourceUnreachable."""
@@ -150,23 +160,28 @@ class FilesSource:
         """The file of the lowest rank that is not read; None while there is none, or it is still being written."""
         drops = self._drops()
         waiting = [drop for drop in drops if _order(position) < _order(_whole(drop.rank))]
-        self._tell_late({drop.path.name for drop in drops if drop not in waiting})
+        self._tell_late([drop.path for drop in drops if drop not in waiting])
         return waiting[0] if waiting and self._rests(waiting[0].path) else None
 
-    def _tell_late(self, passed: set[str]) -> None:
-        """Tell of files that came too late to be read in their order; those of the start have mostly been read."""
-        if self._told is not None:
-            for name in sorted(passed - self._told):
-                reason = "one of its rank or above was read"
+    def _tell_late(self, paths: Sequence[Path]) -> None:
+        """Tell of files that came, or changed, too late to be read; those of the start have mostly been read."""
+        passed = {}
+        for path in paths:
+            with contextlib.suppress(OSError):  # it may be cleared away meanwhile
+                passed[path.name] = _shape(path)
+        told = passed if self._told is None else self._told
+        for name in sorted(passed):
+            if told.get(name) != passed[name]:
+                reason = "it was changed after it was read" if name in told else "one of its rank or above was read"
                 emit(Event.FILE_IGNORED, connector=self._connector, file=name, reason=reason)
-        self._told = passed | (self._told or set())
+        self._told = {**told, **passed}
 
     def _rests(self, path: Path) -> bool:
         """Whether a file is whole: it has stood still for a while, longer when its last line has no end."""
         with self._readable(path):
-            state = path.stat()
+            shape = _shape(path)
             ended = looks_whole(path)
-        shape, now, last = (state.st_size, state.st_mtime_ns), monotonic(), self._resting.get(path)
+        now, last = monotonic(), self._resting.get(path)
         if last is None or last.shape != shape:
             self._resting[path] = _Look(shape, now)
             return False
@@ -252,6 +267,12 @@ class _Reading:
 
     def _at(self, line: int) -> Position:
         return {"rank": self._drop.rank, "line": line, "digest": self._digest, "attempt": self._attempt}
+
+
+def _shape(path: Path) -> tuple[int, int]:
+    """By which a file is seen to change: its size and time of change. Raises OSError."""
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
 
 
 def _whole(rank: int) -> Position:

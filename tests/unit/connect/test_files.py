@@ -106,3 +106,31 @@ async def test_what_is_no_file_holds_nothing_up(tmp_path: Path, source: Source) 
     os.mkfifo(tmp_path / "thing-full-2.csv")
     (tmp_path / "thing-full-3.csv").write_text("id\n1\n")
     assert (await until_idle(source))[-1].position["rank"] == 3
+
+
+async def test_a_link_out_of_the_folder_is_not_followed(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, source: Source
+) -> None:
+    """Who may drop files may not have others of this machine read; a link within the folder is followed."""
+    foreign = tmp_path_factory.mktemp("foreign") / "thing-full-9.csv"
+    foreign.write_text("id\nsecret\n")
+    (tmp_path / "thing-full-1.csv").symlink_to(foreign)
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "two").write_text("id\n2\n")
+    (tmp_path / "thing-full-2.csv").symlink_to("hidden/two")
+    with capture_logs() as logged:
+        told = await until_idle(source)
+    assert [one.new for one in told if isinstance(one, SourceChange)] == [{"id": "2"}]
+    assert [one["file"] for one in logged if one["event"] == "file-ignored"] == ["thing-full-1.csv"]
+
+
+async def test_a_file_that_is_replaced_after_it_was_read_is_told(tmp_path: Path, source: Source) -> None:
+    """New content under a name that was read is not read: that must be in the log, once for each content."""
+    file = tmp_path / "thing-full-1.csv"
+    file.write_text("id\n1\n")
+    told = await until_idle(source)
+    with capture_logs() as logged:
+        told = await until_idle(source, told[-1].position)
+        file.write_text("id\n1\n2\n")
+        await until_idle(source, told[-1].position)
+    assert [one["file"] for one in logged if one["event"] == "file-ignored"] == ["thing-full-1.csv"]
