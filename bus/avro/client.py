@@ -150,8 +150,7 @@ class SchemaRegistryClient:
         answer = await self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
         if _code(answer) in ABSENT:
             return None
-        body = self._good(answer, "version", "id", "schema", subject=subject)
-        return Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"]))
+        return self._registered(answer, subject)
 
     async def versions(self, subject: str) -> list[Registered]:
         """Every version of a subject, oldest first; empty where it has none."""
@@ -159,11 +158,10 @@ class SchemaRegistryClient:
         answer = await self._ask("GET", path)
         if _code(answer) in ABSENT:
             return []
-        found = []
-        for number in sorted(self._listed(answer)):
-            body = self._good(await self._ask("GET", f"{path}/{number}"), "version", "id", "schema", subject=subject)
-            found.append(Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"])))
-        return found
+        return [
+            self._registered(await self._ask("GET", f"{path}/{number}"), subject)
+            for number in sorted(self._listed(answer))
+        ]
 
     async def compatible(self, subject: str, schema: Any) -> list[str]:
         """Why the schema could not be the subject's next version; empty when it could.
@@ -208,7 +206,7 @@ class SchemaRegistryClient:
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, content=None if body is None else json.dumps(body))
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise self._unreachable(_in_words(error)) from error
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise self._unreachable(f"HTTP {answer.status_code}")
@@ -228,9 +226,17 @@ class SchemaRegistryClient:
             raise SchemaRefused(subject=subject, reason=body.get("message", f"HTTP {answer.status_code}"))
         raise self._strange(answer)
 
+    def _registered(self, answer: httpx.Response, subject: str) -> Registered:
+        """The version in a good answer."""
+        body = self._good(answer, "version", "id", "schema", subject=subject)
+        try:
+            return Registered(subject, int(body["version"]), int(body["id"]), json.loads(body["schema"]))
+        except (ValueError, TypeError, RecursionError):
+            raise self._unreachable(f"it tells a version of {subject} that is no Avro schema") from None
+
     def _listed(self, answer: httpx.Response) -> list[Any]:
         """The JSON list of a good answer."""
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             if answer.is_success and isinstance(found := answer.json(), list):
                 return found
         raise self._strange(answer)
@@ -273,6 +279,8 @@ def _in_words(error: Exception) -> str:
             return "its certificate is not trusted: SSL_CERT_FILE names a file of authorities"
         case httpx.ConnectError():
             return "no connection"
+        case httpx.DecodingError():
+            return "it does not answer as an HTTP server does"
     return "it broke off"
 
 
@@ -287,7 +295,7 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
     """The JSON object in an answer; an empty one where it holds anything else, as from a proxy or a wrong address."""
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +13,8 @@ from bus.errors import ConsentApiUnreachable, ConsentPending, ConsentRefused
 from bus.platform.home import Home
 from bus.settings import CitizenSettings, Settings
 
+Told = TypeVar("Told")
+
 TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 10.0
 
@@ -22,12 +24,15 @@ class ConsentClient:
 
     def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url.rstrip("/")
-        self._http = httpx.Client(
-            base_url=self._url,
-            headers={"authorization": f"Bearer {token}"},
-            timeout=TIMEOUT_SECONDS,
-            transport=transport,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=self._url,
+                headers={"authorization": f"Bearer {token}"},
+                timeout=TIMEOUT_SECONDS,
+                transport=transport,
+            )
+        except httpx.InvalidURL as error:
+            raise ConsentApiUnreachable(url=self._url, reason="that is no address such as http://host:port") from error
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "ConsentClient":
@@ -45,32 +50,36 @@ class ConsentClient:
 
     def send(self, acts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Write acts; where each event lies, `{"event_id", "partition", "offset", "state"}`."""
-        return list(self._ask("POST", "/v1/consents", json=list(acts))["accepted"])
+        return self._ask("accepted", list, "POST", "/v1/consents", json=list(acts))
 
     def until_effective(self, partition: int, offset: int, seconds: float) -> float:
         """Wait until an event has taken effect; the seconds that it took. Raises ConsentPending at the deadline."""
         began = monotonic()
         while (left := seconds - (monotonic() - began)) > 0:
             query = {"partition": partition, "offset": offset, "wait": min(left, POLL_SECONDS)}
-            if self._ask("GET", "/v1/effective", params=query)["state"] == "effective":
+            if self._ask("state", str, "GET", "/v1/effective", params=query) == "effective":
                 return monotonic() - began
         raise ConsentPending(partition=partition, offset=offset, seconds=seconds)
 
     def standings(self, subject: str) -> list[dict[str, Any]]:
         """How a person stands to every agreement."""
-        return list(self._ask("GET", f"/v1/subjects/{quote(subject, safe='')}/consents")["consents"])
+        return self._ask("consents", list, "GET", f"/v1/subjects/{quote(subject, safe='')}/consents")
 
-    def _ask(self, method: str, path: str, **words: Any) -> dict[str, Any]:
+    def _ask(self, name: str, kind: type[Told], method: str, path: str, **words: Any) -> Told:
+        """What a good answer tells under a name."""
         try:
             answer = self._http.request(method, path, **words)
             body = answer.json()
-        except httpx.TransportError as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise ConsentApiUnreachable(url=self._url, reason=type(error).__name__) from error
-        except ValueError as error:
-            raise ConsentApiUnreachable(url=self._url, reason=f"HTTP {answer.status_code}, no JSON") from error
-        if answer.is_success and isinstance(body, dict):
-            return body
-        raise _refusal(answer, body)
+        except (ValueError, RecursionError):
+            body = None
+        if not answer.is_success and body is not None:
+            raise _refusal(answer, body)
+        if isinstance(body, dict) and isinstance(told := body.get(name), kind):
+            return told
+        reason = f"HTTP {answer.status_code}, which is no answer of the consent API"
+        raise ConsentApiUnreachable(url=self._url, reason=reason)
 
 
 def _refusal(answer: httpx.Response, body: Any) -> ConsentRefused:

@@ -186,3 +186,30 @@ async def test_versions_that_are_no_json_are_no_answer() -> None:
     """A page of a proxy in place of a list must be told as such, and not as a failure to read JSON."""
     with pytest.raises(SchemaRegistryUnreachable, match="no answer of a schema registry"):
         await Wire(lambda _: httpx.Response(200, text="<html>")).client().versions("s")
+
+
+async def test_an_answer_that_breaks_off_in_its_packing_is_no_answer() -> None:
+    """A proxy that promises gzip and sends something else is a registry that does not answer."""
+    packed = {"content-encoding": "gzip", "content-type": "application/json"}
+    client = Wire(lambda _: httpx.Response(200, headers=packed, stream=httpx.ByteStream(b"<html>"))).client()
+    with pytest.raises(SchemaRegistryUnreachable, match="does not answer as an HTTP server does"):
+        await client.latest("one")
+
+
+@pytest.mark.parametrize("body", [{"schema": "no JSON"}, {"schema": None}, {"id": "x"}, {"version": None}])
+async def test_a_version_that_nobody_can_read_is_told(body: dict[str, object]) -> None:
+    """Whatever stands in a version, as a schema of another kind, is told as such and never as a failure of ours."""
+    version = {"version": 1, "id": 7, "schema": json.dumps(SCHEMA), **body}
+    wire = Wire(lambda request: httpx.Response(200, json=[1] if request.url.path.endswith("/versions") else version))
+    client = wire.client()
+    for asked in (client.latest, client.versions):
+        with pytest.raises(SchemaRegistryUnreachable, match="a version of one that is no Avro schema"):
+            await asked("one")
+
+
+async def test_json_that_is_nested_too_deep_is_no_answer() -> None:
+    """What nobody can read as JSON is not what a registry answers."""
+    client = Wire(lambda _: httpx.Response(200, content=b"[" * 200_000)).client()
+    for asked in (client.latest("one"), client.versions("one"), client.subjects()):
+        with pytest.raises(SchemaRegistryUnreachable, match="no answer of a schema registry"):
+            await asked

@@ -65,6 +65,39 @@ def test_no_answer() -> None:
             citizen.send([])
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json={"status": "ok"}),
+        httpx.Response(200, json={"accepted": 7, "state": [], "consents": None}),
+        httpx.Response(200, content=b"[" * 200_000),
+    ],
+)
+def test_a_good_answer_of_something_else(answer: httpx.Response) -> None:
+    """Another service at the API's address is told as such, whatever JSON it answers with."""
+    with client(lambda _: answer) as citizen:
+        asked: list[Callable[[], object]] = [
+            lambda: citizen.send([]),
+            lambda: citizen.standings("x"),
+            lambda: citizen.until_effective(0, 0, 0.1),
+        ]
+        for one in asked:
+            with pytest.raises(ConsentApiUnreachable, match="no answer of the consent API"):
+                one()
+
+
+def test_an_answer_in_a_packing_that_breaks_and_an_address_that_is_none() -> None:
+    """Both say where the API was looked for."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"<html>"))
+
+    with client(answer) as citizen, pytest.raises(ConsentApiUnreachable, match="DecodingError"):
+        citizen.send([])
+    with pytest.raises(ConsentApiUnreachable, match="http://citizen:port"):
+        ConsentClient("http://citizen:port", "a-token")
+
+
 def test_waiting() -> None:
     """Waiting ends with the first answer `effective`, or at the deadline with the event's place."""
     states = iter(["pending", "pending", "effective"])
