@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from io import StringIO
 from typing import Any
 
@@ -49,6 +50,8 @@ def _all(
     after = _fields(new)
     if old is None:
         yield _said("first", recipient=new.recipient, dataset=new.dataset)
+    elif old.needs_consent and not new.needs_consent:
+        yield _said("law")
     for name in after:
         if name not in before:
             yield _said("adds-as", field=name, how=after[name]) if after[name] else _said("adds", field=name)
@@ -61,6 +64,13 @@ def _all(
         wider = widens(old, new)
         if wider and new.needs_consent:
             yield _said("consents", keys=", ".join(wider))
+        elif old.needs_consent and new.needs_consent and _holds_longer(old.valid.until, new.valid.until):
+            yield _said("longer", until=str(new.valid.until)) if new.valid.until else _said("longer-open")
+
+
+def _holds_longer(old: date | None, new: date | None) -> bool:
+    """Whether the new last day is later; None is without an end."""
+    return old is not None and (new is None or new > old)
 
 
 def _keys(old: AgreementDocument, new: AgreementDocument) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from bus.agreements.difference import differences, text_diff
-from bus.agreements.document import AgreementDocument, FieldRule
+from bus.agreements.document import AgreementDocument, FieldRule, Validity
 from bus.cli.agreement import agreement
 from tests.country import AGREEMENTS
 from tests.unit.agreements.ground import DATASETS
@@ -43,6 +43,22 @@ def test_a_removed_field_a_transform_and_a_key() -> None:
     assert f"changes: {first.name} from as it is to present" in found
     assert f"removes: {rest[0].name}" in found
     assert f"retention: {BANK.retention or '-'} → P9Y" in found
+
+
+def test_a_text_that_needs_no_consent_any_more() -> None:
+    """That the law takes the place of consent is said in a sentence of its own: a withdrawal stops nothing then."""
+    by_law = BANK.model_copy(update={"basis": ALL["person-to-tax"].basis})
+    assert told(BANK, by_law)[0].startswith("asks nobody for consent any more: records of everybody flow")
+    assert told(BANK, by_law, "vi")[0].startswith("không còn hỏi ý kiến ai nữa")
+    assert not any("asks nobody" in one for one in told(by_law, BANK) + told(BANK, BANK))
+
+
+@pytest.mark.parametrize(("until", "longer"), [("2099-01-01", "until 2099-01-01"), (None, "until it is ended")])
+def test_a_text_that_holds_longer(until: str | None, longer: str) -> None:
+    """A later last day is said in a sentence of its own, for consents that were given until the earlier one go on."""
+    later = BANK.model_copy(update={"valid": Validity.model_validate({"from": str(BANK.valid.from_), "until": until})})
+    assert f"people's data flow longer than they were told: {longer}; their consents go on" in told(BANK, later)
+    assert not any("longer" in one for one in told(later, BANK))
 
 
 def test_a_field_beside_itself() -> None:
