@@ -94,9 +94,17 @@ def _guarded(handler: Handler, token: str | None) -> Handler:
         if token is not None and not _knows(request, token):
             reason = "changes need the write token, as a bearer token or as the password of HTTP Basic"
             raise RegistryRefusal(code=Code.UNAUTHORIZED, reason=reason)
+        if "origin" in request.headers and (token is None or not _bears(request)):
+            reason = "a web page may change schemas only with the write token as a bearer token"
+            raise RegistryRefusal(code=Code.NOT_PERMITTED, reason=reason)
         return await handler(request)
 
     return guarded
+
+
+def _bears(request: Request) -> bool:
+    """Whether the credentials are a bearer token: those of HTTP Basic a browser sends by itself, for any page."""
+    return request.headers.get("authorization", "").lower().startswith("bearer ")
 
 
 def _knows(request: Request, token: str) -> bool:

@@ -1,6 +1,7 @@
 """The registry's HTTP surface over a log in memory: what Confluent's own client never asks."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import httpx
@@ -189,3 +190,19 @@ async def test_a_number_without_an_end(http: httpx.AsyncClient) -> None:
     """A version of more digits than Python reads is none, like any other that is too large."""
     await register(http, "s", "int")
     assert (await http.get(f"/subjects/s/versions/{'9' * 5000}")).status_code == 422
+
+
+async def test_a_web_page_changes_nothing(log: FailingLog) -> None:
+    """What a page of the web has an operator's browser send is refused, unless it has the token itself."""
+    page, login = {"origin": "https://elsewhere.example"}, {"authorization": "Basic " + b64encode(b"x:right").decode()}
+    for token, headers, status in (
+        (None, page, 422),
+        ("right", page | login, 422),
+        ("right", page | {"authorization": "Bearer right"}, 200),
+        ("right", login, 200),
+        (None, {}, 200),
+    ):
+        app = httpx.ASGITransport(application(SchemaStore(log), write_token=token))
+        async with httpx.AsyncClient(transport=app, base_url="http://registry", headers=headers) as http:
+            answer = await http.post("/subjects/s/versions", json=body("int"))
+            assert (answer.status_code, (await http.get("/subjects")).status_code) == (status, 200), (token, headers)
