@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bus.errors import PortTaken
+
+REQUEST_SECONDS = 60.0
+"""How long a client may take to send a request: one that sends it byte by byte would hold its connection for ever."""
 
 LAST_ANSWERS_SECONDS = 3
 """How long requests under way may take after the process was asked to end."""
@@ -33,9 +37,41 @@ def listening(name: str, host: str, port: int) -> socket.socket:
 async def serve_http(app: ASGIApp, listener: socket.socket, *, ending: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ending` is called at the signal. No access log: paths may hold personal ids."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=LAST_ANSWERS_SECONDS
+        app,
+        http=_Prompt,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
     )
     await _Server(config, ending).serve([listener])
+
+
+class _Prompt(H11Protocol):
+    """A connection that is closed where a request is not whole in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._late: asyncio.TimerHandle | None = None
+        self._count()
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        self._count()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._late is not None:
+            self._late.cancel()
+
+    def _count(self) -> None:
+        """Begin to count where something is still to come of a request, and stop where all of it is there."""
+        coming = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        if coming and self._late is None:
+            self._late = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+        elif not coming and self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 class _Server(uvicorn.Server):
