@@ -13,6 +13,7 @@ from rich.markup import escape
 from bus.avro.client import SchemaRegistryClient
 from bus.cli.contract import agency_contract
 from bus.deliver.recipients import Recipient, flows_of, read_register, recipients
+from bus.deliver.subscribe import Wanted
 from bus.deliver.tail import Seen, tail
 from bus.kafka.rights import OPERATOR, agency_user
 from bus.platform.home import Home
@@ -76,7 +77,8 @@ async def _tail(  # noqa: PLR0913 - one for each option
     flows = flows_of(await _recipients(settings, home), agency_id, agreement)
     access = kafka_access(settings, KafkaSettings(), home, agency_user(agency_id))
     async with SchemaRegistryClient.from_settings(settings, home) as client:
-        seen = tail(access, client, flows, from_beginning=from_beginning, follow=not no_follow)
+        wanted = Wanted(Topics(settings.prefix, settings.lanes), agency_id, frozenset({agreement} if agreement else ()))
+        seen = tail(access, client, flows, from_beginning=from_beginning, follow=not no_follow, wanted=wanted)
         async with contextlib.aclosing(seen):
             await _show(seen, most, as_json=as_json)
 

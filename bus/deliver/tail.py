@@ -3,6 +3,7 @@
 No consumer group: to look leaves no trace, and the agency's own readers lose nothing.
 """
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.codec import decode
 from bus.avro.frame import unframe
+from bus.clock import monotonic
 from bus.deliver.arrival import words_of
 from bus.deliver.recipients import Flow
-from bus.errors import TopicForbidden
+from bus.deliver.subscribe import LOOK_SECONDS, Wanted
+from bus.errors import KafkaUnreachable, TopicForbidden
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader, TopicAuthorizationFailedError
@@ -59,15 +62,18 @@ class Seen:
         }
 
 
-async def tail(
+async def tail(  # noqa: PLR0913 - each says one thing of its own
     access: KafkaAccess,
     client: SchemaRegistryClient,
     flows: Sequence[Flow],
     *,
     from_beginning: bool,
     follow: bool = True,
+    wanted: Wanted | None = None,
 ) -> AsyncGenerator[Seen, None]:
     """Every record of these flows, from now or from the beginning; without `follow` up to what is there now.
+
+    Flows among what is `wanted` that begin later are followed too, a new major version of an agreement above all.
 
     Raises TopicForbidden when the user has no right to a topic, KafkaUnreachable when no broker answers.
     """
@@ -80,7 +86,8 @@ async def tail(
         await reader.start()
         ends = await reader.ends(places)
         reader.assign(await reader.beginnings(places) if from_beginning else ends)
-        async for record in _records(reader, None if follow else ends):
+        newer = None if wanted is None else _Newer(reader, Admin(access), wanted, agreements, places)
+        async for record in _records(reader, None if follow else ends, newer):
             yield await _seen(record, agreements[record.topic], client)
     except TopicAuthorizationFailedError as error:
         raise TopicForbidden(user=access.username, topics=", ".join(agreements)) from error
@@ -97,10 +104,38 @@ async def _places(access: KafkaAccess, topics: Sequence[str]) -> list[Place]:
     return [Place(topic, partition) for topic in topics for partition in range(visible[topic])]
 
 
-async def _records(reader: Reader, ends: dict[Place, int] | None) -> AsyncIterator[Incoming]:
-    async for records in reader.follow() if ends is None else reader.to_ends(ends):
+class _Newer:
+    """Looks now and then for flows that have begun, and has them read too."""
+
+    def __init__(
+        self, reader: Reader, admin: Admin, wanted: Wanted, agreements: dict[str, str], places: list[Place]
+    ) -> None:
+        self._reader, self._admin, self._wanted = reader, admin, wanted
+        self._agreements, self._places = agreements, places
+        self._looked_at = monotonic()
+
+    async def look(self) -> None:
+        """Take up what there is by now, from its beginning. Only while nothing is being polled."""
+        if monotonic() - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = monotonic()
+        with contextlib.suppress(KafkaUnreachable):  # the reader tells by itself when that lasts
+            visible = await self._admin.topics()
+            seen = self._wanted.among(visible)
+            new = [Place(topic, number) for topic in seen.keys() - self._agreements for number in range(visible[topic])]
+            if new:
+                known = {place: await self._reader.position(place) for place in self._places}
+                self._reader.assign({**known, **await self._reader.beginnings(new)})
+                self._agreements |= seen
+                self._places += new
+
+
+async def _records(reader: Reader, ends: dict[Place, int] | None, newer: _Newer | None) -> AsyncIterator[Incoming]:
+    async for records in reader.follow(idle=True) if ends is None else reader.to_ends(ends):
         for record in records:
             yield record
+        if newer is not None and ends is None:
+            await newer.look()
 
 
 async def _seen(record: Incoming, agreement: str, client: SchemaRegistryClient) -> Seen:

@@ -121,13 +121,16 @@ class Reader:
         found = await polled(self._consumer, timeout_ms, max_records)
         return {Place(*place): [incoming(record) for record in records] for place, records in found.items()}
 
-    async def follow(self, poll_ms: int = 1000) -> AsyncIterator[list[Incoming]]:
-        """What comes from here on, batch by batch, for ever. Where the broker is gone meanwhile, the log says so."""
+    async def follow(self, poll_ms: int = 1000, *, idle: bool = False) -> AsyncIterator[list[Incoming]]:
+        """What comes from here on, batch by batch, for ever. Where the broker is gone meanwhile, the log says so.
+
+        With `idle`, an empty batch too whenever nothing came for a while.
+        """
         silence = Silence(self._consumer._client, self._access.bootstrap)  # noqa: SLF001 - it is asked who is there
         while True:
             records = await self.poll(poll_ms)
             await silence.note(something=bool(records))
-            if records:
+            if records or idle:
                 yield records
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:

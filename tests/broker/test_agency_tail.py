@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from bus.cli import cli
 from bus.deliver.recipients import Flow, flows_of, read_register, recipients
+from bus.deliver.subscribe import Wanted
 from bus.deliver.tail import Seen, tail
 from bus.errors import NotFound, TopicForbidden
 from bus.kafka.access import KafkaAccess
@@ -158,3 +159,25 @@ async def test_interrupted(lively: SmallBus, monkeypatch: pytest.MonkeyPatch) ->
         if looking.returncode is None:
             looking.kill()
     assert (seen, rest, errors, looking.returncode) == (["released", "erased"], b"", b"", 0)
+
+
+async def test_a_new_major_version_is_followed(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks on sees the erasure in the old topic and the release in the new one, and nothing twice."""
+    monkeypatch.setattr("bus.deliver.tail.LOOK_SECONDS", 0.5)
+    bus, text = small_bus, small_bus.documents[BANK]
+    await bus.activate(BANK)
+    await bus.route()
+    await bus.consent(PERSON, BANK, ConsentAction.GIVE, event_id="give")
+    await bus.publish(await bus.person(PERSON))
+    wanted = Wanted(bus.topics, BANK_AGENCY, frozenset({BANK}))
+    listed, access, found = await flows(bus, BANK_AGENCY, BANK), access_of(bus, agency_user(BANK_AGENCY)), []
+    async with asyncio.timeout(60):
+        async for one in tail(access, bus.client, listed, from_beginning=True, wanted=wanted):
+            found.append((one.topic, one.what))
+            if len(found) == 1:
+                bus.documents[BANK] = text.model_copy(update={"fields": text.fields[:-1], "major": 2})
+                await bus.activate(BANK)
+            elif len(found) == 3:
+                break
+    old = listed[0].topic
+    assert sorted(found) == sorted([(old, "released"), (old, "erased"), (bus.agency_topic(BANK), "released")])
