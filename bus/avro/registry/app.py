@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -81,6 +81,8 @@ def _answering(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             code = refusal.details["code"]
             assert isinstance(code, Code), "a refusal is made with a code of the API"
             return _error(code, str(refusal))
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
         except (BusError, KafkaError, TimeoutError) as error:
             reason = f"{type(error).__name__}: {error}"
             emit(Event.SCHEMA_STORE_FAILED, reason=reason)

@@ -192,6 +192,22 @@ async def test_a_number_without_an_end(http: httpx.AsyncClient) -> None:
     assert (await http.get(f"/subjects/s/versions/{'9' * 5000}")).status_code == 422
 
 
+async def test_who_goes_in_the_midst_of_a_body(app: Starlette) -> None:
+    """A client that breaks off what it sends is no failure of the registry, and leaves nothing behind."""
+    coming = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    told: list[Any] = []
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/subjects/s/versions", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert told[0]["status"] == 400
+
+
 async def test_a_web_page_changes_nothing(log: FailingLog) -> None:
     """What a page of the web has an operator's browser send is refused, unless it has the token itself."""
     page, login = {"origin": "https://elsewhere.example"}, {"authorization": "Basic " + b64encode(b"x:right").decode()}
