@@ -56,7 +56,7 @@ async def ending_router(bus: SmallBus, folder: Path) -> AsyncIterator[Callable[[
 def spec_of(bus: SmallBus, what: str) -> TopicSpec:
     if what == "changes":
         return bus.topics.changes_spec(PERSON)
-    return next(spec for spec in bus.topics.founding() if spec.name == bus.topics.consents)
+    return next(spec for spec in bus.topics.founding() if spec.name == f"{bus.topics.prefix}{what}")
 
 
 @pytest.mark.parametrize("what", ["changes", "consents"])
@@ -82,16 +82,17 @@ async def test_what_was_read_of_a_topic_does_not_count_for_another_of_its_name(
     assert all(f"topic {spec.name} " in error and "made anew" in error for error in told)
 
 
-async def test_a_topic_that_goes_under_a_running_router(small_bus: SmallBus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["changes", "register"])
+async def test_a_topic_that_goes_under_a_running_router(what: str, small_bus: SmallBus, tmp_path: Path) -> None:
     """A router whose topic is deleted and made anew must end and say so, whatever comes into the new one."""
     bus = small_bus
     await bus.activate(TAX)
     async with ending_router(bus, tmp_path) as failures:
         await bus.publish(await bus.person(OLD[0]))
         await bus.until(lambda: len(bus.held(TAX)) == 1, "the first person")
-        await made_anew(bus, bus.topics.changes_spec(PERSON))
+        await made_anew(bus, spec_of(bus, what))
         await bus.publish(*[await bus.person(one) for one in NEW])
-        assert "made anew" in (await failures())[-1]
+        assert f"topic {spec_of(bus, what).name} " in (await failures())[-1]
 
 
 async def test_a_topic_that_ends_before_what_was_read_of_it(small_bus: SmallBus, tmp_path: Path) -> None:
