@@ -193,6 +193,18 @@ class Flat(dict[str, Any]):
         raise KeyError(name)
 
 
+class KeyTwice(ValueError):
+    """A key stands twice in one object of JSON: nobody knows which of its values is meant."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises KeyTwice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise KeyTwice
+    return found
+
+
 class _Json:
     """Objects, a line each or as one array. A number with a fraction is a Decimal, as the registry wrote it."""
 
@@ -210,7 +222,9 @@ class _Json:
                 yield from self._records(text) if text.strip() else [None]
             return
         try:
-            found = json.loads(self._text.read(), parse_float=Decimal)
+            found = json.loads(self._text.read(), parse_float=Decimal, object_pairs_hook=_object)
+        except KeyTwice:
+            raise FileUnreadable("an object in it has a key twice") from None
         except json.JSONDecodeError as error:
             raise FileUnreadable(f"it is no JSON from line {error.lineno} on") from None
         except UnicodeError:
@@ -223,11 +237,15 @@ class _Json:
             yield from self._rows(one, original_bytes(one))
 
     def _records(self, text: str) -> Iterator[Line]:
+        original = text.encode(self._encoding, "surrogateescape")
         try:
-            found = json.loads(text, parse_float=Decimal)
+            found = json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
+        except KeyTwice:
+            yield Line(None, original, "has a key twice in one object")
+            return
         except (ValueError, RecursionError):
             found = None
-        yield from self._rows(found, text.encode(self._encoding, "surrogateescape"))
+        yield from self._rows(found, original)
 
     def _rows(self, found: Any, original: bytes) -> Iterator[Line]:
         """The rows of one object; of one with a list that the rule names, a row for each of its entries."""

@@ -119,6 +119,18 @@ def test_what_nobody_can_read_breaks_its_own_line_alone(tmp_path: Path) -> None:
             assert [line and line.row for line in table.lines()][-2:] == [{"n": "\ud800"}, {"n": "a"}]
 
 
+def test_an_object_that_has_a_key_twice(tmp_path: Path) -> None:
+    """Which of two values is meant nobody knows: the record is broken, and an array of such is no table."""
+    lines, array = tmp_path / "a.jsonl", tmp_path / "a.json"
+    lines.write_text('{"id": 1, "at": {"x": 1, "x": 2}}\n{"id": 1, "id": 2}\n{"id": 3}\n')
+    with opened(lines, RULE) as table:
+        found = list(table.lines())
+    assert [line and line.reason for line in found] == ["has a key twice in one object"] * 2 + [""]
+    array.write_text('[{"id": 3}, {"id": 1, "id": 2}]')
+    with pytest.raises(FileUnreadable, match="an object in it has a key twice"):
+        cells(array)
+
+
 def test_an_array_of_objects(tmp_path: Path) -> None:
     """A file that is one array gives its objects; one that is something else is told as a whole."""
     path = tmp_path / "a.json"
