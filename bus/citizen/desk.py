@@ -52,7 +52,7 @@ class ConsentDesk:
         self._register = Register(access, topics, messages)
         self._writer = LogWriter(access)
         self._ledger = Ledger(messages)
-        self._effects = Effects(messages)
+        self._effects = Effects(messages, topics.consents)
         self._follower = Follower(access, topics, self._ledger.apply, self._effects)
         self._readings: set[asyncio.Task[RegisterState]] = set()
         self._closing = False

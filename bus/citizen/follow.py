@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from bus.avro.own import OwnMessages
 from bus.clock import monotonic
-from bus.errors import RecordUnreadable, SchemaUnknown
+from bus.errors import BusError, RecordUnreadable, SchemaUnknown, TopicReplaced
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.log import KafkaError, Place, Reader
 from bus.model.record import Incoming
 from bus.telemetry import Event, emit
@@ -27,9 +28,17 @@ Apply = Callable[[Incoming], Awaitable[None]]
 class Effects:
     """How far each lane has come: the offset in `consents` below which every event has taken effect."""
 
-    def __init__(self, messages: OwnMessages) -> None:
+    def __init__(self, messages: OwnMessages, consents: str) -> None:
         self._messages = messages
         self._reached: dict[int, int] = {}
+        self._consents = consents
+        self._consents_id: str | None = None
+
+    def belong_to(self, consents_id: str | None) -> None:
+        """Let count only positions in the topic of this id. Raises TopicReplaced where they were of another one."""
+        if self._consents_id not in {None, consents_id}:
+            raise TopicReplaced(topic=self._consents)
+        self._consents_id = consents_id
 
     def is_effective(self, lane: int, offset: int) -> bool:
         """Whether the lane has committed a position beyond the event at `offset`."""
@@ -45,7 +54,8 @@ class Effects:
             return
         try:
             position = await self._messages.decode(record.value)
-            self._reached[record.partition] = int(position["consents_offset"])
+            if position.get("topics", {}).get(self._consents, self._consents_id) == self._consents_id:
+                self._reached[record.partition] = int(position["consents_offset"])
         except (RecordUnreadable, SchemaUnknown, KeyError):
             emit(Event.POSITION_UNREADABLE, lane=record.partition, offset=record.offset)
 
@@ -112,8 +122,14 @@ class Follower:
         return True
 
     async def _connect(self) -> Reader:
-        reader = Reader(self._access)
+        """Where nobody has made `consents` anew meanwhile. Raises KafkaUnreachable, TopicReplaced."""
+        topic, reader = self._consents[0].topic, Reader(self._access)
         await reader.start()
+        try:
+            self._effects.belong_to((await Admin(self._access).topic_ids([topic])).get(topic))
+        except BusError:
+            await reader.stop()
+            raise
         return reader
 
     async def _read(self, reader: Reader, positions: Mapping[Place, int], ends: Mapping[Place, int]) -> None:

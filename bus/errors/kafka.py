@@ -118,7 +118,7 @@ class StateOutdated(BusError):
 class TopicReplaced(BusError):
     """A topic that was read is not there any more, or another one has its name."""
 
-    message = "topic {topic} was deleted or made anew since the router has read it"
+    message = "topic {topic} was deleted or made anew since it was read"
     remedy = (
         "Offsets of the old one mean nothing in the new one, and nothing of it is read: what was withdrawn or deleted"
         " in between would be missed. Found the bus anew, under another BUS_PREFIX."

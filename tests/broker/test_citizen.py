@@ -4,9 +4,10 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from bus.citizen.follow import TAIL, Effects, Follower
 from bus.cli.consent import consent
 from bus.consent.messages import consent_event
 from bus.errors import BusMismatch, ConsentApiUnreachable, ConsentRefused, SchemaRegistryUnreachable
+from bus.kafka.admin import Admin
 from bus.kafka.log import Place
 from bus.kafka.rights import CITIZEN as CITIZEN_USER
 from bus.kafka.transactions import TransactionalWriter
@@ -71,10 +73,12 @@ async def citizen(small_bus: SmallBus) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def commit_position(bus: SmallBus, lane: int, consents_offset: int, *, before: int = 0) -> None:
+async def commit_position(
+    bus: SmallBus, lane: int, consents_offset: int, *, before: int = 0, topics: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """What a lane commits when it has come so far; `before` other records of its state come first."""
     position = {"lane_time": 1, "block": 1, "consents_offset": consents_offset, "register_offset": 1, "inputs": {}}
-    position |= {"commands_offset": 0, "due_until": 0, "topics": {}}
+    position |= {"commands_offset": 0, "due_until": 0, "topics": dict(topics)}
     others = [Outgoing(bus.topics.lane_state, lane, b"holding/%d" % number, b"any") for number in range(before)]
     value = bus.messages.encode("lane_position", position)
     writer = TransactionalWriter(bus.access, f"{bus.settings.prefix}router-{lane}")
@@ -116,6 +120,17 @@ async def test_refused_requests_write_nothing(small_bus: SmallBus, citizen: http
         assert (await citizen.post("/v1/consents", json=act(), headers=headers)).status_code == 401
         assert (await citizen.get(f"/v1/subjects/{SUBJECT}/consents", headers=headers)).status_code == 401
     assert small_bus.read(small_bus.topics.consents) == []
+
+
+async def test_an_act_in_a_topic_that_was_made_anew(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """How far a lane has come in an earlier topic of the name says nothing of an act in this one: it is pending."""
+    (told,) = (await citizen.post("/v1/consents", json=act())).json()["accepted"]
+    place, consents = {"partition": told["partition"], "offset": told["offset"]}, small_bus.topics.consents
+    known = await Admin(small_bus.access).topic_ids([consents])
+    for topics, state in (({consents: "another"}, "pending"), (known, "effective")):
+        await commit_position(small_bus, told["partition"], told["offset"] + 1000, topics=topics)
+        answer = await citizen.get("/v1/effective", params={**place, "wait": 2})
+        assert answer.json()["state"] == state
 
 
 async def test_thousands(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
@@ -227,7 +242,7 @@ async def test_following_survives_failures(small_bus: SmallBus) -> None:
         seen.append(record.offset)
 
     place = Place(bus.topics.consents, 0)
-    follower = Follower(bus.access, bus.topics, apply, Effects(bus.messages))
+    follower = Follower(bus.access, bus.topics, apply, Effects(bus.messages, bus.topics.consents))
     await follower.start()
     try:
         await bus.writer.append_all(Outgoing(*place, b"key", b"%d" % number) for number in range(5))

@@ -20,7 +20,7 @@ async def test_following_goes_on_after_whatever_failed(monkeypatch: pytest.Monke
     async def apply(_record: Incoming) -> None: ...
 
     monkeypatch.setattr(follow, "FIRST_PAUSE_SECONDS", 0.0)
-    effects = Effects(OwnMessages(SchemaRegistryClient(RegistryAccess("http://nowhere"))))
+    effects = Effects(OwnMessages(SchemaRegistryClient(RegistryAccess("http://nowhere"))), "consents")
     follower = Follower(KafkaAccess("nowhere:1"), Topics("", 1), apply, effects)
     again, tries = asyncio.Event(), iter((TypeError, ValueError))
 
