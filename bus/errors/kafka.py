@@ -116,9 +116,9 @@ class StateOutdated(BusError):
 
 
 class TopicReplaced(BusError):
-    """A topic that was read is not there any more, or another one has its name."""
+    """Another topic has the name of one that was read."""
 
-    message = "topic {topic} was deleted or made anew since it was read"
+    message = "topic {topic} was deleted and made anew since it was read"
     remedy = (
         "Offsets of the old one mean nothing in the new one, and nothing of it is read: what was withdrawn or deleted"
         " in between would be missed. Found the bus anew, under another BUS_PREFIX."

@@ -21,10 +21,13 @@ class Identities:
         return await self._admin.topic_ids(topics)
 
     async def require(self, read: Mapping[str, str]) -> None:
-        """Return where each topic has the id that it had when it was read. Raises TopicReplaced, KafkaUnreachable."""
+        """Return where no topic has another id than when it was read. Raises TopicReplaced, KafkaUnreachable.
+
+        A broker that has just started may not know a topic yet. Of one that is really gone nothing can be read either.
+        """
         now = await self._admin.topic_ids(read) if read else {}
         for topic, known in read.items():
-            if now.get(topic) != known:
+            if now.get(topic, known) != known:
                 raise TopicReplaced(topic=topic)
 
     async def look(self, read: Mapping[str, str]) -> None:
