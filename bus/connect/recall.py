@@ -1,7 +1,6 @@
 """What a connector recalls at its start, from what it has committed: where it stands, and what it has published."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bus.avro.access import RegistryAccess
@@ -10,9 +9,9 @@ from bus.connect.known import Known, digest
 from bus.connect.publish import Contract, epoch_of
 from bus.connect.standing import Standing, from_message
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place, Reader
+from bus.kafka.log import Place
+from bus.kafka.whole import whole
 from bus.model.key import RecordKey
-from bus.model.record import Incoming
 from bus.topics import Topics
 
 
@@ -39,23 +38,28 @@ async def read_standing(reach: Reach, own: OwnMessages, connector: str) -> Stand
 async def read_standings(reach: Reach, own: OwnMessages, *, wait: bool = False) -> dict[str, tuple[Standing, int]]:
     """The committed standing of every connector, and when it was written (ms); without `wait`, as far as it is told."""
     newest: dict[bytes, bytes] = {}
-    async for record in _committed(reach.access, [Place(reach.topics.positions, 0)], wait=wait):
-        if record.key is not None and record.value is not None:
-            newest[record.key] = record.value
-        elif record.key is not None:
-            newest.pop(record.key, None)  # a connector that was removed
+    async for records in whole(reach.access, [Place(reach.topics.positions, 0)], wait=wait):
+        for record in records:
+            if record.key is not None and record.value is not None:
+                newest[record.key] = record.value
+            elif record.key is not None:
+                newest.pop(record.key, None)  # a connector that was removed
     messages = {key.decode(): await own.decode(value) for key, value in newest.items()}
     return {name: (from_message(message), message["at"]) for name, message in messages.items()}
 
 
 async def read_known(reach: Reach, dataset: str, contract: Contract, known: Known) -> None:
-    """Recover what the connector has published of a dataset, whose records are then keyed and compared by it."""
+    """Recover what is published of a dataset, whose records are then keyed and compared by it.
+
+    What was missed here would stay when it is gone. It may be of another connector that published the dataset before.
+    """
     live: dict[bytes, bytes] = {}
-    async for record in _committed(reach.access, _places(reach.topics, dataset)):
-        if record.key is not None and record.value is not None:
-            live[record.key] = digest(record.value)
-        elif record.key is not None:
-            live.pop(record.key, None)
+    async for records in whole(reach.access, _places(reach.topics, dataset)):
+        for record in records:
+            if record.key is not None and record.value is not None:
+                live[record.key] = digest(record.value)
+            elif record.key is not None:
+                live.pop(record.key, None)
     for key, seen in live.items():  # only now: a record that moved between lanes is met in any order
         known.recover(dataset, _key(key, contract), seen)
 
@@ -67,25 +71,23 @@ async def read_epoch(reach: Reach, datasets: Iterable[str]) -> int:
     """
     places = [place for dataset in datasets for place in _places(reach.topics, dataset)]
     newest = 0
-    async for record in _committed(reach.access, places):
-        newest = max(newest, epoch_of(record.header("ce_id")))
+    async for records in whole(reach.access, places):
+        newest = max(newest, *(epoch_of(record.header("ce_id")) for record in records))
     return newest
 
 
 async def read_stale(reach: Reach, dataset: str, contract: Contract, epoch: int) -> list[RecordKey]:
     """The live records of a dataset that were last published before `epoch` began.
 
-    A commit is answered before its markers are in all partitions. Where one is not yet, what was read anew cannot be
-    seen, and would be taken for gone: so it is waited for.
+    What was read anew and cannot be seen yet would be taken for gone.
     """
     old: dict[bytes, None] = {}
-    async for record in _committed(reach.access, _places(reach.topics, dataset), wait=True):
-        if record.key is None:
-            continue
-        if record.value is not None and epoch_of(record.header("ce_id")) < epoch:
-            old[record.key] = None
-        else:
-            old.pop(record.key, None)
+    async for records in whole(reach.access, _places(reach.topics, dataset)):
+        for record in records:
+            if record.key is not None and record.value is not None and epoch_of(record.header("ce_id")) < epoch:
+                old[record.key] = None
+            elif record.key is not None:
+                old.pop(record.key, None)
     return [_key(key, contract) for key in old]
 
 
@@ -95,18 +97,3 @@ def _key(key: bytes, contract: Contract) -> RecordKey:
 
 def _places(topics: Topics, dataset: str) -> list[Place]:
     return [Place(topics.changes(dataset), lane) for lane in range(topics.lanes)]
-
-
-async def _committed(access: KafkaAccess, places: list[Place], *, wait: bool = False) -> AsyncIterator[Incoming]:
-    """Everything committed in these partitions, up to their ends as of now; with `wait`, also behind what is open."""
-    reader = Reader(access, committed=True)
-    asker = Reader(access, committed=False) if wait else reader
-    both = {reader, asker}
-    await asyncio.gather(*(one.start() for one in both))
-    try:
-        reader.assign(await reader.beginnings(places))
-        async for records in reader.to_ends(await asker.ends(places)):
-            for record in records:
-                yield record
-    finally:
-        await asyncio.gather(*(one.stop() for one in both))

@@ -37,7 +37,8 @@ from bus.connect.source import Source
 from bus.connect.standing import Standing
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
-from bus.kafka.log import Place, Reader
+from bus.kafka.log import Place
+from bus.kafka.whole import whole
 from bus.model.record import Incoming
 from bus.topics import Topics
 
@@ -61,15 +62,8 @@ class FoundedBus:
 
     async def read(self, topic: str, partitions: int = LANES) -> list[Incoming]:
         """Everything committed in a topic, in order within each partition; behind what is open or has no marker yet."""
-        reader, asker = Reader(self.access), Reader(self.access, committed=False)
-        await asyncio.gather(reader.start(), asker.start())
-        try:
-            places = [Place(topic, partition) for partition in range(partitions)]
-            reader.assign(await reader.beginnings(places))
-            ends = await asker.ends(places)
-            return [record async for records in reader.to_ends(ends) for record in records]
-        finally:
-            await asyncio.gather(reader.stop(), asker.stop())
+        places = [Place(topic, partition) for partition in range(partitions)]
+        return [record async for records in whole(self.access, places) for record in records]
 
     async def changes(self, dataset: str) -> list[Incoming]:
         """Everything published of a dataset."""

@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 
 from bus.avro.own import OwnMessages
-from bus.connect.recall import read_stale, read_standing
+from bus.connect.known import Known
+from bus.connect.recall import read_epoch, read_known, read_stale, read_standing
 from bus.connect.standing import Standing, to_message
 from bus.kafka.transactions import TransactionalWriter
+from bus.model.key import RecordKey
 from bus.model.record import Outgoing
 
 pytestmark = [pytest.mark.broker]
+
+PERSON = "population.person"
+CONTRACT: Any = SimpleNamespace(mapper=SimpleNamespace(dataset=SimpleNamespace(subject="citizen_id")))
 
 
 async def test_where_a_connector_stands_lies_behind_what_another_has_begun(bus: Any) -> None:
@@ -45,22 +50,44 @@ async def test_what_was_just_read_anew_is_not_taken_for_gone(bus: Any) -> None:
 
     Until its marker is there, a committed transaction is to a reader what one is that was not ended.
     """
-    topic = bus.topics.changes("population.person")
-    contract: Any = SimpleNamespace(mapper=SimpleNamespace(dataset=SimpleNamespace(subject="citizen_id")))
+    topic = bus.topics.changes(PERSON)
     mine = TransactionalWriter(bus.access, f"{bus.topics.prefix}connector-mine")
-
-    def read_in(epoch: int, name: bytes) -> Outgoing:
-        return Outgoing(topic, 0, name, b"row", (("ce_id", b"population.%d.s0.0" % epoch),))
-
     try:
         await mine.start()
-        await mine.commit([read_in(1, b"1/1"), read_in(1, b"2/2")])
+        await mine.commit([read_in(1, topic, b"1/1"), read_in(1, topic, b"2/2")])
         await mine._producer.begin_transaction()  # type: ignore[no-untyped-call] # the client's own
-        await mine._send([read_in(2, b"1/1")])
-        looking = asyncio.ensure_future(read_stale(bus.reach, "population.person", contract, 2))
+        await mine._send([read_in(2, topic, b"1/1")])
+        looking = asyncio.ensure_future(read_stale(bus.reach, PERSON, CONTRACT, 2))
         await asyncio.wait({looking}, timeout=1)
         await mine._producer.commit_transaction()
         stale = await looking
     finally:
         await mine.stop()
     assert [key.encode() for key in stale] == [b"2/2"]
+
+
+async def test_what_another_connector_has_just_published_is_known(bus: Any) -> None:
+    """A dataset that came to another connector is known to it whole: of what it missed none would see that it is gone.
+
+    The one before was killed with its commit under way. Its epochs are not begun again either.
+    """
+    topic, known = bus.topics.changes(PERSON), Known()
+    former = TransactionalWriter(bus.access, f"{bus.topics.prefix}connector-former")
+    try:
+        await former.start()
+        await former.commit([read_in(1, topic, b"1/1")])
+        await former._producer.begin_transaction()  # type: ignore[no-untyped-call] # the client's own
+        await former._send([read_in(2, topic, b"2/2")])
+        both = asyncio.gather(read_known(bus.reach, PERSON, CONTRACT, known), read_epoch(bus.reach, [PERSON]))
+        await asyncio.wait({both}, timeout=1)
+        await former._producer.commit_transaction()
+        _, epoch = await both
+    finally:
+        await former.stop()
+    assert known.missing(PERSON, set()) == [RecordKey("1", "1"), RecordKey("2", "2")]
+    assert epoch == 2
+
+
+def read_in(epoch: int, topic: str, name: bytes) -> Outgoing:
+    """A row that was published in this epoch."""
+    return Outgoing(topic, 0, name, b"row", (("ce_id", b"population.%d.s0.0" % epoch),))
