@@ -76,6 +76,7 @@ class PostgresSource:
             await catalog.ensure_publication(connection, self._slot, list(self._tables.values()))
             if after is None:
                 begin = await catalog.make_slot(connection, self._slot)
+                self._recent = []  # a new slot begins when all that ran can be seen; of another server nothing ever is
                 return {**_position(begin, 0, ()), "tables": _oids(self._tables)}
             await self._check_slot(connection, after)
             self._recent = list(after.get("recent", ()))
@@ -346,8 +347,6 @@ class _Reading:
             case Commit() as commit:
                 self._begin = None
                 yield self._seen(commit.end_lsn)
-            case _:
-                pass
 
     def _changed(self, changed: RowChanged) -> SourceChange | None:
         relation, old, new, old_whole = changed

@@ -90,6 +90,21 @@ async def test_a_chunk_waits_for_a_commit_that_many_have_overtaken(
     assert len(position["recent"]) < RECENT_KEPT
 
 
+async def test_a_history_that_is_lost_is_waited_for_no_more(things: Any, source: Thing) -> None:
+    """A server that was restored from a backup may never see what the stream told before: nothing waits for that.
+
+    A connector that ran meanwhile stood still for good, without a word, also after it was started again.
+    """
+    start = await source.open(None)
+    ahead = things.execute("select txid_current()").fetchone()[0] + 1_000_000
+    await source.open({**start, "recent": [ahead]})
+    position = await source.open(None)
+    chunk = await asyncio.wait_for(source.chunk(THING, None, 1), 10)
+    assert chunk.rows[0]["name"] == "before"
+    things.execute("insert into thing values (2, 'other')")
+    assert ahead not in (await take(source, position, 2))["recent"]
+
+
 async def test_a_mark_waits_for_no_replica(things: Any, source: Thing, database: str) -> None:
     """Where a replica is away, the connector's own marks in the log do not wait for it: they say nothing to keep."""
     await source.open(None)
