@@ -15,6 +15,7 @@ from bus.bench.reports import Reports
 from bus.bench.workload import DATASET, Expected
 from bus.errors import BenchFailed
 from bus.kafka.log import Place, Reader
+from bus.kafka.whole import whole
 from bus.settings import Settings
 from bus.wiring import registrar_of
 
@@ -110,16 +111,10 @@ async def until_routed(bus: Ground, expected: Expected) -> None:
 
 async def _check(bus: Ground, records: int) -> None:
     """Every record that waited was delivered once, beside what the live changes brought."""
-    reader, old = Reader(bus.access, committed=True), 0
-    await reader.start()
-    try:
-        places = [Place(bus.agency_topics()[AGREEMENT], lane) for lane in range(bus.topics.lanes)]
-        reader.assign(dict.fromkeys(places, 0))
-        async for found in reader.to_ends(await reader.ends(places)):
-            old += sum((record.key or b"").startswith(b"1") and record.value is not None for record in found)
-            bus.tell(f"{old:,} deliveries counted")
-    finally:
-        await reader.stop()
+    old, places = 0, [Place(bus.agency_topics()[AGREEMENT], lane) for lane in range(bus.topics.lanes)]
+    async for found in whole(bus.access, places):
+        old += sum((record.key or b"").startswith(b"1") and record.value is not None for record in found)
+        bus.tell(f"{old:,} deliveries counted")
     if old != records:
         raise BenchFailed(what=f"{old} of {records} records were delivered")
 

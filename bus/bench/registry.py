@@ -21,8 +21,9 @@ from bus.connect.process import reach_of
 from bus.connect.recall import read_standing
 from bus.connect.standing import Standing
 from bus.errors import BenchFailed
-from bus.kafka.log import Place, Reader
+from bus.kafka.log import Place
 from bus.kafka.rights import OPERATOR
+from bus.kafka.whole import whole
 from bus.platform.home import Home
 from bus.platform.postgres import LocalPostgres
 from bus.register.registrar import ConnectorEntry
@@ -136,21 +137,17 @@ class Registry:
 
     async def _live(self) -> Mapping[bytes, int]:
         newest: dict[bytes, bytes] = {}
-        reader, topics = Reader(self.ground.access), self.ground.topics
-        await reader.start()
-        try:
-            places = [Place(topics.changes(DATASET), lane) for lane in range(topics.lanes)]
-            reader.assign(await reader.beginnings(places))
-            async for records in reader.to_ends(await reader.ends(places)):
-                for record in records:
-                    assert record.key is not None, "every change has a key"
-                    if record.value is None:
-                        newest.pop(record.key, None)
-                    else:
-                        newest[record.key] = record.value
-                self.ground.tell(f"{len(newest):,} records compared")
-        finally:
-            await reader.stop()
+        topics = self.ground.topics
+        async for records in whole(
+            self.ground.access, [Place(topics.changes(DATASET), lane) for lane in range(topics.lanes)]
+        ):
+            for record in records:
+                assert record.key is not None, "every change has a key"
+                if record.value is None:
+                    newest.pop(record.key, None)
+                else:
+                    newest[record.key] = record.value
+            self.ground.tell(f"{len(newest):,} records compared")
         parsed = {one: await self.ground.client.parsed(one) for one in {schema_id_of(one) for one in newest.values()}}
         return {
             key: decode(parsed[schema_id_of(value)], value[BODY_START:])["version"] for key, value in newest.items()

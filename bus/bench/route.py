@@ -11,7 +11,9 @@ from bus.bench.measure import MEGABYTE, Moment, between, compiled, memory, momen
 from bus.bench.positions import Positions
 from bus.bench.workload import DATASET, Expected, Shape
 from bus.errors import BenchFailed
-from bus.kafka.log import Place, Reader
+from bus.kafka.access import KafkaAccess
+from bus.kafka.log import Place
+from bus.kafka.whole import whole
 from bus.settings import Settings
 
 LOOK_SECONDS = 0.25
@@ -94,25 +96,21 @@ async def _check(bus: Ground, expected: Expected) -> int:
 
     Returns the erasures, which come on top: a person who dies leaves the tax office's filter.
     """
-    reader, erasures = Reader(bus.access, committed=True), 0
-    await reader.start()
-    try:
-        for agreement, topic in bus.agency_topics().items():
-            released, erased = await _count(reader, [Place(topic, lane) for lane in range(bus.topics.lanes)])
-            bus.tell(f"{released:,} deliveries under {agreement} counted")
-            erasures += erased
-            if released != expected.by_agreement[agreement]:
-                due = expected.by_agreement[agreement]
-                raise BenchFailed(what=f"{agreement} got {released} deliveries, and should have got {due}")
-    finally:
-        await reader.stop()
+    erasures = 0
+    for agreement, topic in bus.agency_topics().items():
+        released, erased = await counted(bus.access, [Place(topic, lane) for lane in range(bus.topics.lanes)])
+        bus.tell(f"{released:,} deliveries under {agreement} counted")
+        erasures += erased
+        if released != expected.by_agreement[agreement]:
+            due = expected.by_agreement[agreement]
+            raise BenchFailed(what=f"{agreement} got {released} deliveries, and should have got {due}")
     return erasures
 
 
-async def _count(reader: Reader, places: list[Place]) -> tuple[int, int]:
-    reader.assign(dict.fromkeys(places, 0))
+async def counted(access: KafkaAccess, places: list[Place]) -> tuple[int, int]:
+    """How many releases and how many erasures were committed in these places."""
     released = erased = 0
-    async for records in reader.to_ends(await reader.ends(places)):
+    async for records in whole(access, places):
         empty = sum(record.value is None for record in records)
         released, erased = released + len(records) - empty, erased + empty
     return released, erased

@@ -9,6 +9,7 @@ from bus.avro.codec import decode
 from bus.avro.frame import unframe
 from bus.connect.recall import Reach
 from bus.kafka.log import Place, Reader
+from bus.kafka.whole import written_ends
 from bus.model.record import Incoming
 
 
@@ -30,7 +31,8 @@ async def tail(
 ) -> AsyncGenerator[Published, None]:
     """Every committed change of these datasets, from now or from the beginning; without `follow` up to what is there.
 
-    Changes of one lane come in their order, those of different lanes as they are met. Raises KafkaUnreachable.
+    What is on its way then is waited for: it may be committed, and not seen to be so yet. Changes of one lane come in
+    their order, those of different lanes as they are met. Raises KafkaUnreachable.
     """
     by_topic = {reach.topics.changes(name): name for name in datasets}
     places = [Place(topic, lane) for topic in by_topic for lane in range(reach.topics.lanes)]
@@ -38,7 +40,7 @@ async def tail(
     async with SchemaRegistryClient(reach.registry) as client:
         try:
             await reader.start()
-            ends = await reader.ends(places)
+            ends = await (reader.ends(places) if follow else written_ends(reach.access, places))
             reader.assign(await reader.beginnings(places) if from_beginning else ends)
             async for records in reader.follow() if follow else reader.to_ends(ends):
                 for record in records:

@@ -19,6 +19,7 @@ from bus.errors import KafkaUnreachable, TopicForbidden
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader, TopicAuthorizationFailedError
+from bus.kafka.whole import written_ends
 from bus.model.record import Incoming
 
 
@@ -74,6 +75,7 @@ async def tail(  # noqa: PLR0913 - each says one thing of its own
     """Every record of these flows, from now or from the beginning; without `follow` up to what is there now.
 
     Flows among what is `wanted` that begin later are followed too, a new major version of an agreement above all.
+    Without `follow` what is on its way is waited for: a committed erasure may not be seen to be committed yet.
 
     Raises TopicForbidden when the user has no right to a topic, KafkaUnreachable when no broker answers.
     """
@@ -84,7 +86,7 @@ async def tail(  # noqa: PLR0913 - each says one thing of its own
     reader = Reader(access)
     try:
         await reader.start()
-        ends = await reader.ends(places)
+        ends = await (reader.ends(places) if follow else written_ends(access, places))
         reader.assign(await reader.beginnings(places) if from_beginning else ends)
         newer = None if wanted is None else _Newer(reader, Admin(access), wanted, agreements, places)
         async for record in _records(reader, None if follow else ends, newer):

@@ -1,14 +1,16 @@
 """When is a bus quiet? When everything that happened in the registries has become everything that follows from it."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bus.clock import monotonic
 from bus.connect.status import until_caught_up
 from bus.demo.lanes import Goals
 from bus.demo.parts import Parts
 from bus.errors import NotQuiet
+from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
+from bus.kafka.whole import written_ends
 from bus.register.state import Standing
 
 POLL_SECONDS = 0.2
@@ -43,9 +45,9 @@ async def goals_of(parts: Parts) -> Goals:
     await reader.start()
     try:
         ends = await reader.ends([*consents, facts])
-        found = await last_records(reader, [Place(topic, lane) for topic in names for lane in lanes])
     finally:
         await reader.stop()
+    found = await last_records(parts.access, [Place(topic, lane) for topic in names for lane in lanes])
     return Goals(
         consents={place.partition: ends[place] for place in consents},
         register=ends[facts],
@@ -58,14 +60,21 @@ async def goals_of(parts: Parts) -> Goals:
     )
 
 
-async def last_records(reader: Reader, places: Iterable[Place]) -> dict[Place, int]:
+async def last_records(access: KafkaAccess, places: Iterable[Place]) -> dict[Place, int]:
     """The offset of the last committed record of each place; a place without any is left out.
 
     The end of a partition does not tell: the markers of transactions stand after the records, and take offsets.
     """
-    listed = list(places)
-    ends, oldest = await reader.ends(listed), await reader.beginnings(listed)
-    waiting = {place for place in listed if ends[place] > oldest[place]}
+    listed, reader = list(places), Reader(access)
+    await reader.start()
+    try:
+        return await _last_records(reader, await reader.beginnings(listed), await written_ends(access, listed))
+    finally:
+        await reader.stop()
+
+
+async def _last_records(reader: Reader, oldest: Mapping[Place, int], ends: Mapping[Place, int]) -> dict[Place, int]:
+    waiting = {place for place, end in ends.items() if end > oldest[place]}
     found: dict[Place, int] = {}
     window = FIRST_WINDOW
     while waiting:

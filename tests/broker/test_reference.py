@@ -181,6 +181,6 @@ async def test_the_last_record_is_found_behind_any_number_of_markers(kafka: Kafk
     try:
         places = [Place(topic, 0), Place(topic, 1)]
         assert (await reader.ends(places))[places[0]] == 2 + 1 + 40 * 2
-        assert await last_records(reader, places) == {places[0]: 1}
+        assert await last_records(kafka, places) == {places[0]: 1}
     finally:
         await reader.stop()
