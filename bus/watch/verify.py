@@ -1,7 +1,8 @@
 """`bus route verify`: do agency topics, disclosures and lane state agree? Only what lies in the topics counts.
 
 Kafka has no one moment across topics, and lanes go on while they are read. So a difference counts when it is there in
-several looks in a row: what a lane commits, it commits everywhere, and the next look has it all.
+several looks in a row: what a lane commits, it commits everywhere, and the next look has it all. A look waits for each
+transaction under way: what was committed behind one of a router that was killed cannot be seen before that is over.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from bus.avro.own import Message
 from bus.errors import RightMissing
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader
+from bus.kafka.whole import written_ends
 from bus.model.keyring import KeyRing, RootKey, keyed_id
 from bus.model.record import Incoming
 from bus.register.state import AgreementEntry
@@ -219,7 +221,7 @@ class Book:
 
 async def _look(look: Look, reader: Reader, places: list[Place], book: Book) -> Findings:
     """Read on to the present ends, and compare. Disclosures may be read a little further than topics, or less."""
-    ends = await look.asker.ends(places)
+    ends = await written_ends(look.access, places)
     async for records in reader.to_ends(ends):
         for record in records:
             await book.take(record)
