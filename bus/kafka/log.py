@@ -17,7 +17,7 @@ from bus.errors import RightMissing
 from bus.kafka.access import KafkaAccess
 from bus.kafka.names import AnyNames, Batches
 from bus.kafka.reach import closed, require_seen, started, unreachable
-from bus.kafka.silence import Silence
+from bus.kafka.silence import HeldUp, Silence
 from bus.model.record import Incoming, Outgoing
 
 FETCH_WAIT_MS = 100
@@ -172,8 +172,14 @@ class Reader:
     async def to_ends(
         self, ends: Mapping[Place, int], *, max_records: int | None = None
     ) -> AsyncIterator[list[Incoming]]:
-        """Poll until every place has reached its end; yields what was read, batch by batch."""
-        while any([await self.position(place) < end for place, end in ends.items()]):
+        """Poll until every place has reached its end; yields what was read, batch by batch. A long wait is logged."""
+        held = HeldUp()
+        while True:
+            reached = {place: await self.position(place) for place in ends}
+            behind = [place for place, end in ends.items() if reached[place] < end]
+            if not behind:
+                return
+            held.note(tuple(reached.values()), behind)
             records = await self.poll(FETCH_WAIT_MS, max_records=max_records)
             if records:
                 yield records

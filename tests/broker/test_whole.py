@@ -17,6 +17,7 @@ from bus.connect.recall import Reach
 from bus.deliver import tail as delivered
 from bus.deliver.recipients import Flow
 from bus.demo.quiet import last_records
+from bus.kafka import silence
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place
@@ -84,3 +85,16 @@ async def test_a_bench_counts_what_was_committed(kafka: KafkaAccess, prefix: str
     records = [Outgoing(topic, 0, b"1", b"view"), Outgoing(topic, 1, b"2", None)]
     places = [Place(topic, 0), Place(topic, 1)]
     assert await seen_of(kafka, prefix, records, lambda: counted(kafka, places)) == (1, 1)
+
+
+async def test_a_wait_for_the_end_of_a_transaction_is_told(
+    kafka: KafkaAccess, prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who waits long behind a transaction that nobody ends is told where: a start seemed to hang, without a word."""
+    monkeypatch.setattr(silence, "HELD_SECONDS", 0.3)
+    topic = f"{prefix}topic"
+    records = [Outgoing(topic, 1, b"1", b"view")]
+    assert await seen_of(kafka, prefix, records, lambda: counted(kafka, [Place(topic, 0), Place(topic, 1)])) == (1, 0)
+    (told,) = [one.getMessage() for one in caplog.records if one.name == "bus.kafka"]
+    assert f"{topic}/1:" in told
+    assert "neither committed nor aborted" in told
