@@ -151,8 +151,8 @@ class Reader:
     async def since(self, places: Iterable[Place], at_ms: int) -> dict[Place, int]:
         """The offset of the first record of a moment or later; the end where there is none."""
         listed = await self._required(places)
+        ends = await self.ends(listed)  # first: what comes meanwhile is of that moment or later
         found = await self._consumer.offsets_for_times({TopicPartition(*place): at_ms for place in listed})
-        ends = await self.ends(listed)
         return {place: there.offset if (there := found[TopicPartition(*place)]) else ends[place] for place in listed}
 
     async def _required(self, places: Iterable[Place]) -> list[Place]:

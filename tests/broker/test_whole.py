@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from bus import clock
 from bus.avro.access import RegistryAccess
 from bus.bench.route import counted
 from bus.connect import tail as published
@@ -20,7 +21,7 @@ from bus.demo.quiet import last_records
 from bus.kafka import silence
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
-from bus.kafka.log import Place
+from bus.kafka.log import LogWriter, Place, Reader
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.topics import COMPACTED, Topics, TopicSpec
@@ -98,3 +99,25 @@ async def test_a_wait_for_the_end_of_a_transaction_is_told(
     (told,) = [one.getMessage() for one in caplog.records if one.name == "bus.kafka"]
     assert f"{topic}/1:" in told
     assert "neither committed nor aborted" in told
+
+
+async def test_what_comes_while_a_moment_is_looked_up(kafka: KafkaAccess, prefix: str) -> None:
+    """A record that is written between the question for a moment and that for the end is not passed over."""
+    place = Place(f"{prefix}topic", 0)
+    await Admin(kafka).ensure_topics([TopicSpec(place.topic, 1, COMPACTED)])
+    reader, writer = Reader(kafka), LogWriter(kafka)
+    await asyncio.gather(reader.start(), writer.start())
+    client: Any = reader._consumer
+    ask = client.offsets_for_times
+
+    async def ask_as_something_comes(moments: Any) -> Any:
+        found = await ask(moments)
+        await writer.append(Outgoing(*place, b"k", b"new"))
+        return found
+
+    try:
+        await writer.append(Outgoing(*place, b"k", b"old"))
+        client.offsets_for_times = ask_as_something_comes
+        assert await reader.since([place], clock.now_ms() + 60_000) == {place: 1}
+    finally:
+        await asyncio.gather(reader.stop(), writer.stop())
