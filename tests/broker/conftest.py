@@ -40,6 +40,8 @@ from tests.country import AGENCIES, AGREEMENTS, DATASETS
 
 ROOT = country.ROOT
 PERSON = "population.person"
+MARKERS_SECONDS = 1.0
+"""So long after a commit its markers may take to be in all partitions."""
 
 
 def kafka_environment(access: KafkaAccess) -> dict[str, str]:
@@ -70,7 +72,7 @@ class SmallBus:
     writer: LogWriter
     schema_ids: dict[str, int] = field(default_factory=dict)
     parsed: dict[int, Parsed] = field(default_factory=dict)
-    reader: Consumer | None = None
+    reader: "Committed | None" = None
 
     @property
     def topics(self) -> Topics:
@@ -163,8 +165,8 @@ class SmallBus:
         if user is not None:
             return read_committed(user, topic)
         if self.reader is None:
-            self.reader = reader_of(self.access, f"{self.settings.prefix}reader")
-        return committed(self.reader, topic)
+            self.reader = Committed(self.access, f"{self.settings.prefix}reader")
+        return self.reader.records(topic)
 
     def close_reader(self) -> None:
         if self.reader is not None:
@@ -218,40 +220,51 @@ class SmallBus:
 
 def read_committed(access: KafkaAccess, topic: str) -> list[Incoming]:
     """Everything committed in a topic up to its end, in order within a partition."""
-    consumer = reader_of(access, f"{topic}.reader")
+    reader = Committed(access, f"{topic}.reader")
     try:
-        return committed(consumer, topic)
+        return reader.records(topic)
     finally:
-        consumer.close()
+        reader.close()
 
 
-def reader_of(access: KafkaAccess, group: str) -> Consumer:
-    """A consumer for `committed`; close it."""
-    return Consumer(
-        access.for_confluent()
-        | {
-            "group.id": group,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 10,
-        }
-    )
+class Committed:
+    """Reads topics whole as a recipient would, up to where they are written.
 
+    A commit is answered, and seen in one topic, before its markers are in all partitions: these are waited for, so that
+    topics can be compared. What is open for longer is a transaction that nobody has ended.
+    """
 
-def committed(consumer: Consumer, topic: str) -> list[Incoming]:
-    """Everything committed in a topic up to its end, in order within a partition."""
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-    found, open_partitions = [], set(partitions)
-    while open_partitions:
-        for message in consumer.consume(10_000, 0.2):
-            if message.error():
-                open_partitions.discard(message.partition())
-            else:
-                found.append(_incoming(message))
-    consumer.unassign()
-    return found
+    def __init__(self, access: KafkaAccess, group: str) -> None:
+        words = access.for_confluent() | {"group.id": group, "enable.auto.commit": False, "fetch.wait.max.ms": 10}
+        self._reader = Consumer(words | {"isolation.level": "read_committed", "enable.partition.eof": True})
+        self._asker = Consumer(words | {"isolation.level": "read_uncommitted"})
+
+    def records(self, topic: str) -> list[Incoming]:
+        """Everything committed in a topic up to its end, in order within a partition."""
+        places = [
+            TopicPartition(topic, one, 0)
+            for one in self._reader.list_topics(topic, timeout=10).topics[topic].partitions
+        ]
+        ends = {one.partition: self._asker.get_watermark_offsets(one, timeout=10)[1] for one in places}
+        self._reader.assign(places)
+        found, unseen, behind, deadline = list[Incoming](), set(ends), set(ends), 0.0
+        while unseen or (behind and clock.monotonic() < deadline):
+            for message in self._reader.consume(10_000, 0.2):
+                if message.error() is None:
+                    found.append(_incoming(message))
+                    continue
+                unseen.discard(message.partition())
+                if message.offset() >= ends.get(message.partition(), 0):
+                    behind.discard(message.partition())
+            if not deadline and not unseen:
+                deadline = clock.monotonic() + MARKERS_SECONDS
+        self._reader.unassign()
+        return found
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._reader.close()
+        self._asker.close()
 
 
 def _incoming(message: Any) -> Incoming:
