@@ -116,16 +116,26 @@ def _read_topics(config: Mapping[str, Any], wanted: Callable[[str], bool]) -> tu
         known = consumer.list_topics(timeout=SILENCE_SECONDS).topics
         topics = sorted(topic for topic in known if wanted(topic))
         places = [(topic, partition) for topic in topics for partition in known[topic].partitions]
-        raws = list(_read_places(consumer, places))
+        raws = list(_read_places(consumer, _written_ends(config, places)))
     finally:
         consumer.close()
     return topics, sorted(raws, key=lambda raw: (raw.topic, raw.partition, raw.offset))
 
 
-def _read_places(consumer: Any, places: list[tuple[str, int]]) -> Iterator[Raw]:
-    """Every record up to the end that each partition had when it was reached."""
-    missing = set(places)
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in places])
+def _written_ends(config: Mapping[str, Any], places: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Where each partition ends, behind what is not seen to be committed yet, or aborted."""
+    words = {"group.id": "reference", "isolation.level": "read_uncommitted", "log_level": 2}
+    asker = Consumer({**config, **words})
+    try:
+        return {one: asker.get_watermark_offsets(TopicPartition(*one), timeout=SILENCE_SECONDS)[1] for one in places}
+    finally:
+        asker.close()
+
+
+def _read_places(consumer: Any, ends: Mapping[tuple[str, int], int]) -> Iterator[Raw]:
+    """Every record up to the end of each partition. What stands before it for long is a transaction left open."""
+    missing = set(ends)
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in ends])
     heard = time.monotonic()
     while missing:
         for message in consumer.consume(num_messages=5000, timeout=0.2):
@@ -137,7 +147,9 @@ def _read_places(consumer: Any, places: list[tuple[str, int]]) -> Iterator[Raw]:
                     message.topic(), message.partition(), message.offset(), message.key(), message.value(), headers
                 )
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's public name for it
-                missing.discard((message.topic(), message.partition()))
+                place = message.topic(), message.partition()
+                if message.offset() >= ends[place]:
+                    missing.discard(place)
             else:
                 raise BrokerSilent(error.str())
         if time.monotonic() - heard > SILENCE_SECONDS:

@@ -102,6 +102,25 @@ async def test_only_what_was_committed_is_read(kafka: KafkaAccess, topics: Topic
     assert records[0].view == {"born": datetime(1970, 1, 1, tzinfo=UTC).date()}
 
 
+async def test_what_has_no_marker_yet_is_read(kafka: KafkaAccess, topics: Topics) -> None:
+    """A commit is answered before its markers are in all partitions: without what lacks one yet a right bus is blamed.
+
+    To a reader such a transaction is as one that is not ended.
+    """
+    writer = TransactionalWriter(kafka, f"{topics.prefix}committing")
+    try:
+        await writer.start()
+        await writer._producer.begin_transaction()  # type: ignore[no-untyped-call] # the client's own
+        await writer._send([Outgoing(topics.agency("bank", "address", 1), 0, KEY, None)])
+        reading = asyncio.ensure_future(read(kafka, topics))
+        await asyncio.wait({reading}, timeout=2)
+        await writer._producer.commit_transaction()
+        records = (await reading).records
+    finally:
+        await writer.stop()
+    assert [record.kind for record in records] == ["ERASE"]
+
+
 @pytest.mark.parametrize(
     "value",
     [b"\x07no frame", b"", frame(9, b""), frame(1, b""), frame(1, b"\x02\x00")],
