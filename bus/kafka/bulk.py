@@ -100,8 +100,11 @@ class BulkReader:
             offset, error = message.offset(), message.error()
             if error is None and offset is not None and offset < end:
                 bits.append(Bit(offset, message.key(), message.value()))
-            elif error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                reached = True  # markers may take the last offsets: then the end of what there is comes first
+            elif error is None:
+                reached = True
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                # Markers may take the last offsets. An end before them is told by a leader that does not know more yet.
+                reached = offset is not None and offset >= end
             elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # it looks for its group, which is none
                 why = error
         return bits, reached, why
