@@ -1,6 +1,6 @@
 """What a connector recalls at its start, from what it has committed: where it stands, and what it has published."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bus.avro.access import RegistryAccess
@@ -76,13 +76,16 @@ async def read_epoch(reach: Reach, datasets: Iterable[str]) -> int:
     return newest
 
 
-async def read_stale(reach: Reach, dataset: str, contract: Contract, epoch: int) -> list[RecordKey]:
+async def read_stale(
+    reach: Reach, dataset: str, contract: Contract, epoch: int, written: Mapping[Place, int]
+) -> list[RecordKey]:
     """The live records of a dataset that were last published before `epoch` began.
 
-    What was read anew and cannot be seen yet would be taken for gone.
+    What was read anew and cannot be seen yet would be taken for gone. `written` are offsets of what is known to be
+    committed.
     """
     old: dict[bytes, None] = {}
-    async for records in whole(reach.access, _places(reach.topics, dataset)):
+    async for records in whole(reach.access, _places(reach.topics, dataset), known=written):
         for record in records:
             if record.key is not None and record.value is not None and epoch_of(record.header("ce_id")) < epoch:
                 old[record.key] = None

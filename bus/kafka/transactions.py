@@ -54,6 +54,8 @@ class TransactionalWriter:
         self._access = access
         self._timeout_ms = timeout_ms
         self._producer = Producer(access, transactional_id, timeout_ms=timeout_ms)
+        self.written: dict[Place, int] = {}
+        """The offset of the last record that it has committed in each partition, where the broker told it."""
 
     async def start(self) -> None:
         """Connect and fence. From its return on, nothing of a predecessor can be committed.
@@ -112,6 +114,7 @@ class TransactionalWriter:
             raise Dismissed(what=self.transactional_id) from error
         except (KafkaError, TimeoutError) as error:
             raise CommitUncertain(transactional_id=self.transactional_id, reason=said(error)) from error
+        self.written |= written
         return written
 
     async def _send(self, records: Sequence[Outgoing]) -> dict[Place, int]:

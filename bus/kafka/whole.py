@@ -5,11 +5,14 @@ is missing as before a transaction that is open, and is told that the partition 
 what is not there must look behind it.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from types import MappingProxyType
 
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
 from bus.model.record import Incoming
+
+NONE: Mapping[Place, int] = MappingProxyType({})
 
 
 async def written_ends(access: KafkaAccess, places: Iterable[Place]) -> dict[Place, int]:
@@ -25,17 +28,21 @@ async def written_ends(access: KafkaAccess, places: Iterable[Place]) -> dict[Pla
         await asker.stop()
 
 
-async def whole(access: KafkaAccess, places: Iterable[Place], *, wait: bool = True) -> AsyncGenerator[list[Incoming]]:
+async def whole(
+    access: KafkaAccess, places: Iterable[Place], *, wait: bool = True, known: Mapping[Place, int] = NONE
+) -> AsyncGenerator[list[Incoming]]:
     """Everything committed in these places up to what is written now, batch by batch, in order within a place.
 
-    Without `wait` up to what can be seen now: for who only looks, and asks again.
+    Without `wait` up to what can be seen now: for who only looks, and asks again. `known` are offsets of records that
+    are there, whoever says that a place ends before: a broker that hung while another took its place says so for a
+    moment.
     """
     listed, reader = list(places), Reader(access)
     await reader.start()
     try:
         ends = await (written_ends(access, listed) if wait else reader.ends(listed))
         reader.assign(await reader.beginnings(listed))
-        async for records in reader.to_ends(ends):
+        async for records in reader.to_ends({place: max(end, known.get(place, -1) + 1) for place, end in ends.items()}):
             yield records
     finally:
         await reader.stop()
