@@ -33,6 +33,7 @@ from bus.errors import BusError, PositionLost, SourceUnreachable
 from bus.kafka.rights import connector_transactional_id
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
+from bus.model.waits import MEND_WAIT, Wait
 from bus.telemetry import Event, emit
 
 CHANGES_AT_ONCE = 2000
@@ -47,6 +48,9 @@ REST_SECONDS = 5.0
 
 FROZEN_SECONDS = 15.0
 """A connector that stands before a row which differs looks so often whether it still does."""
+
+TOLD_AFTER_SECONDS = 10.0
+"""A broker lets a connector begin within milliseconds, and within seconds where one fails over."""
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 15.0
@@ -92,7 +96,7 @@ class Runner:
             own_id = connector_transactional_id(reach.topics, self._manifest.name)
             writer = TransactionalWriter(reach.access, own_id, timeout_ms=reach.transaction_timeout_ms)
             stack.push_async_callback(writer.stop)
-            await writer.start()
+            await begin(writer, self._manifest.name)
             standing = await read_standing(reach, own, self._manifest.name)
             if standing is None:
                 standing = Standing(self._manifest.name, epoch=await read_epoch(reach, self._manifest.datasets))
@@ -347,6 +351,16 @@ class _Session:
         self._committed, self._committed_at = standing, monotonic()
         if standing.stream is not None and not standing.paused:
             await self._source.confirm(standing.stream)
+
+
+async def begin(writer: TransactionalWriter, connector: str) -> None:
+    """Fence every predecessor. What it left open must be ended first; where that takes long, the log says so."""
+    words = {"connector": connector, "reason": Wait.START.meaning, "remedy": MEND_WAIT}
+    waits = asyncio.get_running_loop().call_later(TOLD_AFTER_SECONDS, lambda: emit(Event.CONNECTOR_WAITS, **words))
+    try:
+        await writer.start()
+    finally:
+        waits.cancel()
 
 
 async def until(stop: asyncio.Event, timeout_seconds: float, *others: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""What a lane may wait for at the broker, in words for operators."""
+"""What a lane or a connector may wait for at the broker, in words for operators."""
 
 from enum import StrEnum
 from typing import Self
@@ -23,7 +23,7 @@ class Wait(StrEnum):
 
 MEND_WAIT = (
     "See that every broker runs and that each partition of __transaction_state and of the bus's topics has a leader"
-    " (kafka-topics --describe --unavailable-partitions). Nothing is lost: the lane goes on by itself."
+    " (kafka-topics --describe --unavailable-partitions). Nothing is lost: it goes on by itself."
 )
 """What an operator can do about any of them."""
 

@@ -70,6 +70,11 @@ class Event(StrEnum):
         "info",
         "A connector is fenced, knows where it stands, and reads its source.",
     )
+    CONNECTOR_WAITS = (
+        "connector-waits",
+        "warning",
+        "The broker lets a connector not begin yet: why, and what can be done.",
+    )
     CONNECTOR_FAILED = "connector-failed", "warning", "A connector met an error and starts anew after a pause."
     SOURCE_WAITING = "source-waiting", "warning", "A source does not answer; it is tried again."
     SNAPSHOT_STARTED = "snapshot-started", "info", "Every record of these datasets is read from the source, and why."
