@@ -60,7 +60,8 @@ class Subscription:
     async def batches(self) -> AsyncIterator[tuple[Arrival, ...]]:
         """What is at hand, in order within each partition, for ever.
 
-        Raises AwayTooLong, TopicForbidden, and RecordUnreadable for bytes that nobody can read: nothing is passed over.
+        Raises AwayTooLong, CopyTooOld, TopicForbidden, and RecordUnreadable for bytes that nobody can read: nothing is
+        passed over.
         """
         while True:
             if monotonic() - self._looked_at >= LOOK_SECONDS:

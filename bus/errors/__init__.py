@@ -88,7 +88,7 @@ from bus.errors.platform import (
     StoreBroken,
     StoreLocked,
 )
-from bus.errors.recipients import AwayTooLong, NoSuchFlow, TopicForbidden
+from bus.errors.recipients import AwayTooLong, CopyTooOld, NoSuchFlow, TopicForbidden
 from bus.errors.schemas import (
     DatasetSchemaWrong,
     RecordUnreadable,
@@ -119,6 +119,7 @@ __all__ = [
     "ConsentApiUnreachable",
     "ConsentPending",
     "ConsentRefused",
+    "CopyTooOld",
     "CountryFileWrong",
     "DatasetSchemaWrong",
     "DatasetUnregistered",

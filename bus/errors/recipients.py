@@ -18,6 +18,13 @@ class AwayTooLong(BusError):
     exit_code = 2
 
 
+class CopyTooOld(AwayTooLong):
+    """A recipient's copy is an old one, as after a backup was restored: tombstones may be gone that it has not seen."""
+
+    message = "the copy by which the group {group} begins in {topic} lacks what came more than {days} days ago"
+    remedy = "Erasures may have been missed: empty the copy with its places; reading then goes on from the beginning."
+
+
 class NoSuchFlow(BusError):
     """A recipient asks for agreements of which it has no topic, or that it may not read."""
 

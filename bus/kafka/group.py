@@ -1,12 +1,13 @@
 """Reading topics as one member of a consumer group, committed records only, acknowledged by the reader itself.
 
 With every acknowledged offset goes, as its metadata, since when the reader can have missed no tombstone: the time at
-which it last stood at the end of the partition, or began at its beginning.
+which it last stood at the end of the partition, or began at its beginning; and the offset after the last record that it
+was done with. A reader's own store that stands before that one is older than the group.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,7 +15,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from bus.clock import monotonic, now_ms
-from bus.errors import AwayTooLong
+from bus.errors import AwayTooLong, CopyTooOld
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import FETCH_WAIT_MS, Place, incoming, polled
 from bus.kafka.reach import closed, side_by_side, started, unreachable
@@ -30,6 +31,17 @@ Begin = Callable[[Iterable[Place]], Awaitable[Mapping[Place, int]]]
 """Where the reader's own store has come to in these places; what it leaves out begins where the group stands."""
 
 
+class Stood(NamedTuple):
+    """Where a group stands. `since_ms` None: another tool has set it. `done` None: that is not known."""
+
+    offset: int
+    since_ms: int | None
+    done: int | None
+
+
+NOWHERE = Stood(0, None, None)
+
+
 class GroupReader:
     """One member of `group`. What `poll` gave counts as read when `done` was called, and comes again otherwise."""
 
@@ -39,6 +51,7 @@ class GroupReader:
         self._topics = list(topics)
         self._begin = begin
         self._since: dict[Place, int] = {}
+        self._last: dict[Place, int] = {}
         self._given: dict[Place, int] = {}
         self._done: dict[Place, int] = {}
         self._committed_at = monotonic()
@@ -69,7 +82,8 @@ class GroupReader:
     async def poll(self, timeout_ms: int, max_records: int) -> list[Incoming]:
         """Records of the places that this member has now, in order within each; none when the time is over.
 
-        Raises AwayTooLong when tombstones may be gone that were written since the group last read a place.
+        Raises AwayTooLong when tombstones may be gone that were written since the group last read a place, CopyTooOld
+        when its store stands where they may be.
         """
         found = await polled(self._consumer, timeout_ms, max_records)
         await self._silence.note(something=bool(found))
@@ -97,8 +111,8 @@ class GroupReader:
     async def done(self) -> None:
         """What the last poll gave has been dealt with."""
         mine = self._consumer.assignment()
-        self._done |= {place: offset for place, offset in self._given.items() if TopicPartition(*place) in mine}
-        self._given = {}
+        done = {place: offset for place, offset in self._given.items() if TopicPartition(*place) in mine}
+        self._done, self._last, self._given = self._done | done, self._last | done, {}
         for place in [Place(one.topic, one.partition) for one in mine]:
             if await self._at_end(place):
                 self._since[place] = now_ms()
@@ -124,7 +138,7 @@ class GroupReader:
             partition = TopicPartition(*place)
             if partition in self._consumer.assignment():
                 where = offset if offset >= 0 else await self._consumer.position(partition)
-                listed[partition] = OffsetAndMetadata(where, str(self._since.get(place, now_ms())))
+                listed[partition] = OffsetAndMetadata(where, self._metadata(place))
         self._done, self._committed_at = {}, monotonic()
         if listed:
             try:
@@ -137,11 +151,17 @@ class GroupReader:
         try:
             stood = await self._stood() if places else {}
             begins = await self._begin(places) if self._begin and places else {}
-            now = now_ms()
+            now, offsets = now_ms(), dict[Place, int]()
             for place in places:
-                offset, since = stood.get(place, (0, None))
-                offset = begins.get(place, offset)
-                self._since[place] = self._within_reach(place, now if since is None or not offset else since, now)
+                group = stood.get(place, NOWHERE)
+                offset = offsets[place] = begins.get(place, group.offset)
+                since = now if group.since_ms is None or not offset else group.since_ms
+                self._since[place] = self._within_reach(place, since, now)
+                if group.done is not None:
+                    self._last[place] = group.done
+                if begins.get(place) and (group.since_ms is None or offset < (group.done or 0)):
+                    await self._require_young(place, offset, group.done, now)
+            for place, offset in offsets.items():  # without a pause: what is polled between them is thrown away
                 self._consumer.seek(TopicPartition(*place), offset)
             self._settled = True
         except Exception as error:  # noqa: BLE001 - raised by the next poll: the client would only log it here
@@ -152,14 +172,29 @@ class GroupReader:
             raise AwayTooLong(group=self._group, topic=place.topic, days=(now - since) // DAY_MS)
         return since
 
+    async def _require_young(self, place: Place, offset: int, done: int | None, now: int) -> None:
+        """Return where all that a store lacks is young enough, as far as its group knows or tells. Raises CopyTooOld.
+
+        After the last record that a store has read comes the marker of its transaction, and may be all that is old.
+        """
+        partition, oldest = TopicPartition(*place), now - LONGEST_ABSENCE_MS
+        ends = await self._consumer.end_offsets([partition])
+        found = (await self._consumer.offsets_for_times({partition: oldest}))[partition]
+        young = ends[partition] if found is None else found.offset
+        if young > offset + 1 or (done is not None and young >= done):
+            raise CopyTooOld(group=self._group, topic=place.topic, days=LONGEST_ABSENCE_MS // DAY_MS)
+
+    def _metadata(self, place: Place) -> str:
+        since, last = self._since.get(place, now_ms()), self._last.get(place)
+        return f"{since}" if last is None else f"{since} {last}"
+
     async def left(self) -> None:
         """The places are about to be dealt out anew."""
         self._settled = False
         await self._commit(self._done)
-        self._since, self._given = {}, {}
+        self._since, self._last, self._given = {}, {}, {}
 
-    async def _stood(self) -> dict[Place, tuple[int, int | None]]:
-        """Where the group stands, and since when it has missed nothing; None for a place that another tool has set."""
+    async def _stood(self) -> dict[Place, Stood]:
         admin = AIOKafkaAdminClient(**self._access.for_aiokafka())
         side_by_side(admin._client)  # noqa: SLF001 - before it starts
         await admin.start()
@@ -168,14 +203,18 @@ class GroupReader:
         finally:
             await admin.close()
         return {
-            Place(partition.topic, partition.partition): (stood.offset, _time(stood.metadata))
+            Place(partition.topic, partition.partition): Stood(stood.offset, *_numbers(stood.metadata))
             for partition, stood in found.items()
             if stood.offset >= 0
         }
 
 
-def _time(metadata: str) -> int | None:
-    return int(metadata) if metadata.isascii() and metadata.isdigit() else None
+def _numbers(metadata: str) -> tuple[int | None, int | None]:
+    """The one or two numbers that a reader of ours wrote; none where somebody else did."""
+    told = metadata.split(" ")
+    if not (metadata.isascii() and all(one.isdigit() for one in told) and len(told) <= 2):
+        return None, None
+    return int(told[0]), int(told[1]) if len(told) > 1 else None
 
 
 class _Listener(ConsumerRebalanceListener):

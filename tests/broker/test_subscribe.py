@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import pytest
 from bus import clock
 from bus.deliver.arrival import Arrival, Erasure, Release
 from bus.deliver.subscribe import Subscription, subscription
-from bus.errors import AwayTooLong, NoSuchFlow
+from bus.errors import AwayTooLong, CopyTooOld, NoSuchFlow
 from bus.kafka.group import GroupReader
+from bus.kafka.log import Place
 from bus.kafka.rights import agency_user
 from bus.model.consent import ConsentAction
 from bus.model.reasons import Reason
+from bus.model.record import Incoming
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access
 from bus.settings import KafkaSettings
@@ -108,6 +110,41 @@ async def test_away_for_too_long(bank: SmallBus, monkeypatch: pytest.MonkeyPatch
         await first(bank, 1)
 
 
+@pytest.mark.parametrize("copy", ["old", "newest", "empty", "old, and its group forgotten"])
+async def test_an_old_copy(bank: SmallBus, monkeypatch: pytest.MonkeyPatch, copy: str) -> None:
+    """A copy from a backup that is older than tombstones are kept is refused, however lately its group has read.
+
+    So is one whose group a broker has forgotten, as brokers do that are set up by others: after a week.
+    """
+    monkeypatch.setattr("bus.kafka.group.now_ms", lambda: clock.now_ms() + 31 * DAY_MS)
+    arrivals = await first(bank, len(PEOPLE))
+    ends = {Place(one.topic, one.partition): one.offset + 1 for one in arrivals}
+    before = {"old": -1, "newest": 0, "old, and its group forgotten": -1}
+
+    async def begin(places: Iterable[Place]) -> dict[Place, int]:
+        return {one: ends[one] + before[copy] if copy in before and one in ends else 0 for one in places}
+
+    await withdraw(bank, PEOPLE[0])
+    access, group = bank.access, f"{bank.topics.agency_prefix(AGENCY)}{'new' if 'forgotten' in copy else 'copy'}"
+    reader, found = GroupReader(access, group, [bank.agency_topic(BANK)], begin), list[Incoming]()
+    await reader.start()
+
+    async def until_erased() -> None:
+        while not any(one.value is None for one in found):
+            found.extend(await reader.poll(100, 500))
+
+    try:
+        async with asyncio.timeout(60):
+            if copy.startswith("old"):
+                with pytest.raises(CopyTooOld, match=bank.agency_topic(BANK)):
+                    await until_erased()
+            else:
+                await until_erased()
+    finally:
+        await reader.stop()
+    assert len(found) == {"newest": 1, "empty": len(PEOPLE) + 1}.get(copy, 0)
+
+
 async def test_at_the_end_is_written_down(bank: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that has nothing to read keeps writing down that it stood at the end, in every partition."""
     monkeypatch.setattr("bus.kafka.group.STILL_HERE_SECONDS", 0.1)
@@ -121,7 +158,7 @@ async def test_at_the_end_is_written_down(bank: SmallBus, monkeypatch: pytest.Mo
             while len(marks) < bank.settings.lanes or min(since or 0 for since in marks.values()) < began + 500:
                 await reader.poll(100, 500)
                 await reader.done()
-                marks = {place: since for place, (_, since) in (await reader._stood()).items()}
+                marks = {place: stood.since_ms for place, stood in (await reader._stood()).items()}
     finally:
         await reader.stop()
 
