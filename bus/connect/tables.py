@@ -2,14 +2,15 @@
 
 CSV in the encoding and with the delimiter that are found in it; the first sheet of an Excel workbook (.xlsx); JSON, one
 object a line (.jsonl, .ndjson) or one array of objects (.json, held whole in memory). Of an object in an object the
-columns are called `outer.inner`; where the rule names a list by `each`, every entry of it is a row of its own.
+columns are called `outer.inner`; where the rule names a list by `each`, every entry of it is a row of its own. A column
+that a header names twice is called `name (1)` and `name (2)`: nobody knows which of them `name` is.
 """
 
 import codecs
 import csv
 import json
 import zipfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bus.connect.manifest import FilesRule
-from bus.connect.unfit import original_bytes
+from bus.connect.unfit import RowUnfit, original_bytes
 
 EXCEL = ".xlsx"
 JSON, JSON_LINES = ".json", (".jsonl", ".ndjson")
@@ -119,6 +120,26 @@ def looks_whole(path: Path) -> bool:
     return end.endswith((b"\n", b"\n\x00"))
 
 
+class Named(dict[str, Any]):
+    """A row by its header. Of a column that is there more than once no value is taken for the column's."""
+
+    def __missing__(self, name: str) -> None:
+        first = f"{name} (1)"
+        if first in self:
+            raise RowUnfit(f"the header has it more than once: say which by `{first}`, `{name} (2)` …")
+        raise KeyError(name)
+
+
+def _told_apart(header: list[str]) -> list[str]:
+    """The names of a header, each once; columns without a name stay as they are."""
+    count, met = Counter(header), Counter[str]()
+    found = []
+    for name in header:
+        met[name] += 1
+        found.append(f"{name} ({met[name]})" if name and count[name] > 1 else name)
+    return found
+
+
 class _Csv:
     def __init__(self, text: Any, encoding: str, delimiter: str | None) -> None:
         self._text = text
@@ -126,7 +147,7 @@ class _Csv:
         self._ahead: deque[str] = deque()
         first = text.readline()
         self._delimiter = delimiter or max(";,\t|", key=first.count)
-        self.header = [name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])]
+        self.header = _told_apart([name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])])
         self.shape = {"encoding": encoding, "delimiter": self._delimiter}
 
     def lines(self) -> Iterator[Line | None]:
@@ -145,7 +166,7 @@ class _Csv:
         original = text.encode(self._encoding.removesuffix("-sig"), "surrogateescape")
         if len(cells) != len(self.header):
             return Line(None, original, f"does not have the {len(self.header)} columns of the header")
-        return Line(dict(zip(self.header, cells, strict=True)))
+        return Line(Named(zip(self.header, cells, strict=True)))
 
     def _quoted(self, first: str) -> tuple[str, list[str]]:
         """The text and the cells of a record whose quotes reach over lines; without cells, of the first line alone.
@@ -286,7 +307,7 @@ class _Excel:
         names = ["" if cell is None else str(cell).strip() for cell in first]
         while names and not names[-1]:
             names.pop()
-        self.header = names
+        self.header = _told_apart(names)
         self.shape = {"encoding": "xlsx", "delimiter": "cells"}
 
     def lines(self) -> Iterator[Line | None]:
@@ -304,4 +325,4 @@ class _Excel:
         if any(cell is not None for cell in row[width:]):
             original = original_bytes(row)
             return Line(None, original, f"does not have the {width} columns of the header")
-        return Line(dict(zip(self.header, [*row[:width], *[None] * (width - len(row))], strict=True)))
+        return Line(Named(zip(self.header, [*row[:width], *[None] * (width - len(row))], strict=True)))

@@ -3,12 +3,14 @@
 import zipfile
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
 
 from bus.connect.manifest import FilesRule
 from bus.connect.tables import FileUnreadable, Line, looks_whole, opened
+from bus.connect.unfit import RowUnfit
 
 RULE = FilesRule.model_validate({"operation_column": "op", "deleted": ["D"]})
 NAMES = ("Nguyễn Văn An", "Trần Thị Bình", "Đỗ Cường")
@@ -66,6 +68,28 @@ def test_a_record_over_several_lines(tmp_path: Path) -> None:
         Line({"id": "7", "name": "d"}),
         Line(None, b'8;"e\n', reason),
     ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_a_column_that_the_header_has_twice(tmp_path: Path, ending: str) -> None:
+    """No value is taken for that of a column that is there twice: each has a name of its own, and none is lost."""
+    path = tmp_path / f"a.{ending}"
+    lines = [["id", "born", "born", "", "", "end"], ["1", "1990-01-01", "2020-02-02", "x", "y", "z"]]
+    if ending == "csv":
+        path.write_text("".join(";".join(line) + "\n" for line in lines))
+    else:
+        book = openpyxl.Workbook()
+        sheet: Any = book.active
+        for line in lines:
+            sheet.append(line)
+        book.save(path)
+    with opened(path, RULE) as table:
+        (found,) = table.lines()
+    row = (found and found.row) or {}
+    assert [row["id"], row["born (1)"], row["born (2)"]] == ["1", "1990-01-01", "2020-02-02"]
+    assert "born" not in row
+    with pytest.raises(RowUnfit, match=r"more than once: say which by `born \(1\)`"):
+        row["born"]
 
 
 def test_a_workbook_that_tells_too_few_columns(tmp_path: Path) -> None:
