@@ -11,7 +11,7 @@ from bus.avro.datasets import Dataset
 from bus.connect.mapping import Mapper
 from bus.connect.place import Place
 from bus.connect.publish import Contract
-from bus.connect.source import Position, Row, Seen, Source, SourceChange, SourceEvent
+from bus.connect.source import Position, Row, Seen, Source, SourceChange, SourceEvent, Unreadable
 
 ROWS_AT_ONCE = 200
 
@@ -71,6 +71,11 @@ class Case:
         events = await self.history(source, await source.open(None))
         found = [one.new for one in events if isinstance(one, SourceChange) and one.dataset == dataset and one.new]
         return found[: self.rows]
+
+    async def unreadable(self, source: Source) -> list[Unreadable]:
+        """What the history tells of without being able to read it; of a table's rows, nothing. `open` comes first."""
+        events = [] if source.snapshots else await self.history(source, await source.open(None))
+        return [one for one in events if isinstance(one, Unreadable)]
 
     async def history(self, source: Source, after: Position) -> list[SourceEvent]:
         """What the source tells after a position, up to where it stands now, or to the number of rows."""

@@ -63,7 +63,10 @@ async def rows_fit_their_schema(case: Case) -> Result:
     told, total = [], 0
     async with case.source() as source:
         await source.open(None)
+        broken = await case.unreadable(source)
         for dataset in case.datasets:
+            if torn := [one.reason for one in broken if one.dataset == dataset]:
+                told.append(f"{dataset}: {len(torn)} rows cannot be read, the first: {torn[0]}")
             contract, unfit = case.contract(source, dataset), Counter[str]()
             rows = await case.read(source, dataset)
             for row in rows:

@@ -121,6 +121,17 @@ async def test_a_folder_of_files_passes(tmp_path: Path) -> None:
     assert told["rows fit their schema"] is Verdict.PASSED
 
 
+async def test_lines_that_nobody_can_read_fail(tmp_path: Path) -> None:
+    """A line that is no row at all, as each below a title that was taken for the header, fails the test of rows."""
+    (tmp_path / "coverage-full-1.csv").write_text(
+        "TITLE;;\nma_so_bhxh;so_dinh_danh\n" + "0000000001;000000000001\n" * 3
+    )
+    lines = await run(case(Insurance, {"folder": str(tmp_path)}, "insurance.coverage"))
+    (line,) = [line for line in lines if line.name == "rows fit their schema"]
+    assert line.result.verdict is Verdict.FAILED
+    assert "4 rows cannot be read, the first: record 1 of coverage-full-1.csv" in line.result.detail
+
+
 async def test_a_source_that_is_away_fails_and_shows_no_secret() -> None:
     """Where nothing answers, the tests fail with the reason, and the token is not in the report."""
     settings = {"url": "http://127.0.0.1:1", "token": "a-hidden-token"}
