@@ -155,4 +155,6 @@ def _at(path: str, reason: str) -> str:
 
 def _kind(value: Any) -> str:
     """What a value is, without what it says."""
+    if isinstance(value, str) and not _text(value):
+        return "text in another encoding, or half a character"
     return "null" if value is None else type(value).__name__

@@ -139,6 +139,7 @@ def test_bytes_made_to_kill(schema: Any, body: bytes) -> None:
         ({"day": None, "place": "x", "secret": "079001234567"}, "secret: is not in the schema"),
         ({"day": "079001234567", "place": "x"}, "day: must be an int of 32 bits, and is str"),
         ({"day": None, "place": None}, "place: must be text, and is null"),
+        ({"day": None, "place": "Hu\udcea"}, "and is text in another encoding, or half a character"),
         (None, "the value: must be a record, and is null"),
     ],
 )
