@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from bus.avro.datasets import Dataset, load_datasets
-from bus.connect.files import newest_ms
+from bus.connect.files import drops, newest_ms
 from bus.connect.findings import Finding, clock, error, file_clock, good, warning
 from bus.connect.folder import SCHEMAS, code_of, failure
 from bus.connect.founding import check_bus
@@ -102,10 +103,28 @@ async def _source(found: Any, manifest: Manifest, place: Place) -> list[Finding]
     findings = [good("the source answers")]
     if manifest.kind == "feed":
         findings += await _feed_clock(place)
-    if manifest.kind == "files" and (newest := await asyncio.to_thread(newest_ms, place.folder("folder"))) is not None:
-        findings.append(file_clock(newest))
+    if manifest.kind == "files":
+        findings += await asyncio.to_thread(_files, manifest, place.folder("folder"))
     if manifest.kind == "sql" and (theirs := await asyncio.to_thread(server_clock, place.setting("url"))) is not None:
         findings.append(clock(theirs))
+    return findings
+
+
+def _files(manifest: Manifest, folder: Path) -> list[Finding]:
+    """What the names of the files in a folder tell, and the newest time of one."""
+    paths = [path for path in folder.iterdir() if path.is_file()]
+    read = drops(manifest, paths)
+    newest = newest_ms(folder)
+    findings = [] if newest is None else [file_clock(newest)]
+    if paths and not read:
+        origin = next(iter(manifest.datasets.values())).origin
+        remedy = f"A name is its dataset's origin, full or delta, and a rank: {origin}-full-1.csv is one."
+        findings.append(warning(f"of {len(paths)} files in its folder none has a name that is read", remedy))
+    for earlier, later in pairwise(read):
+        if earlier.rank == later.rank:
+            remedy = "Ranks are one row of numbers for all datasets of a connector: give the second a higher one."
+            what = f"{earlier.path.name} and {later.path.name} have one rank: only the first of them is read"
+            findings.append(warning(what, remedy))
     return findings
 
 

@@ -127,17 +127,7 @@ class FilesSource:
             raise SourceUnreachable(connector=self._connector, reason=reason) from None
 
     def _drops(self) -> list[Drop]:
-        """The folder's files by rank; hidden and half-named ones are none."""
-        found: list[Drop] = []
-        for dataset, rule in self.manifest.datasets.items():
-            pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.({'|'.join(ENDINGS)})", re.IGNORECASE)
-            named = ((path, pattern.fullmatch(path.name)) for path in self._listed())
-            found += [
-                Drop(path, dataset, int(name[2]), name[1].lower() == "full")
-                for path, name in named
-                if name and path.is_file() and self._lies_within(path)
-            ]
-        return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
+        return [drop for drop in drops(self.manifest, self._listed()) if self._lies_within(drop.path)]
 
     def _lies_within(self, path: Path) -> bool:
         """False for a link out of the folder, told once: who drops files may not have others of this machine read."""
@@ -273,6 +263,20 @@ def _shape(path: Path) -> tuple[int, int]:
     """By which a file is seen to change: its size and time of change. Raises OSError."""
     state = path.stat()
     return state.st_size, state.st_mtime_ns
+
+
+def drops(manifest: Manifest, paths: Sequence[Path]) -> list[Drop]:
+    """Those of the paths that a connector reads, by rank; hidden and half-named ones are none."""
+    found: list[Drop] = []
+    for dataset, rule in manifest.datasets.items():
+        pattern = re.compile(rf"{re.escape(rule.origin)}-(full|delta)-(\d+)\.({'|'.join(ENDINGS)})", re.IGNORECASE)
+        named = ((path, pattern.fullmatch(path.name)) for path in paths)
+        found += [
+            Drop(path, dataset, int(name[2]), name[1].lower() == "full")
+            for path, name in named
+            if name and path.is_file()
+        ]
+    return sorted(found, key=lambda drop: (drop.rank, drop.path.name))
 
 
 def _whole(rank: int) -> Position:

@@ -22,9 +22,18 @@ class Drops(FilesSource):
             "registry": "test",
             "kind": "files",
             "files": {"operation_column": "op", "deleted": ["D"]},
-            "datasets": {"test.right": {"origin": "right", "fields": {}}},
+            "datasets": {
+                "test.left": {"origin": "left", "fields": {}},
+                "test.right": {"origin": "right", "fields": {}},
+            },
         }
     )
+
+
+async def told(folder: Path) -> list[str]:
+    """Every warning and its remedy."""
+    found = await check(Drops, Place("drops", "", {"folder": str(folder)}))
+    return [f"{one.what}: {one.remedy}" for one in found if one.weight is Weight.WARNING]
 
 
 async def about_time(folder: Path) -> list[Finding]:
@@ -52,3 +61,25 @@ async def test_an_empty_folder(tmp_path: Path) -> None:
     assert await about_time(tmp_path) == []
     found = await check(Drops, Place("drops", "", {"folder": str(tmp_path / "none")}))
     assert [one.weight for one in found if one.remedy] == [Weight.ERROR]
+
+
+async def test_files_of_one_rank(tmp_path: Path) -> None:
+    """Of two files with one rank the second is never read, whatever it holds: both are named before that happens."""
+    for name in ("left-full-1.csv", "left-delta-2.csv", "right-full-3.csv"):
+        (tmp_path / name).write_text("ma,chu\n")
+    assert await told(tmp_path) == []
+    (tmp_path / "right-full-000001.xlsx").write_bytes(b"")
+    (found,) = await told(tmp_path)
+    assert found.startswith(
+        "left-full-1.csv and right-full-000001.xlsx have one rank: only the first of them is read: "
+    )
+    assert "one row of numbers for all datasets" in found
+
+
+async def test_files_with_other_names(tmp_path: Path) -> None:
+    """A folder in which nothing has a name that is read is told, with a name that is; the files' own are not."""
+    (tmp_path / "Nguyen Van An.xlsx").write_bytes(b"")
+    (found,) = await told(tmp_path)
+    assert "of 1 files in its folder none has a name that is read" in found
+    assert "left-full-1.csv is one" in found
+    assert "Nguyen" not in found
