@@ -120,6 +120,16 @@ class StartFailed(BusError):
     remedy = "{instead}"
 
 
+class RootKeyMissing(BusError):
+    """The key from which every key of the bus is derived is not in this home."""
+
+    message = "the root key of the bus is not in {file}"
+    remedy = (
+        "Copy it from the home where the bus was founded, or of a machine that routes. Where it is lost for good, found"
+        " the bus anew: nothing else names people and records as they were named."
+    )
+
+
 class SaltMissing(BusError):
     """The salt that a recipient's pseudonyms are made with is not in this home."""
 

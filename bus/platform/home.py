@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bus.clock import now_ms
-from bus.errors import DiskFull, HomeUnusable
+from bus.errors import DiskFull, HomeUnusable, RootKeyMissing
 from bus.settings import Settings
 
 READY_FILE_VARIABLE = "BUS_READY_FILE"
+ROOT_KEY = "root.key"
 """The environment variable that names the file in which a child says that it serves."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
@@ -81,9 +82,15 @@ class Home:
         """Have that secret no more."""
         (self.secrets / _checked(name)).unlink(missing_ok=True)
 
+    def begin_root_key(self) -> None:
+        """Draw the root key of a bus that is being founded, unless it is there."""
+        self.secret(ROOT_KEY, lambda: secrets.token_hex(32))
+
     def root_key(self) -> bytes:
-        """The 32 bytes from which every key of this bus is derived."""
-        return bytes.fromhex(self.secret("root.key", lambda: secrets.token_hex(32)))
+        """The 32 bytes from which every key of this bus is derived. Raises RootKeyMissing: no user of it makes one."""
+        if not self.has_secret(ROOT_KEY):
+            raise RootKeyMissing(file=self.secrets / ROOT_KEY)
+        return bytes.fromhex(self.secret(ROOT_KEY))
 
     def announce(self, name: str, *, port: int | None = None, **details: Any) -> None:
         """Say that the calling process serves under `name`. `details` are told to everybody who asks: no secrets."""

@@ -12,9 +12,9 @@ from functools import cache
 
 from bus.errors import SaltMissing
 from bus.model.keyring import KeyRing, RootKey
-from bus.platform.home import Home
+from bus.platform.home import ROOT_KEY, Home
 
-SALT_BYTES = 32
+SALT_BYTES = ROOT_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,18 @@ class Salts:
             file.unlink()
 
     def keyring(self, *, sketching: bool = False) -> KeyRing:
-        """The keys of this home's bus; with `sketching`, salts that are not there are drawn and forgotten again."""
+        """The keys of this home's bus; with `sketching`, what is not there is drawn and forgotten again.
+
+        Raises RootKeyMissing, where it is not for sketching.
+        """
         drawn = cache(lambda _recipient, _epoch: secrets.token_bytes(SALT_BYTES))
 
         def salt(recipient: str, epoch: int) -> bytes:
             there = not sketching or self.home.has_secret(_name(recipient, epoch))
             return self.salt(recipient, epoch) if there else drawn(recipient, epoch)
 
-        return KeyRing(RootKey(self.home.root_key()), salt)
+        root = secrets.token_bytes(ROOT_BYTES) if sketching and not self.home.has_secret(ROOT_KEY) else None
+        return KeyRing(RootKey(root or self.home.root_key()), salt)
 
 
 def _name(recipient: str, epoch: int) -> str:

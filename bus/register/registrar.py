@@ -80,6 +80,7 @@ class Registrar:
         try:
             return await self._register.start()
         except BusNotFounded:
+            self.home.begin_root_key()
             founding = {
                 "prefix": self.topics.prefix,
                 "lanes": self.topics.lanes,
@@ -249,6 +250,8 @@ class Registrar:
         """The first epoch of each recipient that has none yet."""
         known = (await self.state()).epochs
         new = sorted({one for one in recipients if one not in known})
+        if not known:  # who founded it may have kept no root key: no key of pseudonyms hangs on one yet
+            self.home.begin_root_key()
         return [await self._epoch(one, 1, "the recipient has its first agreement") for one in new]
 
     async def _epoch(self, recipient: str, epoch: int, reason: str) -> Wish:

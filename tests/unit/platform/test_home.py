@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bus.errors import HomeUnusable
+from bus.errors import HomeUnusable, RootKeyMissing
 from bus.platform.home import Home, read_object
 
 
@@ -45,8 +45,17 @@ def test_processes_that_race_for_a_secret_get_the_same_one(home: Home) -> None:
 
 def test_the_root_key_has_32_bytes_and_stays(home: Home) -> None:
     """The key must survive a restart, for pseudonyms are derived from it."""
+    home.begin_root_key()
     assert len(home.root_key()) == 32
+    home.begin_root_key()
     assert Home(home.path).root_key() == home.root_key()
+
+
+def test_the_root_key_is_never_made_by_its_user(home: Home) -> None:
+    """A router that drew one of its own would give every person and record another name: a missing one is an error."""
+    with pytest.raises(RootKeyMissing, match=str(home.secrets / "root.key")):
+        home.root_key()
+    assert not home.has_secret("root.key")
 
 
 def test_whoever_makes_a_secret_first_wins(home: Home) -> None:

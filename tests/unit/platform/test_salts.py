@@ -14,7 +14,9 @@ OFFICE = "statistics-office"
 
 @pytest.fixture
 def salts(tmp_path: Path) -> Salts:
-    return Salts(Home(tmp_path / "home"))
+    home = Home(tmp_path / "home")
+    home.begin_root_key()
+    return Salts(home)
 
 
 def test_a_salt_is_drawn_once(salts: Salts) -> None:
@@ -52,11 +54,14 @@ def test_a_destroyed_salt(salts: Salts) -> None:
 
 
 def test_a_ring_to_sketch_with(salts: Salts) -> None:
-    """A preview needs no salt: it makes pseudonyms that are good for itself, and leaves none behind."""
+    """A preview needs no salt and no root key: its pseudonyms are good for itself, and it leaves nothing behind."""
     ring = salts.keyring(sketching=True)
     assert ring.pseudonym(OFFICE, 1, "value") == ring.pseudonym(OFFICE, 1, "value")
     assert ring.pseudonym(OFFICE, 1, "value") != salts.keyring(sketching=True).pseudonym(OFFICE, 1, "value")
     assert not salts.home.has_secret(f"pseudonyms/{OFFICE}/1")
+    salts.home.forget_secret("root.key")
+    assert salts.keyring(sketching=True).pseudonym(OFFICE, 1, "value")
+    assert not salts.home.has_secret("root.key")
 
 
 def test_a_check_tells_the_right_salt(salts: Salts) -> None:
