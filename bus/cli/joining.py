@@ -259,6 +259,8 @@ def _wish(name: str, *, kind: str | None, registry: str | None, drops: str | Non
     given = {one: words.pop(one) for one in ("dsn", "url", "token", *OAUTH)} | {"folder": drops}
     needed = ("url", *OAUTH) if chosen == "feed" and given["token_url"] else SETTINGS[chosen]
     settings = {one: given[one] or click.prompt(one, hide_input=one in _HIDDEN or chosen == "sql") for one in needed}
+    if chosen == "files":  # the connector will run elsewhere, as a service for instance
+        settings["folder"] = str(Path(settings["folder"]).expanduser().absolute())
     if chosen == "feed" and not words["tables"]:
         words["tables"] = (click.prompt("One kind of entry and the path of its page, as person=/people"),)
     whose = registry or name.replace("-", "")

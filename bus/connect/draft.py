@@ -55,10 +55,13 @@ async def draft(wish: Wish) -> Draft:
         else:
             proposals.append(proposal)
     if not proposals:
-        what = "; ".join(left_out) or "the source holds no table that its user may read"
-        raise WrongUse(
-            what=what, instead="Give each table a primary key, or name columns that tell its rows apart with --key."
-        )
+        if not left_out:
+            what = "the source holds no table that its user may read"
+            raise WrongUse(
+                what=what, instead="Is it the right database? Else give its user the right to read the tables."
+            )
+        instead = "Give each table a primary key, or name columns that tell its rows apart with --key."
+        raise WrongUse(what="; ".join(left_out), instead=instead)
     return Draft(
         Plan(wish.name, wish.registry, wish.kind, proposals, _section(wish, proposals, tables)), tuple(left_out)
     )

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bus.connect.cells import text_of
@@ -111,7 +112,10 @@ def _kind(found: Any) -> Kind:
 
 
 def engine(connector: str, url: str, **words: Any) -> "Engine":
-    """An engine whose statements are transactions of their own. Raises SourceUnfit, which quotes nothing of the url."""
+    """An engine whose statements are transactions of their own.
+
+    Raises SourceUnfit, which quotes nothing of the url, and SourceUnreachable.
+    """
     try:
         import sqlalchemy  # noqa: PLC0415 - as above
     except ImportError:
@@ -130,8 +134,16 @@ def engine(connector: str, url: str, **words: Any) -> "Engine":
         reason, mend = "the url is none of SQLAlchemy", "Write it as dialect+driver://user:password@host:port/database."
         raise SourceUnfit(connector=connector, reason=reason, mend=mend) from None
     if made.dialect.name == "sqlite":
+        _require_file(connector, made.url.database)
         sqlalchemy.event.listen(made, "connect", _take_any_text)
     return made
+
+
+def _require_file(connector: str, file: str | None) -> None:
+    """Raises SourceUnreachable for a database that is not there: SQLite would make an empty one of that name."""
+    if file and not file.startswith((":", "file:")) and not Path(file).exists():
+        reason = f"sqlite:///{Path(file).absolute()}: unable to open database file, for there is none"
+        raise SourceUnreachable(connector=connector, reason=reason)
 
 
 def _take_any_text(connection: Any, _: Any) -> None:

@@ -20,6 +20,7 @@ from bus.connect.mapping import Mapper
 from bus.connect.place import Place
 from bus.connect.process import make_source
 from bus.connect.propose import confirmed
+from bus.errors import SourceUnreachable, WrongUse
 from bus.settings import Settings
 
 SHOP = """
@@ -214,6 +215,18 @@ def test_check_of_a_wrong_address(written: Path, home: Path, dsn: str, told: str
     assert "hidden-word" not in json.dumps(found)
 
 
+def test_a_folder_named_from_here_is_found_from_anywhere(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service runs in another folder than the one in which its connector was written."""
+    (tmp_path / "drops").mkdir()
+    (tmp_path / "drops" / "person-full-1.csv").write_text("so,ten\n1,An\n")
+    monkeypatch.chdir(tmp_path)
+    assert bus("new", "hoso", "--kind", "files", "--drops", "drops", "--folder", "hoso").exit_code == 0
+    monkeypatch.chdir("/")
+    assert "error" not in {one["weight"] for one in findings(tmp_path / "hoso")[1]}
+
+
 def test_files_become_a_connector(home: Path, tmp_path: Path) -> None:
     """From a full export and a delta, `new` must find columns, key and the column that says what was deleted."""
     drops = tmp_path / "drops"
@@ -250,6 +263,19 @@ def test_a_workbook_becomes_a_connector(home: Path, tmp_path: Path) -> None:
     answer = bus("test", tmp_path / "hoso")
     assert answer.exit_code == 0, answer.output
     assert "rows fit their schema: 1 rows fit" in answer.output
+
+
+def test_a_database_that_is_not_there_is_not_made(home: Path, tmp_path: Path) -> None:
+    """A misspelt name of a file is told, with the whole of it, and no empty database is left there."""
+    answer = bus("new", "shop", "--kind", "sql", "--url", f"sqlite:///{tmp_path}/shpo.sqlite")
+    assert answer.exit_code != 0
+    assert isinstance(answer.exception, SourceUnreachable)
+    assert f"sqlite:///{tmp_path}/shpo.sqlite: unable to open database file, for there is none" in str(answer.exception)
+    assert not (tmp_path / "shpo.sqlite").exists()
+    (tmp_path / "empty.sqlite").write_bytes(b"")
+    answer = bus("new", "shop", "--kind", "sql", "--url", f"sqlite:///{tmp_path}/empty.sqlite")
+    assert isinstance(answer.exception, WrongUse)
+    assert "Is it the right database?" in answer.exception.how_to_mend
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
