@@ -106,6 +106,12 @@ def words_of(language: str) -> Mapping[str, Any]:
     return words
 
 
+def number(written: str, language: str) -> str:
+    """A number that was written as in English (`1,907`, `0.5`), with the marks of a language."""
+    marks = words_of(language)["numbers"]
+    return written.translate({ord(","): marks["thousands"], ord("."): marks["decimals"]})
+
+
 def reason_words(reason: Reason, language: str) -> tuple[str, str]:
     """Meaning and remedy of a reason; the catalogue itself speaks English."""
     words = words_of(language).get("reasons", {}).get(reason.value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bus.agreements.finding import LANGUAGES, words_of
+from bus.agreements.finding import LANGUAGES, number, words_of
 from bus.cli.speaking import SpokenCommand, SpokenGroup, language_of, misuse, on_one_line
 from bus.errors import WrongUse
 from bus.kafka.rights import OPERATOR
@@ -177,9 +177,9 @@ def epochs(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([one.as_json() for one in found], indent=2))
         return
-    words = _words()
+    words, language = _words(), language_of(click.get_current_context())
     for one in found:
-        told = words["epoch"].format(epoch=f"{one.epoch:<4}", copies=f"{one.copies:>12,}")
+        told = words["epoch"].format(epoch=f"{one.epoch:<4}", copies=number(f"{one.copies:>12,}", language))
         click.echo(f"{one.recipient:24} {told}  {words['epochs'][one.state]}")
 
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from bus.agreements.difference import differences
 from bus.agreements.document import AgreementDocument
-from bus.agreements.finding import words_of
+from bus.agreements.finding import number, words_of
 from bus.agreements.sentence import sentence
 from bus.agreements.view import place_field
 from bus.cli.ground import FINDINGS, Ground, grounded, sound
@@ -105,6 +105,7 @@ def _foresee(ground: Ground, text: AgreementDocument, found: Foresight) -> tuple
 
         def tell(done: int, whole: int) -> None:
             progress = words["progress"].format(lane=min(found.lanes_done + 1, found.lanes), lanes=found.lanes)
-            bar.update(task, completed=done, total=whole, description=f"{text.id}: {progress}, {found.judged:,}")
+            judged = number(f"{found.judged:,}", ground.language)
+            bar.update(task, completed=done, total=whole, description=f"{text.id}: {progress}, {judged}")
 
         return asyncio.run(preview_agreement(Settings(), text, ground.agencies.consent_basis, found, tell))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bus.agreements.finding import reason_words, words_of
+from bus.agreements.finding import number, reason_words, words_of
 from bus.model.reasons import Reason
 from bus.route.foresight.estimate import CONFIDENCE, Estimate
 from bus.route.foresight.found import OUTCOMES, Foresight
@@ -37,7 +37,11 @@ class Told:
     def count(self, count: int) -> str:
         """A count for people; with a sample, what it says of all records."""
         one = self.found.of_all(count)
-        return f"{one.nearest:,}" if one.exact else f"≈ {one.nearest:,} ({one.low:,} – {one.high:,})"
+        return self.number(f"{one.nearest:,}" if one.exact else f"≈ {one.nearest:,} ({one.low:,} – {one.high:,})")
+
+    def number(self, written: str) -> str:
+        """A number as people of the language write it."""
+        return number(written, self.language)
 
 
 def as_json(told: Told) -> dict[str, Any]:
@@ -162,13 +166,13 @@ def judged(told: Told) -> Iterator[str]:
     """How much was looked at, in sentences."""
     found, words = told.found, told.words
     if not found.complete:
-        yield words["partial"].format(done=found.lanes_done, lanes=found.lanes, judged=f"{found.judged:,}")
+        yield words["partial"].format(done=found.lanes_done, lanes=found.lanes, judged=told.number(f"{found.judged:,}"))
     if found.sampled:
         share = 100 * found.judged / max(1, found.known)
-        known = f"{found.known:,}"
-        yield words["sampled"].format(judged=f"{found.judged:,}", known=known, share=f"{share:.2g}", sure=95)
+        known, parts = told.number(f"{found.known:,}"), told.number(f"{share:.2g}")
+        yield words["sampled"].format(judged=told.number(f"{found.judged:,}"), known=known, share=parts, sure=95)
     elif found.complete:
-        yield words["judged"].format(judged=f"{found.judged:,}")
+        yield words["judged"].format(judged=told.number(f"{found.judged:,}"))
 
 
 def _totals(told: Told) -> Iterator[tuple[str, str]]:
@@ -177,7 +181,7 @@ def _totals(told: Told) -> Iterator[tuple[str, str]]:
     if told.found.resent:
         yield told.words["resent"], told.count(told.found.resent)
     if told.found.consents_lost:
-        yield told.words["consents_lost"], f"{told.found.consents_lost:,}"
+        yield told.words["consents_lost"], told.number(f"{told.found.consents_lost:,}")
 
 
 def _tables(told: Told) -> Iterator[tuple[str, list[tuple[str, str]]]]:

@@ -123,3 +123,13 @@ def test_a_preview_says_what_fields_are() -> None:
     assert any("birth_date: Ngày, tháng, năm sinh." in line for line in as_text(told))
     assert "birth_date: Ngày, tháng, năm sinh." in as_html(told)
     assert any(line.endswith("3  birth_date") for line in as_text(Told(found, (), "", "en")))
+
+
+def test_numbers_are_written_as_the_language_has_them() -> None:
+    """In Vietnamese a point groups thousands and a comma begins the fraction: 1,907 records would be less than two."""
+    found = Foresight(TAX.id, TAX.recipient, 1, keys={}, sample=2_000, known=400_000, judged=1_907)
+    found.unchanged = 1_907
+    for language, written in (("vi", ("1.907", "400.000", "0,48 %")), ("en", ("1,907", "400,000", "0.48 %"))):
+        told = Told(found, (), "", language)
+        for lines in ("\n".join(as_text(told)), as_html(told)):
+            assert all(one in lines for one in written), lines
