@@ -18,6 +18,9 @@ _KEY = re.compile(r"\s*(?:- +)?[^\s#:][^:]*:(\s|$)")
 """The beginning of a line that says `key:`, or `- key:`."""
 
 
+_ODD_BLANK = re.compile("(?:^|[-:,{\\[]) *([\u00a0\u2002-\u200b\u202f\u2060\u3000\ufeff])")
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A code, its place (line and column from 0), and what fills the sentence."""
@@ -63,6 +66,8 @@ def trouble_of(error: YAMLError, source: str, lines: Sequence[str]) -> Trouble:
         return Trouble("yaml", 0, 0, details=(("problem", str(error).splitlines()[0]),))
     at, begun = _marked(error.problem_mark), _marked(error.context_mark)
     seen = _Seen(str(error.problem), at or begun or (0, 0), begun or at or (0, 0), lines)
+    if odd := _odd_blank(seen):
+        return odd
     whole = f"{error.context or ''}: {error.problem or ''}"
     for pattern, told in _MESSAGES:
         if re.search(pattern, whole):
@@ -77,6 +82,15 @@ def _marked(mark: StringMark | None) -> Spot | None:
 def _spot(source: str, index: int) -> Spot:
     before = source[:index]
     return before.count("\n"), index - (before.rfind("\n") + 1)
+
+
+def _odd_blank(seen: _Seen) -> Trouble | None:
+    """A blank that looks like one and is none, where a plain one must stand: word processors write them."""
+    above = seen.line_above()
+    for line in sorted({seen.begun[0], seen.at[0]} | ({above} if above is not None else set())):
+        if found := _ODD_BLANK.search(seen.line(line)):
+            return Trouble("yaml-blank", line, found.start(1), details=(("text", f"U+{ord(found[1]):04X}"),))
+    return None
 
 
 def _plain(code: str) -> Callable[[_Seen], Trouble]:

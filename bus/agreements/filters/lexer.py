@@ -68,8 +68,8 @@ def pieces(text: str) -> list[Piece]:
 def _unreadable(text: str, at: int) -> Problem:
     if text[at] in "\"'":
         return Problem("filter-open-string", at, at + 1)
-    details = (("text", text[at]),)
-    return Problem("filter-character", at, at + 1, details, suggestion=_SLIPS.get(text[at]))
+    seen = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"  # a blank of another kind looks like one
+    return Problem("filter-character", at, at + 1, (("text", seen),), suggestion=_SLIPS.get(text[at]))
 
 
 def _slip(piece: Piece) -> Problem:

@@ -97,3 +97,9 @@ def test_canonical_spelling() -> None:
     assert unparse(parse("((flag)&&( number==+7))".replace("+", ""))) == unparse(parse("flag && number == 7"))
     assert unparse(parse("text=='it\\'s'")) == 'text == "it\'s"'
     assert unparse(parse("(flag || flag) && !(flag && flag)")) == "(flag || flag) && !(flag && flag)"
+
+
+def test_a_blank_that_looks_like_another_is_told_by_its_number() -> None:
+    """What nobody can see is named: a no-break blank would be told as ` `, which has every meaning."""
+    (problem,) = problems_of("number\u00a0== 7")
+    assert problem.details == (("text", "U+00A0"),)
