@@ -1,5 +1,6 @@
 """`bus`: one module per noun, loaded only when called; the modules hold no logic."""
 
+import errno
 import importlib
 import sys
 
@@ -27,6 +28,10 @@ COMMANDS = {
     "bench": ("bus.cli.bench:bench", "Measure the bus on this machine: speed, latency, withdrawals."),
 }
 """Name → (module:attribute, one line of help): so that `bus --help` imports nothing."""
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What writing an answer ends with where it is led to a full disk."""
 
 
 class LazyGroup(click.Group):
@@ -69,9 +74,9 @@ def main() -> None:
     except BusError as error:
         _end(error)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _NO_ROOM:
             raise
-        _end(FileUnusable(file=error.filename, reason=error.strerror))
+        _end(FileUnusable(file=error.filename or "the place that the output goes to", reason=error.strerror))
     except Exception as error:
         if not is_of_a_client(error):
             raise

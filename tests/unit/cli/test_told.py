@@ -1,5 +1,9 @@
 """What others wrote, on the screen of who decides by it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 from bus.agreements.finding import words_of
 from bus.cli.life import steps_told
 from bus.cli.speaking import on_one_line
@@ -25,3 +29,13 @@ def test_words_of_any_language_stay() -> None:
     """What people write is shown as it is written."""
     said = "Quản lý thuế đối với cá nhân – “living” …"
     assert on_one_line(said) == said
+
+
+def test_an_answer_for_which_the_disk_has_no_room() -> None:
+    """Where an answer is led into a file on a full disk, that is told in two lines, and is no success."""
+    with Path("/dev/full").open("w") as full:
+        said = subprocess.run([sys.executable, "-m", "bus", "--help"], stdout=full, stderr=subprocess.PIPE, text=True)  # noqa: PLW1510 - it must fail
+    assert said.returncode != 0
+    first, second = said.stderr.splitlines()
+    assert first.endswith("cannot be used (No space left on device)")
+    assert second.startswith("remedy: ")
