@@ -9,7 +9,8 @@ class KafkaUnreachable(BusError):
     message = "no Kafka broker answers at {bootstrap} ({reason})"
     remedy = (
         "Is it running? `bus status` shows the local one; BUS_KAFKA names another, BUS_KAFKA_USERNAME and"
-        " BUS_KAFKA_PASSWORD who asks; a user of the bus has BUS_PREFIX before its name."
+        " BUS_KAFKA_PASSWORD who asks; a user of the bus has BUS_PREFIX before its name. Passwords lie in BUS_HOME, in"
+        " secrets/users: one that was lost there `bus down` and `bus up` make anew on the local Kafka, but for admin's."
     )
     retryable = True
 

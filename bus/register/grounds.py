@@ -13,7 +13,10 @@ from bus.kafka.admin import Admin
 from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
 from bus.platform.home import Home
+from bus.platform.kafka import ADMIN
 from bus.topics import Topics
+
+_ADMIN = f"users/{ADMIN}"
 
 
 class Grounds:
@@ -71,7 +74,12 @@ class Grounds:
                 await self.dismiss(name.removeprefix(prefix))
 
     async def _require_free(self, users: Iterable[str]) -> None:
-        """Return if nobody else's password would be changed. Raises UserTaken."""
+        """Return if nobody else's password would be changed. Raises UserTaken.
+
+        On this home's own Kafka, whose administrator has his password from here, all users are the home's.
+        """
+        if self._home.has_secret(_ADMIN) and self._access.password == self._home.secret(_ADMIN):
+            return
         new = [self.topics.user(user) for user in users if not self._home.has_secret(f"users/{user}")]
         taken = sorted(await self.admin.users(new)) if new else []
         if taken:

@@ -93,6 +93,25 @@ async def test_users_are_named_after_their_bus_and_nobody_elses_password_is_chan
     assert ours.admin.asked == 2 * [f"user nation.{AGENCY}", f"rights nation.{AGENCY}"]  # type: ignore[attr-defined]
 
 
+async def test_a_user_of_the_homes_own_kafka_whose_password_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There no user is anybody else's: one gets a new password, where the next start was refused for ever."""
+
+    async def known(_: KafkaAccess) -> None:
+        return
+
+    monkeypatch.setattr(module, "Admin", Noting)
+    monkeypatch.setattr(module, "require_known", known)
+    home = Home(tmp_path)
+    access = admin("SCRAM-SHA-256").as_user("admin", home.secret("users/admin"))
+    grounds = Grounds(access, TOPICS, home)
+    grounds.admin.there |= {AGENCY}  # type: ignore[attr-defined]  # of the one that notes
+    await grounds.admit({AGENCY: agency_rights(TOPICS, "court")})
+    assert grounds.admin.asked == [f"user {AGENCY}", f"rights {AGENCY}"]  # type: ignore[attr-defined]
+    assert home.has_secret(f"users/{AGENCY}")
+
+
 @pytest.mark.parametrize(
     ("access", "asked"),
     [
