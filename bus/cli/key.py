@@ -10,7 +10,7 @@ import click
 
 from bus.agreements.finding import LANGUAGES, number, words_of
 from bus.cli.speaking import SpokenCommand, SpokenGroup, language_of, misuse, on_one_line
-from bus.errors import WrongUse
+from bus.errors import KeyStepRefused, StepRefused, WrongUse
 from bus.kafka.rights import OPERATOR
 from bus.model.signature import PublicKey, Role
 from bus.platform.home import Home
@@ -37,7 +37,19 @@ def _with_registrar(work: Callable[[Registrar], Awaitable[Any]]) -> Any:
         async with registrar_of(Settings()) as registrar:
             return await work(registrar)
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except StepRefused as error:
+        raise KeyStepRefused(**_refused(error.details)) from None
+
+
+def _refused(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Who refused what, in the reader's language; of keys some reasons say more than of agreements."""
+    words = words_of(language_of(click.get_current_context()))
+    action, refusal = str(details["action"]), str(details["refusal"])
+    reasons = {**words["refusals"], **words["keys"]["refusals"]}
+    told = {"action": words["keys"]["steps"].get(action, action), "refusal": reasons.get(refusal, refusal)}
+    return {**details, **told}
 
 
 class _KeyCommand(SpokenCommand):

@@ -55,6 +55,13 @@ class StepRefused(BusError):
     exit_code = 3
 
 
+class KeyStepRefused(StepRefused):
+    """A step about a key that may not be taken: it would make it known, or let it count no more."""
+
+    message = "the key {agreement} cannot be {action}: {refusal}"
+    remedy = "`bus key list` shows the keys that the register knows, and for whom each speaks; --as names who signs."
+
+
 class KeyMissing(BusError):
     """The secret of a key is not in this home, or the register does not know the key."""
 
