@@ -172,7 +172,8 @@ async def _page(connector: str, settings: Mapping[str, str], wanted: str, key: t
 def _json_column(name: str, values: list[Any]) -> Column:
     kinds = {_JSON.get(type(value), Kind.NESTED) for value in values if value is not None}
     kind = Kind.DOUBLE if kinds == {Kind.LONG, Kind.DOUBLE} else Kind.TEXT if len(kinds) != 1 else kinds.pop()
-    return Column(name, kind, nullable=True)
+    odd = kinds - {Kind.TEXT, Kind.LONG}  # of a whole number the digits are taken
+    return Column(name, kind, nullable=True, mixed=kind is Kind.TEXT and bool(odd))
 
 
 _NO_PAGE = 'It must answer {"records": [{…}, …], …} with at least one record; check the path behind the = of --table.'

@@ -58,7 +58,8 @@ _IDENTIFIES = re.compile(
 class Column:
     """A column, an entry's attribute or a header of a file. `text` is what its owner wrote about it.
 
-    `padded`: the source fills its values up with blanks, as those of character(n).
+    `padded`: the source fills its values up with blanks, as those of character(n). `mixed`: some of its values are no
+    text, which is its kind.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Column:
     nullable: bool
     text: str = ""
     padded: bool = False
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,8 @@ def _notes(table: Table) -> Iterator[str]:
             yield f"{column.name} is left out: it holds nested values; make columns of it in `derive` (source.py)"
         elif column.kind is Kind.LOCAL_TIME:
             yield f"{column.name} has no offset: is its time that of {table.time_zone}?"
+        elif column.mixed:
+            yield f"{column.name} is of several kinds, and what is no text makes dead letters: see `derive` (source.py)"
 
 
 def _field_names(columns: Iterable[Column]) -> Iterator[str]:

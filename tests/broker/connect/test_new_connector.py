@@ -278,6 +278,20 @@ def test_a_database_that_is_not_there_is_not_made(home: Path, tmp_path: Path) ->
     assert "Is it the right database?" in answer.exception.how_to_mend
 
 
+def test_a_column_of_a_workbook_that_holds_days_and_texts(home: Path, tmp_path: Path) -> None:
+    """Where some cells are days and others texts, half of the rows would be dead letters: the manifest says so."""
+    (tmp_path / "drops").mkdir()
+    book = openpyxl.Workbook()
+    for row in (("so", "sinh", "the"), ("01", date(1990, 2, 3), "1"), ("02", "03/02/1990", 2)):
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "drops" / "person-full-1.xlsx")
+    answer = bus("new", "hoso", "--kind", "files", "--drops", tmp_path / "drops", "--folder", tmp_path / "hoso")
+    assert answer.exit_code == 0, answer.output
+    text = (tmp_path / "hoso" / "manifest.yaml").read_text()
+    assert "# to confirm: sinh is of several kinds" in text
+    assert "the is of" not in text
+
+
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_a_database_asked_by_queries_becomes_a_connector(
     request: pytest.FixtureRequest, home: Path, tmp_path: Path, dialect: str
