@@ -17,8 +17,10 @@ from bus.errors import DiskFull, HomeUnusable, RootKeyMissing
 from bus.settings import Settings
 
 READY_FILE_VARIABLE = "BUS_READY_FILE"
-ROOT_KEY = "root.key"
 """The environment variable that names the file in which a child says that it serves."""
+
+ROOT_KEY = "root.key"
+"""The secret from which every key of a bus is derived."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 
