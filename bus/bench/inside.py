@@ -30,7 +30,8 @@ from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
 from bus.register.entries import AgreementEntry, DatasetEntry
 from bus.register.state import RegisterState, Standing
-from bus.route.lane import Inputs, LaneCore
+from bus.route.batch import Inputs
+from bus.route.lane import LaneCore
 from bus.route.load import change_of
 from bus.route.outputs import Writer
 from bus.route.process import collect_seldom

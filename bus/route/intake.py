@@ -12,8 +12,8 @@ from bus.model.change import Change
 from bus.model.command import Ending
 from bus.model.consent import ConsentEvent, UnreadableConsent
 from bus.model.record import Incoming
+from bus.route.batch import Inputs, Unreadable
 from bus.route.commands import Command
-from bus.route.lane import Inputs, Unreadable
 from bus.route.load import change_of
 from bus.route.orders import Orders
 from bus.route.parts import Parts

@@ -15,8 +15,8 @@ from bus.kafka.log import Place, Reader
 from bus.model.change import Change, new_change
 from bus.model.key import subject_of
 from bus.model.record import Incoming
+from bus.route.batch import Unreadable
 from bus.route.identity import Identities
-from bus.route.lane import Unreadable
 from bus.route.state import DeadVersion, Entry, Position
 from bus.route.store.bodies import NAMES, position_of
 from bus.topics import Topics

@@ -17,7 +17,7 @@ from bus.kafka.unended import Unended
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing
 from bus.model.waits import OF_A_START, Wait
-from bus.route.lane import Outcome
+from bus.route.batch import Outcome
 from bus.route.state import Position
 from bus.route.waits import HeldLog, WaitLog, long_wait
 from bus.telemetry import Event, emit

@@ -15,8 +15,9 @@ from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.unended import Unended
 from bus.model.record import Incoming, Outgoing
 from bus.model.waits import Wait
+from bus.route.batch import Inputs, Outcome
 from bus.route.intake import Intake, Taken
-from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.lane import LaneCore
 from bus.route.load import Loader
 from bus.route.outputs import Writer
 from bus.route.parts import Parts

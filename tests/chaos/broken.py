@@ -17,7 +17,8 @@ from bus.kafka.log import Place
 from bus.kafka.producer import Producer
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
-from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.batch import Inputs, Outcome
+from bus.route.lane import LaneCore
 from bus.route.load import Loader, Stood
 from bus.route.outputs import Writer
 from bus.route.runner import Lane

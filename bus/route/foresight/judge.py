@@ -19,12 +19,12 @@ from bus.model.consent import NO_COVER
 from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
+from bus.route.batch import Decode
 from bus.route.decide import Term, decide, due_under, erases, too_soon
 from bus.route.foresight.fields import field_change
 from bus.route.foresight.found import Example, Foresight
 from bus.route.foresight.question import Question
 from bus.route.foresight.snapshot import Held, Snapshot, Step
-from bus.route.lane import Decode
 from bus.route.outlet import agency_key
 from bus.route.seen import Seen, Sight
 

@@ -14,8 +14,9 @@ from bus.model.consent import ConsentEvent
 from bus.model.key import RecordKey
 from bus.model.record import Incoming
 from bus.register.state import RegisterState
+from bus.route.batch import Inputs, Outcome
 from bus.route.label import Label, Moment
-from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.lane import LaneCore
 from bus.route.outlet import Delivery
 from bus.route.rules import RuleBook
 from bus.route.store.memory import MemoryState

@@ -15,9 +15,10 @@ from bus.model.key import RecordKey
 from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
 from bus.register.state import Standing
+from bus.route.batch import Inputs, Outcome, Unreadable
 from bus.route.commands import Command
 from bus.route.held import Holding, holding_of
-from bus.route.lane import Inputs, LaneCore, Outcome, Unreadable
+from bus.route.lane import LaneCore
 from bus.route.outlet import Delivery
 from bus.route.rules import Rule, Rules
 from bus.route.state import LaneState

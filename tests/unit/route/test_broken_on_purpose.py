@@ -18,10 +18,10 @@ from bus.model.consent import Consent, ConsentEvent
 from bus.model.reasons import Reason
 from bus.route import lane as lanes
 from bus.route import outlet as outlets
+from bus.route.batch import Unreadable
 from bus.route.commands import ending
 from bus.route.decide import erases, too_soon
 from bus.route.held import Copy, Holding
-from bus.route.lane import Unreadable
 from bus.route.rules import Rule
 from bus.route.state import DeadVersion, Draft
 from bus.route.store.memory import MemoryState

@@ -8,8 +8,9 @@ from bus.model.change import Change
 from bus.model.command import CommandKind, Ending
 from bus.model.reasons import Reason
 from bus.register.state import AgreementEntry, Standing
+from bus.route.batch import Inputs, Outcome
 from bus.route.commands import Command, ending
-from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.lane import LaneCore
 from bus.route.rules import Rules
 from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState

@@ -22,12 +22,13 @@ from bus.model.key import RecordKey
 from bus.model.keyring import KeyRing, RootKey
 from bus.model.record import Incoming
 from bus.register.state import Standing
+from bus.route.batch import Inputs
 from bus.route.foresight.estimate import estimate
 from bus.route.foresight.found import Foresight
 from bus.route.foresight.judge import Judge, drawn
 from bus.route.foresight.question import Question, Text
 from bus.route.foresight.snapshot import Held, Snapshot
-from bus.route.lane import Inputs, LaneCore
+from bus.route.lane import LaneCore
 from bus.route.rules import Rule, Rules
 from bus.route.store.memory import MemoryState
 from tests.country import AGREEMENTS

@@ -1,7 +1,7 @@
 """Copies of records that the log has forgotten, tombstone and all."""
 
 from bus.model.reasons import Reason
-from bus.route.lane import Inputs
+from bus.route.batch import Inputs
 from tests.unit.route.lanes import PERSON, Nutshell, rule, rules, value
 
 

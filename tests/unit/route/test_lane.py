@@ -8,7 +8,8 @@ from bus.errors import FieldMissing, FilterError
 from bus.model.consent import ConsentEvent, UnreadableConsent
 from bus.model.reasons import Reason
 from bus.register.state import Standing
-from bus.route.lane import Inputs, LaneCore
+from bus.route.batch import Inputs
+from bus.route.lane import LaneCore
 from bus.route.store.memory import MemoryState
 from tests.unit.route.lanes import PARCEL, Nutshell, give, holdings, rule, rules, value, values, withdraw
 

@@ -5,7 +5,7 @@ import pytest
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.model.key import LONGEST_KEY
 from bus.model.record import Incoming
-from bus.route.lane import Unreadable
+from bus.route.batch import Unreadable
 from bus.route.load import Poison, _was_taken, change_of
 from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState

@@ -15,8 +15,9 @@ from bus.avro.own import OwnMessages, own_schema
 from bus.errors import SchemaUnknown
 from bus.model.change import Change
 from bus.model.consent import ConsentEvent, UnreadableConsent
+from bus.route.batch import Inputs, Outcome
 from bus.route.commands import Command
-from bus.route.lane import Inputs, LaneCore, Outcome
+from bus.route.lane import LaneCore
 from bus.route.outlet import Delivery
 from bus.route.outputs import Writer
 from bus.route.rules import Rule, Rules
