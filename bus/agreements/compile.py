@@ -33,11 +33,13 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
     pseudonym: Callable[[str], str],
     consent_basis_code: str,
     accepted_revisions: frozenset[str] = frozenset(),
+    no_wider: frozenset[str] = frozenset(),
 ) -> Route:
     """The route of an agreement. Raises AgreementUnfit for one that does not fit the dataset, or breaks a rule.
 
     `pseudonym` is bound to the recipient and its epoch. `consent_basis_code` is the country's code of consent as a
-    legal basis. `accepted_revisions` are older revisions whose consents still hold; see `bus.agreements.widening`.
+    legal basis. `accepted_revisions` are older revisions whose consents still hold, `no_wider` those that released no
+    more than this one; see `bus.agreements.widening`.
     """
     reason = unfit(document, dataset)
     if reason is not None:
@@ -57,6 +59,7 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         view_schema_id=view_schema_id,
         admits=compile_admits(document, dataset),
         view=compile_view(document, dataset, pseudonym),
+        no_wider=no_wider | {revision(document)},
         cuts=cuts,
         filtered=document.filter is not None,
         filtered_by=fields_at(filter_reads(document), dataset),

@@ -75,6 +75,9 @@ class Route:
     reads: frozenset[str] = frozenset()
     """The fields that `admits` reads, and, where the view is not cut, `view`."""
 
+    no_wider: frozenset[str] = frozenset()
+    """Revisions under which nothing went out that this one would not let out: their copies may stay as they are."""
+
     age_field: str | None = None
     """The field that says from when a record is; None where its age does not matter."""
 

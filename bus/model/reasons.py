@@ -109,6 +109,18 @@ class Reason(StrEnum):
         "The registry completes the record.",
         Held.KEEP_STALE,
     )
+    RECORD_UNREADABLE = (
+        "record-unreadable",
+        "The newest version of the record cannot be read, and no version before it is known.",
+        "The operator looks at its dead letter (`bus deadletter`); the registry publishes the record again.",
+        Held.KEEP_STALE,
+    )
+    CANNOT_FOLLOW = (
+        "cannot-follow",
+        "The record cannot be read, so its copy cannot be brought under the text or the pseudonyms in force.",
+        "As for `record-unreadable`: once a version of the record can be read, it is released again.",
+        Held.ERASE,
+    )
     AGREEMENT_NOT_YET = (
         "agreement-not-yet-valid",
         "The agreement's validity begins later.",

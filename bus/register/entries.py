@@ -44,6 +44,8 @@ class AgreementEntry:
     accepted_revisions: frozenset[str]
     consent_basis: str
     since_offset: int
+    no_wider: frozenset[str] = frozenset()
+    """Earlier revisions that released no more than this one does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,6 +273,7 @@ def _terms(state: RegisterState, fact: Fact, life: Life, offset: int) -> Agreeme
         accepted_revisions=accepted,
         consent_basis=body["consent_basis"],
         since_offset=offset,
+        no_wider=no_wider(document, known),
     )
 
 
@@ -282,6 +283,13 @@ def covered(document: AgreementDocument, known: AgreementEntry | None) -> frozen
     if known is None or widens(AgreementDocument.model_validate(known.document), document):
         return own
     return own | known.accepted_revisions
+
+
+def no_wider(document: AgreementDocument, known: AgreementEntry | None) -> frozenset[str]:
+    """The earlier revisions that released no more than this text: to go back to any of them would not widen it."""
+    if known is None or widens(document, AgreementDocument.model_validate(known.document)):
+        return frozenset()
+    return known.no_wider | {known.revision}
 
 
 def _standing(life: Life) -> Standing:
@@ -349,4 +357,5 @@ __all__ = [
     "Standing",
     "covered",
     "first_day_ms",
+    "no_wider",
 ]

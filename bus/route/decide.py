@@ -12,7 +12,7 @@ from bus.model.key import UNKNOWN_SUBJECT
 from bus.model.reasons import Held, Reason
 from bus.register.state import Standing
 from bus.route.rules import Rule
-from bus.route.seen import Seen
+from bus.route.seen import LOST, Seen
 
 Decision = bytes | Reason
 """The framed view that the recipient gets; or why it gets none: from that follows what becomes of a copy it holds."""
@@ -20,6 +20,11 @@ Decision = bytes | Reason
 
 class Copy(Protocol):
     """What a recipient holds of a record, as far as its own time and that of the next version are concerned."""
+
+    @property
+    def topic(self) -> str:
+        """Where it lies."""
+        ...
 
     @property
     def view_hash(self) -> bytes:
@@ -83,8 +88,9 @@ class Term:
 def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now_ms: int) -> Decision:
     """Release a view, or withhold for a reason. Deny by default: only one line releases, after the last refusal.
 
-    `seen` None means deleted at the source. `subject` is whom the record is about, None in a dataset without subjects;
-    `cover` what of their consent decides; `now_ms` the time of the lane.
+    `seen` None means deleted at the source; LOST is judged by all that does not depend on what a record says. `subject`
+    is whom it is about, None in a dataset without subjects; `cover` what of their consent decides; `now_ms` the time of
+    the lane.
     """
     if seen is None:
         return Reason.DELETED
@@ -94,7 +100,9 @@ def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now
             return Reason.SUBJECT_UNKNOWN
         refused = uncovered(cover, term.accepted_revisions, now_ms) or refused
     if refused is None:
-        refused = term.held_up  # as a suspension it comes last: a withdrawal erases, whatever is held up
+        refused = term.held_up or (
+            Reason.RECORD_UNREADABLE if seen is LOST else None
+        )  # as a suspension it comes last: a withdrawal erases, whatever is held up
     if refused is not None:
         return refused
     try:
@@ -134,6 +142,17 @@ def erases(reason: Reason, route: Route) -> bool:
         return reason.held is Held.ERASE
     left_scope = reason in {Reason.OUTSIDE_FILTER, Reason.TOO_OLD}
     return not (route.keep_on_exit if left_scope else route.keep_on_end)
+
+
+def unread(held: Copy, rule: Rule) -> Reason:
+    """Why a copy is withheld whose record is LOST, where nothing else refuses it: it stays if nothing more went out.
+
+    It cannot be brought under another text, another place or other pseudonyms, and it does not say how old it is.
+    """
+    route = rule.route
+    if held.topic != route.topic or held.epoch != rule.epoch or held.revision not in route.no_wider:
+        return Reason.CANNOT_FOLLOW
+    return Reason.RECORD_UNREADABLE if route.oldest is None else Reason.TOO_OLD
 
 
 def too_soon(held: Copy, view_hash: bytes, rule: Rule, now_ms: int) -> bool:

@@ -17,11 +17,11 @@ from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.route.batch import Decode, Inputs, Outcome, Unreadable
 from bus.route.commands import Command, Completion, ending
-from bus.route.decide import Term, decide, erases
+from bus.route.decide import Term, decide, erases, unread
 from bus.route.held import Copy, holding_of
 from bus.route.outlet import Outlet, erasure
 from bus.route.rules import Rule, Rules, Standings
-from bus.route.seen import Seen
+from bus.route.seen import LOST, Seen
 from bus.route.state import Cursor, DeadVersion, Draft, LaneState, Position
 from bus.route.sweep import sweep_waits, swept
 
@@ -90,14 +90,13 @@ class LaneCore:
         """(agreement, record key) of copies that recipients hold of a dataset's records that are not there.
 
         In a lane that has read everything such a record was deleted, and its tombstone compacted away, while the lane
-        was down; where its newest version is a dead letter, it is left alone. Looks at `limit` keys after `after`;
-        also tells where to go on, None at the end.
+        was down; or its newest version is a dead letter, and the one before compacted away. Looks at `limit` keys
+        after `after`; also tells where to go on, None at the end.
         """
         keys, then = state.orphans(dataset, after, limit)
         found = [
             (name, key)
             for key in keys
-            if state.dead_version(dataset, key) is None
             for name in state.held(dataset, key)
             if name in rules.rules and rules.rules[name].route.dataset == dataset
         ]
@@ -200,7 +199,7 @@ class _Work:
         return result
 
     def take_gone(self, gone: Sequence[tuple[str, bytes]]) -> None:
-        """Judge copies whose record is no longer there as the deletion would have been judged."""
+        """Judge copies whose record is no longer there: as the deletion would have been judged, or as LOST."""
         for agreement, key in gone:
             self._judge(self._rules.rules[agreement], [key])
 
@@ -240,7 +239,7 @@ class _Work:
     def _advance(self, name: str, rule: Rule, cursor: Cursor, limit: int) -> int:
         dataset = rule.route.dataset
         keys = self._draft.state.keys_after(dataset, cursor.after, limit)
-        self._judge(rule, [key for key in keys if self._draft.record(dataset, key) is not None])
+        self._judge(rule, keys)
         self.outcome.caught_up += len(keys)
         after = keys[-1] if keys else cursor.after
         self._draft.cursors[name] = replace(cursor, after=after, done=len(keys) < limit)
@@ -259,11 +258,13 @@ class _Work:
             self._judge(self._rules.rules[agreement], listed)
 
     def _judge(self, rule: Rule, keys: Iterable[bytes]) -> None:
-        """The newest versions of records, under one agreement."""
+        """The newest versions of records that can be read, under one agreement."""
         draft, dataset = self._draft, rule.route.dataset
         cases: list[Case] = []
         for key in keys:
             subject, seen = self._subject(dataset, key), self._see(dataset, draft.record(dataset, key))
+            if seen is None and draft.dead_version(dataset, key) is not None:
+                seen = LOST
             cases.append(self._case(dataset, key, subject, seen))
         self._judge_under((rule,), cases)
 
@@ -284,8 +285,11 @@ class _Work:
                     refused = release(key, subject, decision, cover.event_id if needs_consent else None, held)
                 else:
                     refused = decision
-                    if agreement in held and erases(refused, rule.route):
-                        self._erase(rule, subject, key, held.pop(agreement), refused)
+                    if agreement in held:
+                        if refused is Reason.RECORD_UNREADABLE:
+                            refused = unread(holding_of(held[agreement], key), rule)
+                        if erases(refused, rule.route):
+                            self._erase(rule, subject, key, held.pop(agreement), refused)
                 if refused is not None:
                     refusals[refused] = refusals.get(refused, 0) + 1
             refusals.pop(Reason.DELETED, None)

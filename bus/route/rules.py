@@ -265,6 +265,7 @@ class RuleBook:
             view_schema_id=entry.view_schema_id,
             pseudonym=pseudonym,
             accepted_revisions=entry.accepted_revisions,
+            no_wider=entry.no_wider,
             consent_basis_code=entry.consent_basis,
         )
         partitions = self._pseudonymous_partitions if route.pseudonymous else self._lanes

@@ -39,6 +39,10 @@ class Seen:
         return self._record
 
 
+LOST = Seen(b"", {})
+"""Stands for a record that says nothing: its newest version cannot be read, and none before it is known."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
     """How records of one schema are seen without decoding all of them."""

@@ -95,7 +95,10 @@ class LaneState(Protocol):
         ...
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> Sequence[bytes]:
-        """The next keys of a dataset's records in order, from the first one when `after` is empty."""
+        """The next keys of a dataset's records in order, from the first one when `after` is empty.
+
+        Those too of which nothing is known but that their newest version is a dead letter.
+        """
         ...
 
     def keys_of_person(self, dataset: str, subject: str) -> Iterable[bytes]:

@@ -20,13 +20,13 @@ from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.route.batch import Decode
-from bus.route.decide import Term, decide, due_under, erases, too_soon
+from bus.route.decide import Term, decide, due_under, erases, too_soon, unread
 from bus.route.foresight.fields import field_change
 from bus.route.foresight.found import Example, Foresight
 from bus.route.foresight.question import Question
 from bus.route.foresight.snapshot import Held, Snapshot, Step
 from bus.route.outlet import agency_key
-from bus.route.seen import Seen, Sight
+from bus.route.seen import LOST, Seen, Sight
 
 AT_ONCE = 2_000
 """Records judged before others of this process get their turn."""
@@ -61,17 +61,18 @@ class Judge:
     async def judge(self, snapshot: Snapshot, share: float, now_ms: int, step: Step) -> None:
         """A lane's records, or `share` of them drawn by chance."""
         found = self._found
-        found.known += len(snapshot.records)
+        lost = snapshot.dead - snapshot.records.keys()
+        found.known += len(snapshot.records) + len(lost)
         found.consents_lost += self._consents_lost(snapshot)
         term = Term.of(self._rule, now_ms)
-        keys = iter(drawn(list(snapshot.records), share))
+        keys = iter(drawn([*snapshot.records, *lost], share))
         while part := list(islice(keys, AT_ONCE)):
             for key in part:
                 self._one(snapshot, key, term, now_ms)
             step(len(part))
             await asyncio.sleep(0)  # a Ctrl-C must find its moment
         if share >= 1:
-            found.unchanged += len(snapshot.held.keys() - snapshot.records.keys())
+            found.unchanged += len(snapshot.held.keys() - snapshot.records.keys() - lost)
 
     def finish(self) -> None:
         """What follows from the counts: each released record has every field of the view."""
@@ -79,10 +80,10 @@ class Judge:
         self._found.fields_released = Counter(dict.fromkeys(self._categories, released) if released else {})
 
     def _one(self, snapshot: Snapshot, key: bytes, term: Term, now_ms: int) -> None:
-        value, held = snapshot.records[key], snapshot.held.get(key)
+        value, held = snapshot.records.get(key), snapshot.held.get(key)
         try:
             subject = subject_of(key, has_subject=self._has_subject)
-            seen = self._sight.see(value) or Seen(value, self._decode(value))
+            seen = LOST if value is None else self._sight.see(value) or Seen(value, self._decode(value))
         except (ValueError, RecordUnreadable, SchemaUnknown):
             return  # a dead letter, whatever it is
         self._found.judged += 1
@@ -133,6 +134,8 @@ class Judge:
             self._found.unchanged += 1
 
     def _withheld(self, seen: Seen, reason: Reason, held: Held | None) -> None:
+        if held is not None and reason is Reason.RECORD_UNREADABLE:
+            reason = unread(held, self._rule)
         self._found.reasons_withheld[reason.value] += 1
         if held is None:
             return

@@ -13,7 +13,7 @@ from bus.errors import AgreementUnfit, NotFound
 from bus.kafka.access import KafkaAccess
 from bus.model.keyring import KeyRing
 from bus.register.readers import require_followed
-from bus.register.state import AgreementEntry, RegisterState, Standing, covered
+from bus.register.state import AgreementEntry, RegisterState, Standing, covered, no_wider
 from bus.route.rules import Rule, RuleBook
 from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
 
@@ -98,4 +98,5 @@ def _proposed(state: RegisterState, document: AgreementDocument, topic: str, con
         accepted_revisions=covered(document, known),
         consent_basis=consent_basis,
         since_offset=state.offset,
+        no_wider=no_wider(document, known),
     )

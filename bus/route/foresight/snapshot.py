@@ -50,6 +50,8 @@ class Snapshot:
     records: dict[bytes, bytes] = field(default_factory=dict)
     consents: dict[str, Cover] = field(default_factory=dict)
     held: dict[bytes, Held] = field(default_factory=dict)
+    dead: set[bytes] = field(default_factory=set)
+    """Keys of records whose newest version is a dead letter."""
 
 
 class SnapshotReader:
@@ -100,6 +102,7 @@ class SnapshotReader:
         async for bits in self._reader.read(place, span):
             await self._records(found.records, dead, bits)
             step(len(bits))
+        found.dead = set(dead)
         return found
 
     def _matters(self, key: bytes) -> bool:

@@ -57,9 +57,10 @@ class MemoryState:
         return self._covers.get(subject, NOBODY)
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
-        """The next keys of a dataset in byte order."""
+        """The next keys of a dataset in byte order, those of dead letters among them."""
         if dataset not in self._sorted:
-            self._sorted[dataset] = sorted(self.records[dataset])
+            dead = {key for of, key in self.dead if of == dataset}
+            self._sorted[dataset] = sorted(dead | self.records[dataset].keys())
         keys = self._sorted[dataset]
         start = bisect_right(keys, after) if after else 0
         return keys[start : start + limit]
@@ -129,6 +130,7 @@ class MemoryState:
 
     def put_dead(self, dataset: str, key: bytes, version: DeadVersion | None) -> None:
         """That the newest version of a record is a dead letter, or, with None, no longer is."""
+        self._sorted.pop(dataset, None)
         if version is None:
             self.dead.pop((dataset, key), None)
         else:

@@ -94,8 +94,8 @@ class StoredState:
         return covers
 
     def keys_after(self, dataset: str, after: bytes, limit: int) -> list[bytes]:
-        """The next keys of a dataset."""
-        return self._tables.after(f"record/{dataset}", after, limit)
+        """The next keys of a dataset, those of dead letters among them."""
+        return self._tables.after_in((f"record/{dataset}", f"dead/{dataset}"), after, limit)
 
     def keys_of_person(self, dataset: str, subject: str) -> set[bytes]:
         """The keys of a person's records, and of what is held of them."""

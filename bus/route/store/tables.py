@@ -8,10 +8,10 @@ the kernel holds; a machine that stops may tear the file.
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,11 @@ class Tables:
             if key and cursor.key() == slot and not cursor.next():
                 return []  # asked on, it would begin anew
             return [_key(cursor, one) for one in islice(cursor.iternext(values=False), limit)]
+
+    def after_in(self, tables: Sequence[str], key: bytes, limit: int) -> list[bytes]:
+        """The same of several tables together, in the same order."""
+        found = [some for table in tables if (some := self.after(table, key, limit))]
+        return found[0] if len(found) == 1 else sorted(set(chain(*found)), key=_slot)[:limit]
 
     def beginning(self, table: str, start: bytes) -> list[bytes]:
         """All keys that begin so."""

@@ -67,6 +67,8 @@ def test_a_new_revision(book: Book) -> None:
     assert (entry.revision, entry.number) == (revision(NARROWER), first.number)
     assert entry.since_offset == book.state.offset - 1
     assert entry.accepted_revisions == {revision(TAX), revision(NARROWER)}
+    assert entry.no_wider == frozenset()
+    assert book.life().state.agreements[TAX.id].no_wider == {revision(NARROWER)}
 
 
 def test_replayed(book: Book) -> None:

@@ -167,6 +167,7 @@ class Nutshell:
         catch_up_limit: int | None = None,
         commands: Sequence[Command] = (),
         later: Sequence[ConsentEvent | UnreadableConsent] | None = None,
+        gone: Sequence[tuple[str, bytes]] = (),
     ) -> Outcome:
         """One transaction, committed."""
         self.consents_offset += len(consents)
@@ -177,6 +178,7 @@ class Nutshell:
             input_offsets=dict(self.offsets),
             commands=commands,
             later_consents=later,
+            gone=gone,
             existing_limit=existing_limit,
             catch_up_limit=catch_up_limit,
         )

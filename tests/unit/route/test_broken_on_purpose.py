@@ -158,9 +158,27 @@ def let_poison_delete(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lanes._Work, "_bury", bury)
 
 
+def pass_over_what_was_lost(patch: pytest.MonkeyPatch) -> None:
+    def keys_after(state: MemoryState, dataset: str, after: bytes, limit: int) -> list[bytes]:
+        return [key for key in sorted(state.records[dataset]) if key > after][:limit]
+
+    patch.setattr(MemoryState, "keys_after", keys_after)
+
+
+def take_what_was_lost_for_deleted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lanes, "LOST", None)
+
+
+def let_all_stay_that_was_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lanes, "unread", lambda *_: Reason.RECORD_UNREADABLE)
+
+
 @pytest.mark.parametrize(
     "break_it",
     [
+        pass_over_what_was_lost,
+        take_what_was_lost_for_deleted,
+        let_all_stay_that_was_lost,
         release_what_was_superseded,
         forget_what_was_discarded,
         leave_the_old_name,

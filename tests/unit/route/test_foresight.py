@@ -30,6 +30,7 @@ from bus.route.foresight.question import Question, Text
 from bus.route.foresight.snapshot import Held, Snapshot
 from bus.route.lane import LaneCore
 from bus.route.rules import Rule, Rules
+from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState
 from tests.country import AGREEMENTS
 from tests.unit.agreements.ground import DATASETS
@@ -61,6 +62,7 @@ def text_of(document: AgreementDocument, *, view_schema_id: int, accepted: froze
         pseudonym=pseudonym,
         consent_basis_code="C",
         accepted_revisions=accepted,
+        no_wider=accepted,
     )
     view = parse(route.view_schema, schema_id=view_schema_id)
     return Text(document, Rule(route, Standing.ACTIVE, view, 8, pseudonym))
@@ -162,6 +164,11 @@ def test_a_preview_is_what_the_core_drafts(texts: tuple[AgreementDocument, Agree
     old, new = text_of(before, view_schema_id=11), text_of(after, view_schema_id=12, accepted=accepted)
     drafted(state, old, 1)
     changed(state, old, dice)
+    for number in range(0, PEOPLE, 5):
+        key, _ = record(number, dice)
+        state.put_dead(PERSON.name, key, DeadVersion(number))
+        if dice.random() < 0.6:
+            state.put_record(PERSON.name, key, None)  # as after a start from a log that was compacted meanwhile
     found, snapshot = judged(Question(new, old, PERSON, 7), state)
     told, withheld = drafted(state, new, 2)
     assert found.keys == told
@@ -186,7 +193,7 @@ def changed(state: MemoryState, text: Text, dice: random.Random) -> None:
 def judged(question: Question, state: MemoryState) -> tuple[Foresight, Snapshot]:
     """A preview of a state in memory."""
     route = question.route
-    snapshot = Snapshot(0, records=dict(state.records[PERSON.name]))
+    snapshot = Snapshot(0, records=dict(state.records[PERSON.name]), dead={key for _, key in state.dead})
     for key in state.holdings[PERSON.name]:
         one = holdings(state, PERSON.name, key).get(route.agreement)
         if one is None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from bus.route.store.stored import StoredState
 from bus.route.store.tables import LONGEST_SLOT, Tables
 from tests.unit.route.lanes import PERSON, Nutshell, give, rule, rules, value, withdraw
 from tests.unit.route.model.machine import LaneAgainstModel
+from tests.unit.route.model.naive import Place
 from tests.unit.route.test_model import STEPS
 
 
@@ -111,7 +113,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         [(900, "consent", "a", b"p1")],
     )
     assert again.keys_after(PERSON, b"", 2) == [b"p1/1", b"p2/1"]
-    assert again.keys_after(PERSON, b"p2/1", 2) == [b"p3/1"]
+    assert again.keys_after(PERSON, b"p2/1", 2) == [b"p3/1", b"p9/1"]
     assert again.schemas == {b"\0\0\0\0\x01"}
     again.close(sync=False)
 
@@ -374,6 +376,11 @@ class Logged(StoredState):
             self.put_entry(key, body)
 
 
+def forget(state: StoredState, places: AbstractSet[Place]) -> None:
+    for dataset, key in places:
+        state.put_record(dataset, key.encode(), None)
+
+
 class StoreAgainstModel(LaneAgainstModel):
     """The lane on the store, against the same model; it is killed or ends in order, and goes on with what is there."""
 
@@ -383,12 +390,19 @@ class StoreAgainstModel(LaneAgainstModel):
         self.written_at_once.start()
         return Logged(Path(self.scratch.name), self.log)
 
-    def state_again(self) -> StoredState:
+    def state_again(self, without: AbstractSet[Place] = frozenset()) -> StoredState:
         assert isinstance(self.lane.state, StoredState)
         if len(self.log) % 2:
             self.lane.state.settle()  # an end in order; otherwise what waited is lost
         self.lane.state.close(sync=False)
-        return Logged(Path(self.scratch.name), self.log)
+        if not without:
+            return Logged(Path(self.scratch.name), self.log)
+        self.scratch.cleanup()
+        self.scratch = TemporaryDirectory()
+        state = Logged(Path(self.scratch.name), self.log)
+        state.land(lambda: forget(state, without))
+        state.settle()
+        return state
 
     def teardown(self) -> None:
         if hasattr(self, "lane"):

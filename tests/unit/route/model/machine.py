@@ -190,13 +190,15 @@ class LaneAgainstModel(Running):
         agreement=st.sampled_from(AGREEMENTS),
         chosen=st.sampled_from(sorted(FILTERS)),
         wider=st.booleans(),
+        narrower=st.booleans(),
         kept=st.none() | st.integers(1, 60),
     )
-    def revised(self, agreement: str, chosen: str, kept: int | None, *, wider: bool) -> None:
+    def revised(self, agreement: str, chosen: str, kept: int | None, *, wider: bool, narrower: bool) -> None:
         terms = self.model.terms[agreement]
         terms.retention = terms.retention if kept is None else kept
         terms.filter, terms.revision = chosen, terms.revision + 1
         terms.accepted = frozenset({terms.revision}) if wider else terms.accepted | {terms.revision}
+        terms.no_wider = frozenset({terms.revision}) if narrower else terms.no_wider | {terms.revision}
         self.register_changed()
 
     @rule(agreement=st.sampled_from(AGREEMENTS))
@@ -205,6 +207,7 @@ class LaneAgainstModel(Running):
         terms = self.model.terms[agreement]
         terms.major, terms.revision = terms.major + 1, terms.revision + 1
         terms.accepted |= {terms.revision}
+        terms.no_wider |= {terms.revision}
         self.register_changed()
 
     @rule(agreement=st.sampled_from(EVERY_AGREEMENT), standing=st.sampled_from(STANDINGS))
@@ -218,6 +221,7 @@ class LaneAgainstModel(Running):
         terms = self.model.terms[agreement]
         terms.revision += 1
         terms.accepted |= {terms.revision}
+        terms.no_wider |= {terms.revision}
         terms.valid_from, terms.valid_until = begins, None if lasts is None else begins + lasts
         self.register_changed()
 
@@ -235,6 +239,14 @@ class LaneAgainstModel(Running):
     def restarted(self) -> None:
         """Everything that a process knows is gone; what was committed is read back."""
         self.lane.state = self.state_again()
+
+    @rule()
+    def built_anew(self) -> None:
+        """What was kept on the machine is gone, and the log has forgotten what a change took the place of."""
+        self.model.forget()
+        self.lane.state = self.state_again(without=self.model.letters.keys())
+        self.look_for_lost()
+        self.settle()
 
     # --- how it is said -----------------------------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ class Terms:
     filter: str = "all"
     revision: int = 1
     accepted: frozenset[int] = frozenset({1})
+    no_wider: frozenset[int] = frozenset({1})
+    """Texts that let out no more than this one."""
+
     standing: Standing = Standing.ACTIVE
     valid_from: int = 0
     valid_until: int | None = None
@@ -100,6 +103,9 @@ class Model:
     letters: dict[Place, int] = field(default_factory=dict)
     """The change that came last for a record, by its offset, where it could not be read."""
 
+    lost: set[Place] = field(default_factory=set)
+    """Records of which nothing is known any more but that their last change could not be read."""
+
     discarded: set[tuple[Place, int]] = field(default_factory=set)
     events: dict[tuple[str, str], list[ConsentEvent | UnreadableConsent]] = field(default_factory=dict)
     held: dict[str, dict[str, Copy]] = field(default_factory=dict)
@@ -111,6 +117,7 @@ class Model:
     def take(self, place: Place, record: dict[str, Any] | None) -> None:
         """A change that can be read."""
         self.letters.pop(place, None)
+        self.lost.discard(place)
         if record is None:
             self.records.pop(place, None)
         else:
@@ -119,6 +126,12 @@ class Model:
         for agreement, terms in self.terms.items():
             if terms.dataset == place[0]:
                 self.judge(agreement, place[1])
+
+    def forget(self) -> None:
+        """Of a record whose last change could not be read, nobody remembers what it said before."""
+        self.lost |= self.letters.keys() & self.records.keys()
+        for place in self.lost:
+            self.records.pop(place, None)
 
     def order(self, kind: CommandKind, place: Place, offset: int, record: dict[str, Any] | None) -> Ending:
         """An order about a dead letter; `record` is what it says when it is read again, None while it says nothing."""
@@ -172,7 +185,7 @@ class Model:
     def verdict(self, agreement: str, key: str) -> str:
         """release, erase or keep."""
         terms = self.terms[agreement]
-        if (terms.dataset, key) not in self.records:
+        if (terms.dataset, key) not in self.records.keys() | self.lost:
             return "erase"
         if terms.standing is Standing.SUSPENDED:
             return "erase" if terms.needs_consent and self.consent(agreement, key.partition("/")[0]) is None else "keep"
@@ -187,9 +200,20 @@ class Model:
             return "erase"
         if terms.standing is Standing.PAUSED:
             return "keep"
+        if (terms.dataset, key) in self.lost:
+            return self.verdict_on_lost(agreement, key)
         if self.in_scope(terms, self.records[(terms.dataset, key)]):
             return "release"
         return "keep" if terms.keep_on_exit else "erase"
+
+    def verdict_on_lost(self, agreement: str, key: str) -> str:
+        """A copy of which nobody can tell what of it may go out now: it stays where it may stay as it is."""
+        terms, copy = self.terms[agreement], self.held.get(agreement, {}).get(key)
+        if copy is None or not copy.shown.startswith(f"v{terms.major}:"):
+            return "erase"
+        if copy.epoch != terms.epoch or copy.revision not in terms.no_wider:
+            return "erase"
+        return "keep" if terms.data_range is None or terms.keep_on_exit else "erase"
 
     def in_scope(self, terms: Terms, record: dict[str, Any]) -> bool:
         """Whether the record is one of those that the agreement shares."""
@@ -211,7 +235,7 @@ class Model:
         """What a consent that comes or goes brings about."""
         terms = self.terms.get(agreement)
         if terms is not None and terms.needs_consent:
-            for dataset, key in list(self.records):
+            for dataset, key in [*self.records, *self.lost]:
                 if dataset == terms.dataset and key.partition("/")[0] == subject:
                     self.judge(agreement, key)
 
@@ -253,7 +277,8 @@ class Model:
 
     def whose_consent_changed(self, agreement: str) -> set[str]:
         """People under whom another consent, or none any more, counts since the last look."""
-        before, people = self.covered.get(agreement, {}), {key.partition("/")[0] for _, key in self.records}
+        before = self.covered.get(agreement, {})
+        people = {key.partition("/")[0] for _, key in [*self.records, *self.lost]}
         needed = people if self.terms[agreement].needs_consent else set()
         now = {one: None if (given := self.consent(agreement, one)) is None else given.event_id for one in needed}
         self.covered[agreement] = {**before, **now}

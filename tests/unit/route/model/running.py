@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, cast
@@ -109,6 +110,7 @@ def compiled(name: str, terms: Terms) -> Rule:
         needs_consent=terms.needs_consent,
         revision=f"r{terms.revision}",
         accepted_revisions=frozenset(f"r{one}" for one in terms.accepted),
+        no_wider=frozenset(f"r{one}" for one in terms.no_wider),
         keep_on_exit=terms.keep_on_exit,
         keep_on_end=terms.keep_on_end,
         retention_ms=terms.retention,
@@ -131,6 +133,7 @@ class Running(RuleBasedStateMachine):
     lane: Nutshell
     model: Model
     limit: int
+    datasets: set[str]
 
     def start(self, model: Model, limit: int) -> None:
         """A lane that knows nothing yet."""
@@ -147,16 +150,25 @@ class Running(RuleBasedStateMachine):
         """Where a lane keeps what it knows."""
         return MemoryState()
 
-    def state_again(self) -> Any:
-        """The same after the process has died: what was committed is read back from the topics."""
+    def state_again(self, without: AbstractSet[Place] = frozenset()) -> Any:
+        """The same after the process has died: what was committed is read back from the topics, as far as they go."""
         state = MemoryState()
         state.position = self.lane.state.position
         for key, framed in self.lane_state.items():
             state.put_entry(key, unframe(framed)[1])
         for dataset, records in self.lane.state.records.items():
             for key, framed in records.items():
-                state.put_record(dataset, key, framed)
+                if (dataset, key.decode()) not in without:
+                    state.put_record(dataset, key, framed)
         return state
+
+    def look_for_lost(self) -> None:
+        """What a lane does once it has read everything that there was when it began with nothing."""
+        for dataset in sorted(self.datasets):
+            then: bytes | None = b""
+            while then is not None:
+                gone, then = self.lane.core.gone(self.lane.state, self.rules_now(), dataset, then, self.limit)
+                self.transact(gone=gone)
 
     def register_changed(self) -> None:
         """A fact: the rules are compiled anew."""
@@ -214,6 +226,7 @@ class Running(RuleBasedStateMachine):
         consents: Sequence[ConsentEvent | UnreadableConsent] = (),
         commands: Sequence[Command] = (),
         later: Sequence[ConsentEvent | UnreadableConsent] | None = None,
+        gone: Sequence[tuple[str, bytes]] = (),
     ) -> Outcome:
         """One transaction, written, committed and checked."""
         outcome = self.lane.step(
@@ -223,6 +236,7 @@ class Running(RuleBasedStateMachine):
             commands=commands,
             later=later,
             existing_limit=self.limit,
+            gone=gone,
         )
         self.write(outcome)
         self.is_bounded(outcome)
