@@ -22,7 +22,7 @@ from bus.route.held import Copy, holding_of
 from bus.route.outlet import Outlet, erasure
 from bus.route.rules import Rule, Rules, Standings
 from bus.route.seen import LOST, Seen
-from bus.route.state import Cursor, DeadVersion, Draft, LaneState, Position
+from bus.route.state import Cursor, DeadVersion, Draft, LaneState
 from bus.route.sweep import sweep_waits, swept
 
 Case = tuple[bytes, str | None, Seen | None, Mapping[str, Cover], dict[str, Copy]]

@@ -4,7 +4,7 @@ Where a store holds some of it, only the difference is read. Use it only after f
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from bus.avro.frame import BODY_START
@@ -127,12 +127,12 @@ class Loader:
         Raises TopicReplaced, and OffsetsGone where a topic ends before what was read of it.
         """
         await self._identities.require(stood.position.topics)
-        begins = {} if state.stood_at is None else state.position.inputs
+        begins = {} if state.stood_at is None else dict(state.position.inputs)
         entries_from = 0 if state.stood_at is None else state.stood_at + 1
         state.position = stood.position
         reader = await self._reader()
         try:
-            await self._entries(reader, state, entries_from, stood.offset + 1)
+            await self._entries(reader, state, entries_from, stood.offset + 1, begins)
             poison = await self._records(reader, state, begins, has_subject, decoder)
         finally:
             await reader.stop()
@@ -141,11 +141,15 @@ class Loader:
             await decoder.know(schema)  # it was readable when it was taken, and may have to be read at any moment
         state.stand(stood.position, stood.offset)
 
-    async def _entries(self, reader: Reader, state: Filled, begin: int, end: int) -> None:
+    async def _entries(self, reader: Reader, state: Filled, begin: int, end: int, begins: dict[str, int]) -> None:
+        """Where a dead letter is none any more, `begins` is set back to it: released, it is a version of its record."""
         begin = max(begin, (await reader.beginnings([self._place]))[self._place])
         async for records in _read(reader, {self._place: begin}, {self._place: end}):
             self.loaded += len(records)
-            await _landed(state, state.put_entry, [await self._entry(record) for record in records])
+            entries = [await self._entry(record) for record in records]
+            for dataset, offset in _closed_letters(state, entries):
+                begins[dataset] = min(offset, begins.get(dataset, 0))
+            await _landed(state, state.put_entry, entries)
 
     async def _entry(self, record: Incoming) -> Entry:
         """Key and bare body; None for what is removed, or of no kind that a state holds."""
@@ -236,6 +240,17 @@ async def _read(
     reader.assign(starts)
     async for records in reader.to_ends(ends, max_records=READ_AT_ONCE):
         yield [record for record in records if record.offset < ends[Place(record.topic, record.partition)]]
+
+
+def _closed_letters(state: Filled, entries: Sequence[Entry]) -> Iterator[tuple[str, int]]:
+    """Dataset and offset of the dead letters that the state knows, and that these entries remove."""
+    for key, body in entries:
+        kind, _, place = key.partition(b"/")
+        if kind == b"dead" and body is None:
+            name, _, record_key = place.partition(b"/")
+            known = state.dead_version(name.decode(), record_key)
+            if known is not None:
+                yield name.decode(), known.offset
 
 
 async def _landed(state: Filled, put: Callable[..., None], words: Sequence[tuple[Any, ...]]) -> None:

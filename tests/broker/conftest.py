@@ -320,3 +320,13 @@ async def founded_bus(kafka: KafkaAccess, prefix: str, folder: Path) -> AsyncIte
         )
         closing.callback(bus.close_reader)
         yield bus
+
+
+@pytest.fixture
+def bus(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> SmallBus:
+    """The small bus, as the commands find it."""
+    monkeypatch.setenv("BUS_HOME", str(small_bus.settings.home))
+    monkeypatch.setenv("BUS_PREFIX", small_bus.settings.prefix)
+    monkeypatch.setenv("BUS_LANES", str(small_bus.settings.lanes))
+    monkeypatch.setenv("BUS_SCHEMA_REGISTRY", small_bus.client.access.url)
+    return small_bus

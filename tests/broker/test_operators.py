@@ -35,16 +35,6 @@ def people(count: int) -> list[str]:
     return [f"0010900{number:05d}" for number in range(count)]
 
 
-@pytest.fixture
-def bus(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> SmallBus:
-    """The small bus, as the commands find it."""
-    monkeypatch.setenv("BUS_HOME", str(small_bus.settings.home))
-    monkeypatch.setenv("BUS_PREFIX", small_bus.settings.prefix)
-    monkeypatch.setenv("BUS_LANES", str(small_bus.settings.lanes))
-    monkeypatch.setenv("BUS_SCHEMA_REGISTRY", small_bus.client.access.url)
-    return small_bus
-
-
 @dataclass(frozen=True)
 class Answer:
     """What a command said."""

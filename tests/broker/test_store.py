@@ -12,6 +12,7 @@ import pytest
 
 from bus.route.store.stored import StoredState
 from tests.broker.conftest import PERSON, SmallBus
+from tests.broker.test_operators import AN, call, poison, register_the_schema, told
 from tests.broker.test_route import TAX, assert_logged, people
 
 pytestmark = pytest.mark.broker
@@ -108,6 +109,34 @@ async def test_an_old_copy_and_one_from_nowhere(small_bus: SmallBus, tmp_path: P
     await deleted_and_changed(bus, ids[19:21], "Phạm Thu Dung")
     assert anew(bus)["it is ahead of what was committed"] > 0
     await assert_logged(bus, TAX)
+
+
+@pytest.mark.parametrize("older", [True, False])
+async def test_a_released_letter_is_not_forgotten(bus: SmallBus, tmp_path: Path, *, older: bool) -> None:
+    """A store from before a dead letter was released learns of it: it sends nothing older, and an end erases it."""
+    await bus.activate(TAX)
+    await bus.route()
+    if older:
+        await bus.publish(await bus.person(AN, full_name="Trần Thị Bình"))
+        await bus.until(lambda: len(bus.held(TAX)) == 1, "the version before the poison")
+    letter, schema_id = await poison(bus)
+    await bus.supervisor.stop("route")
+    keep(bus, tmp_path / "copy")
+    await bus.route()
+    await register_the_schema(bus, schema_id)
+    assert (await told("deadletter", "release", letter, "--reason", "a test"))["outcome"] == "released"
+    held = bus.held(TAX)
+    await bus.supervisor.stop("route")
+    restore(bus, tmp_path / "copy")
+    first = anew(bus)
+    await bus.route()
+    await call("route", "backfill", TAX, "--reason", "a test")
+    await bus.publish(await bus.person(people(1)[0]))
+    await bus.until(lambda: len(bus.held(TAX)) == 2, "what came after")
+    assert held.items() < bus.held(TAX).items()
+    await bus.registrar.step(TAX, "ended", "a test")
+    await bus.until(lambda: not bus.held(TAX), "the end of the agreement")
+    assert anew(bus) == first
 
 
 async def test_poison_that_was_followed(small_bus: SmallBus) -> None:
