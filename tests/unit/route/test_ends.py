@@ -1,0 +1,38 @@
+"""What ends a copy ends it too where something else holds the record up: a filter that fails, a suspension."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from bus.errors import FilterError
+from bus.model.reasons import Reason
+from tests.unit.route.lanes import Nutshell, Ticks, rule, rules, value
+
+
+def fails_on_ba(record: Mapping[str, Any]) -> bool:
+    if record["name"] == "Ba":
+        raise FilterError(agreement="a", reason="a test")
+    return True
+
+
+@pytest.mark.parametrize(("keep", "held"), [(False, {}), (True, {"p1/1": "An"})], ids=["erased", "kept as agreed"])
+def test_a_record_grows_too_old_on_which_the_filter_fails(*, keep: bool, held: dict[str, str]) -> None:
+    """A copy is stale where the filter says nothing of its record; but the record's age is known, and counts."""
+    lane = Nutshell()
+    now = rules(
+        rule(
+            admits=fails_on_ba,
+            age_field="since",
+            oldest=lambda now_ms: now_ms - 500,
+            days=Ticks(25),
+            keep_on_exit=keep,
+        )
+    )
+    lane.step(now, lane.change("p1", value("An", since=900)))
+    outcome = lane.step(now, lane.change("p1", value("Ba", since=900)))
+    assert (outcome.withheld, lane.held()) == ({("a", Reason.FILTER_ERROR): 1}, {"p1/1": "An"})
+    lane.now = 1425
+    lane.step(now)
+    lane.step(now)
+    assert (lane.held(), lane.log[-1].reason) == (held, None if keep else Reason.TOO_OLD)
