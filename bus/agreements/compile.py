@@ -1,6 +1,7 @@
 """From a checked agreement to the route that a lane obeys."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -46,14 +47,13 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         raise AgreementUnfit(agreement=document.id, dataset=dataset.name, reason=reason)
     cuts = view_cuts(document, dataset)
     as_they_are = {rule.name for rule in document.fields if rule.transform is None}
-    first, last = document.valid.from_, document.valid.until
     return Route(
         **_terms(document, accepted_revisions, consent_basis_code),
         number=number,
         subject_shown=dataset.subject in as_they_are,
         record_id_shown=as_they_are.issuperset(dataset.record_id),
-        valid_from_ms=midnight_ms(first, document.timezone),
-        valid_until_ms=None if last in {None, date.max} else midnight_ms(last + timedelta(days=1), document.timezone),
+        valid_from_ms=midnight_ms(document.valid.from_, document.timezone),
+        valid_until_ms=_over_ms(document),
         topic=topic,
         view_schema=view_schema(document, dataset),
         view_schema_id=view_schema_id,
@@ -88,19 +88,28 @@ def closed_route(  # noqa: PLR0913 - as those of `compile_route`
         del record
         raise FieldMissing(field="the view", agreement=document.id)
 
+    until_ms = None
+    with suppress(ValueError, LookupError, ArithmeticError, OSError):  # its time zone may be what cannot be compiled
+        until_ms = _over_ms(document)
     return Route(
         **_terms(document, accepted_revisions, consent_basis_code),
         number=number,
         subject_shown=False,
         record_id_shown=False,
         valid_from_ms=0,
-        valid_until_ms=None,
+        valid_until_ms=until_ms,
         topic=topic,
         view_schema={"type": "record", "name": "Nothing", "fields": []},
         view_schema_id=view_schema_id,
         admits=lambda record: False,  # noqa: ARG005 - the interface of a filter
         view=view,
     )
+
+
+def _over_ms(document: AgreementDocument) -> int | None:
+    """When the validity is over: with the midnight after its last day, or never."""
+    last = document.valid.until
+    return None if last in {None, date.max} else midnight_ms(last + timedelta(days=1), document.timezone)
 
 
 def _terms(document: AgreementDocument, accepted: frozenset[str], consent_basis_code: str) -> dict[str, Any]:

@@ -118,13 +118,11 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
     """Why the agreement lets nothing through now, or None."""
     if standing is Standing.ENDED:
         return Reason.AGREEMENT_ENDED
+    if route.valid_until_ms is not None and now_ms >= route.valid_until_ms:
+        return Reason.AGREEMENT_OVER  # before a suspension, which keeps copies: it must not lengthen what is over
     if standing is Standing.SUSPENDED:
         return Reason.AGREEMENT_SUSPENDED
-    if now_ms < route.valid_from_ms:
-        return Reason.AGREEMENT_NOT_YET
-    if route.valid_until_ms is not None and now_ms >= route.valid_until_ms:
-        return Reason.AGREEMENT_OVER
-    return None
+    return Reason.AGREEMENT_NOT_YET if now_ms < route.valid_from_ms else None
 
 
 def scope_refusal(rule: Rule, seen: Seen, now_ms: int) -> Reason | None:

@@ -92,3 +92,18 @@ def test_an_end() -> None:
     lane.register = replace(lane.register, offset=3, agreements={BANK.id: entry})
     lane.work()
     assert [told for _, told in lane.story()] == [HELD[1], Reason.AGREEMENT_ENDED.value]
+
+
+@pytest.mark.parametrize(
+    ("zone", "then"),
+    [("Asia/Ho_Chi_Minh", [("2026-04-01T00:00", Reason.AGREEMENT_OVER.value)]), ("Nowhere", []), ("Asia", [])],
+)
+def test_its_last_day_passes(zone: str, then: list[tuple[str, str]]) -> None:
+    """Its validity is over though it fits no more: copies are erased then, unless nobody can tell when that is."""
+    lane = held()
+    entry = lane.register.agreements[BANK.id]
+    document = {**entry.document, "valid": {"from": "2026-01-01", "until": "2026-03-31"}, "timezone": zone}
+    changed = replace(entry, document=document, accepted_revisions=frozenset({revision(BANK)}))
+    lane.register = replace(lane.register, offset=3, agreements={BANK.id: changed})
+    lane.until("2026-04-30T10:00")
+    assert lane.story() == [HELD, *then]

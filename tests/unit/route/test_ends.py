@@ -1,12 +1,14 @@
 """What ends a copy ends it too where something else holds the record up: a filter that fails, a suspension."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bus.errors import FilterError
 from bus.model.reasons import Reason
+from bus.register.state import Standing
 from tests.unit.route.lanes import Nutshell, Ticks, rule, rules, value
 
 
@@ -36,3 +38,17 @@ def test_a_record_grows_too_old_on_which_the_filter_fails(*, keep: bool, held: d
     lane.step(now)
     lane.step(now)
     assert (lane.held(), lane.log[-1].reason) == (held, None if keep else Reason.TOO_OLD)
+
+
+@pytest.mark.parametrize("standing", [Standing.SUSPENDED, Standing.PAUSED])
+def test_validity_is_over_while_held_up(standing: Standing) -> None:
+    """On the day after its last an agreement's copies are erased or kept as agreed, suspended and paused ones' too."""
+    lane = Nutshell()
+    both = (rule(valid_until_ms=3000), rule("k", valid_until_ms=3000, keep_on_end=True))
+    lane.step(rules(*both), lane.change("p1", value("An")))
+    held_up = rules(*(replace(one, standing=standing) for one in both), offset=2)
+    lane.step(held_up)
+    assert (lane.held(), lane.core.wake_at_ms(lane.state, held_up)) == ({"p1/1": "An"}, 3000)
+    lane.now = 3000
+    lane.step(held_up)
+    assert (lane.held(), lane.held("k"), lane.log[-1].reason) == ({}, {"p1/1": "An"}, Reason.AGREEMENT_OVER)

@@ -187,9 +187,11 @@ class Model:
         terms = self.terms[agreement]
         if (terms.dataset, key) not in self.records.keys() | self.lost:
             return "erase"
+        if terms.standing is Standing.ENDED or terms.over(self.now):
+            return "keep" if terms.keep_on_end else "erase"
         if terms.standing is Standing.SUSPENDED:
             return "erase" if terms.needs_consent and self.consent(agreement, key.partition("/")[0]) is None else "keep"
-        if terms.standing is Standing.ENDED or self.now < terms.valid_from or terms.over(self.now):
+        if self.now < terms.valid_from:
             return "keep" if terms.keep_on_end else "erase"
         return self.verdict_in_force(agreement, key)
 
