@@ -36,10 +36,13 @@ class GuessesOpen(BusError):
 
 
 class SchemaBreaksAgreements(BusError):
-    """A new schema would break agreements that are active now."""
+    """A new schema would break agreements that are active now, or strand copies that are held."""
 
-    message = "the new schema of {dataset} breaks active agreements: {agreements}"
-    remedy = "Keep what they release as it is, or suspend them, agree on a new revision, and activate that."
+    message = "the new schema of {dataset} breaks agreements: {agreements}"
+    remedy = (
+        "Keep what they release as it is, or suspend them, agree on a new revision, and activate that. "
+        "Where subject or record id change, publish a dataset of another name, and end the agreements on this one."
+    )
     exit_code = 2
 
 

@@ -19,6 +19,8 @@ class Effect(StrEnum):
 
     NONE = "none"
     BREAKS = "breaks"
+    STRANDS = "strands"
+    """Copies are held under it, and could not be found again to be erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,12 @@ class Impact:
 
     @property
     def broken(self) -> tuple[Felt, ...]:
-        """The active agreements that it breaks: reason enough to refuse it."""
-        return tuple(one for one in self.felt if one.effect is Effect.BREAKS and one.standing is Standing.ACTIVE)
+        """The active agreements that it breaks, and any whose copies it strands: reason enough to refuse it."""
+        return tuple(
+            one
+            for one in self.felt
+            if one.effect is Effect.STRANDS or (one.effect is Effect.BREAKS and one.standing is Standing.ACTIVE)
+        )
 
 
 def impact(dataset: Dataset, known: DatasetEntry | None, agreements: Iterable[AgreementEntry]) -> Impact:
@@ -61,7 +67,8 @@ def impact(dataset: Dataset, known: DatasetEntry | None, agreements: Iterable[Ag
         felt=tuple(
             _felt(entry, old, dataset)
             for entry in agreements
-            if entry.document.get("dataset") == dataset.name and entry.standing is not Standing.ENDED
+            if entry.document.get("dataset") == dataset.name
+            and (entry.standing is not Standing.ENDED or (_rekeyed(old, dataset) and _keeps(entry)))
         ),
     )
 
@@ -94,12 +101,22 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _rekeyed(old: Dataset, new: Dataset) -> bool:
+    return (old.subject, old.record_id) != (new.subject, new.record_id)
+
+
+def _keeps(entry: AgreementEntry) -> bool:
+    """Whether copies stay with the recipient after its end; what the registry deletes is erased there all the same."""
+    return entry.document.get("on_end") == "keep"
+
+
 def _felt(entry: AgreementEntry, old: Dataset, new: Dataset) -> Felt:
     document = AgreementDocument.model_validate(entry.document)
+    if _rekeyed(old, new):
+        lost = "subject or record id change: what was released could not be found again to be erased"
+        return Felt(entry.agreement, document.recipient, entry.standing, Effect.STRANDS, lost)
     finding = unfit(document, new)
     reason = None if finding is None else finding.sentence()
-    if reason is None and (old.subject, old.record_id) != (new.subject, new.record_id):
-        reason = "subject or record id change: what was released could not be found again to be erased"
     if reason is None:
         before, after = (view_schema(document, dataset) for dataset in (old, new))
         if _shape(before) != _shape(after):

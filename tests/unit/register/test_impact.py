@@ -112,6 +112,23 @@ def test_another_record_id_breaks_all() -> None:
     assert len(found.broken) == len(FELT)
 
 
+@pytest.mark.parametrize(
+    ("standing", "on_end", "refused"),
+    [
+        (Standing.SUSPENDED, "erase", True),
+        (Standing.ENDED, "keep", True),
+        (Standing.ENDED, "erase", False),
+    ],
+)
+def test_another_record_id_strands_copies(standing: Standing, on_end: str, *, refused: bool) -> None:
+    """Copies that a suspended or an ended agreement leaves could be erased no more: such a schema is refused too."""
+    schema = deepcopy(PERSON.schema) | {"record_id": ["personal_id", "nationality"]}
+    known, one = DatasetEntry(PERSON.name, "population", PERSON.schema, 1), entry(0, standing)
+    one = replace(one, document={**one.document, "on_end": on_end})
+    found = impact(dataset_of(schema, place="new"), known, [one])
+    assert [felt.effect for felt in found.broken] == [Effect.STRANDS] * refused
+
+
 def test_what_is_suspended_is_told_but_not_in_the_way() -> None:
     """A suspended agreement is listed with the effect, and does not count as broken."""
     found = of(lambda schema: schema["fields"].remove(field(schema, "full_name")), Standing.SUSPENDED)
