@@ -117,8 +117,8 @@ class Reason(StrEnum):
     )
     CANNOT_FOLLOW = (
         "cannot-follow",
-        "The record cannot be read, so its copy cannot be brought under the text or the pseudonyms in force.",
-        "As for `record-unreadable`: once a version of the record can be read, it is released again.",
+        "The record cannot be judged, so its copy cannot be brought under the text or the pseudonyms in force.",
+        "As for `record-unreadable`, `filter-error` or `field-missing`: once it can be judged, it is released again.",
         Held.ERASE,
     )
     AGREEMENT_NOT_YET = (

@@ -14,6 +14,9 @@ from bus.register.state import Standing
 from bus.route.rules import Rule
 from bus.route.seen import LOST, Seen
 
+UNJUDGED = frozenset({Reason.RECORD_UNREADABLE, Reason.FILTER_ERROR, Reason.FIELD_MISSING})
+"""Why nobody can tell what of a record may go out under a text."""
+
 Decision = bytes | Reason
 """The framed view that the recipient gets; or why it gets none: from that follows what becomes of a copy it holds."""
 
@@ -99,10 +102,8 @@ def decide(seen: Seen | None, subject: str | None, cover: Cover, term: Term, now
         if subject is None or subject == UNKNOWN_SUBJECT:
             return Reason.SUBJECT_UNKNOWN
         refused = uncovered(cover, term.accepted_revisions, now_ms) or refused
-    if refused is None:
-        refused = term.held_up or (
-            Reason.RECORD_UNREADABLE if seen is LOST else None
-        )  # as a suspension it comes last: a withdrawal erases, whatever is held up
+    if refused is None:  # as a suspension this comes last: a withdrawal erases, whatever is held up
+        refused = term.held_up or (Reason.RECORD_UNREADABLE if seen is LOST else None)
     if refused is not None:
         return refused
     try:
@@ -147,15 +148,16 @@ def erases(reason: Reason, route: Route) -> bool:
     return not (route.keep_on_exit if left_scope else route.keep_on_end)
 
 
-def unread(held: Copy, rule: Rule) -> Reason:
-    """Why a copy is withheld whose record is LOST, where nothing else refuses it: it stays if nothing more went out.
+def unjudged(reason: Reason, held: Copy, rule: Rule) -> Reason:
+    """Why a copy is withheld whose record is withheld for one of UNJUDGED: it stays if nothing more went out with it.
 
-    It cannot be brought under another text, another place or other pseudonyms, and it does not say how old it is.
+    It cannot be brought under another text, another place or other pseudonyms; of a LOST record nobody knows the age.
     """
     route = rule.route
-    if held.topic != route.topic or held.epoch != rule.epoch or held.revision not in route.no_wider:
+    as_much = held.revision == route.revision or held.revision in route.no_wider
+    if held.topic != route.topic or held.epoch != rule.epoch or not as_much:
         return Reason.CANNOT_FOLLOW
-    return Reason.RECORD_UNREADABLE if route.oldest is None else Reason.TOO_OLD
+    return Reason.TOO_OLD if reason is Reason.RECORD_UNREADABLE and route.oldest is not None else reason
 
 
 def too_soon(held: Copy, view_hash: bytes, rule: Rule, now_ms: int) -> bool:

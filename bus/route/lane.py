@@ -17,7 +17,7 @@ from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.route.batch import Decode, Inputs, Outcome, Unreadable
 from bus.route.commands import Command, Completion, ending
-from bus.route.decide import Term, decide, erases, unread
+from bus.route.decide import UNJUDGED, Term, decide, erases, unjudged
 from bus.route.held import Copy, holding_of
 from bus.route.outlet import Outlet, erasure
 from bus.route.rules import Rule, Rules, Standings
@@ -286,8 +286,8 @@ class _Work:
                 else:
                     refused = decision
                     if agreement in held:
-                        if refused is Reason.RECORD_UNREADABLE:
-                            refused = unread(holding_of(held[agreement], key), rule)
+                        if refused in UNJUDGED:
+                            refused = unjudged(refused, holding_of(held[agreement], key), rule)
                         if erases(refused, rule.route):
                             self._erase(rule, subject, key, held.pop(agreement), refused)
                 if refused is not None:

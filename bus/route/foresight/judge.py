@@ -20,7 +20,7 @@ from bus.model.key import subject_of
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.route.batch import Decode
-from bus.route.decide import Term, decide, due_under, erases, too_soon, unread
+from bus.route.decide import UNJUDGED, Term, decide, due_under, erases, too_soon, unjudged
 from bus.route.foresight.fields import field_change
 from bus.route.foresight.found import Example, Foresight
 from bus.route.foresight.question import Question
@@ -134,8 +134,8 @@ class Judge:
             self._found.unchanged += 1
 
     def _withheld(self, seen: Seen, reason: Reason, held: Held | None) -> None:
-        if held is not None and reason is Reason.RECORD_UNREADABLE:
-            reason = unread(held, self._rule)
+        if held is not None and reason in UNJUDGED:
+            reason = unjudged(reason, held, self._rule)
         self._found.reasons_withheld[reason.value] += 1
         if held is None:
             return

@@ -170,7 +170,7 @@ def take_what_was_lost_for_deleted(patch: pytest.MonkeyPatch) -> None:
 
 
 def let_all_stay_that_was_lost(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(lanes, "unread", lambda *_: Reason.RECORD_UNREADABLE)
+    patch.setattr(lanes, "unjudged", lambda reason, *_: reason)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,27 @@ def test_a_record_grows_too_old_on_which_the_filter_fails(*, keep: bool, held: d
     assert (lane.held(), lane.log[-1].reason) == (held, None if keep else Reason.TOO_OLD)
 
 
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ({"revision": "r2", "no_wider": frozenset({"r2"})}, Reason.CANNOT_FOLLOW),
+        ({"revision": "r2", "no_wider": frozenset({"r1", "r2"}), "topic": "agency.b.a.v2"}, Reason.CANNOT_FOLLOW),
+        ({"revision": "r2", "no_wider": frozenset({"r1", "r2"})}, Reason.FILTER_ERROR),
+    ],
+    ids=["narrower", "another topic", "allows as much"],
+)
+def test_a_text_whose_filter_fails_on_a_record(then: dict[str, Any], reason: Reason) -> None:
+    """What an older text allowed does not stay under a narrower one because the filter says nothing of the record."""
+    lane = Nutshell()
+    lane.step(rules(rule()), lane.change("p1", value("Ba")))
+    lane.step(rules(rule(admits=fails_on_ba, **then), offset=2))
+    assert (lane.held(), lane.state.cursor("a").done) == (
+        {} if reason is Reason.CANNOT_FOLLOW else {"p1/1": "Ba"},
+        True,
+    )
+    assert (lane.log[-1].reason is reason) == (reason is Reason.CANNOT_FOLLOW)
+
+
 @pytest.mark.parametrize("standing", [Standing.SUSPENDED, Standing.PAUSED])
 def test_validity_is_over_while_held_up(standing: Standing) -> None:
     """On the day after its last an agreement's copies are erased or kept as agreed, suspended and paused ones' too."""
