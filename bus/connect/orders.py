@@ -133,15 +133,14 @@ class Orders:
             self.arrived.set()
 
     async def _take(self, record: Incoming) -> None:
+        """Its offset is passed only when the order waits: what is passed is committed, and never read again."""
+        if record.key == self._key:
+            try:
+                self._waiting.append((record.offset, _order(await self._own.decode(record.value or b""))))
+                self.arrived.set()
+            except (RecordUnreadable, SchemaUnknown, KeyError, ValueError) as error:
+                emit(Event.ORDER_UNREADABLE, offset=record.offset, reason=type(error).__name__)
         self.end = record.offset + 1
-        if record.key != self._key:
-            return
-        try:
-            self._waiting.append((record.offset, _order(await self._own.decode(record.value or b""))))
-        except (RecordUnreadable, SchemaUnknown, KeyError, ValueError) as error:
-            emit(Event.ORDER_UNREADABLE, offset=record.offset, reason=type(error).__name__)
-            return
-        self.arrived.set()
 
 
 def unknown(order: Order, datasets: Iterable[str]) -> list[str]:
