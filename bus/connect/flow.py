@@ -135,16 +135,16 @@ class Flow:
             emit(Event.SNAPSHOT_STARTED, connector=begun.connector, **words)
 
     def adopt(self, datasets: tuple[str, ...]) -> None:
-        """Note which datasets the manifest has; one that it had not at the last start is read whole."""
-        before, stream = self.standing.datasets, self.standing.stream
-        self.standing = replace(self.standing, datasets=datasets)
+        """Note which datasets the manifest has: read whole what it had not before, and not what it has no longer."""
+        before, stream, cursor = self.standing.datasets, self.standing.stream, self.standing.snapshot
+        self.standing = replace(self.standing, datasets=datasets, snapshot=cursor and cursor.within(datasets))
         new = tuple(one for one in datasets if one not in before)
         if before and new and stream is not None:
             self.begin(stream, new, "the manifest has more datasets than before")
 
     def open(self, chunk: Chunk, at_ms: int) -> None:
         """Take a chunk that was read after everything taken so far had been streamed."""
-        self._window = Window(chunk, self._contracts[chunk.dataset].mapper)
+        self._window = Window(chunk, self._contracts[chunk.dataset].mapper, by_id=self._known is not None)
         if self.standing.stream is not None:
             self._close_window(self.standing.stream, at_ms)
 

@@ -26,6 +26,15 @@ class Cursor:
     sweeping: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
 
+    def within(self, datasets: tuple[str, ...]) -> "Cursor | None":
+        """Without the datasets that are not among these; None where nothing is left to do."""
+        waiting, sweeping = (
+            tuple(one for one in listed if one in datasets) for listed in (self.waiting, self.sweeping)
+        )
+        after_key = self.after_key if waiting[:1] == self.waiting[:1] else None
+        left = replace(self, waiting=waiting, after_key=after_key, sweeping=sweeping)
+        return left if waiting or sweeping else None
+
     def with_unfit(self, dataset: str | None, key: RecordKey | None) -> "Cursor":
         """After a row that does not fit, whose record is swept where nothing else is said."""
         if dataset not in self.sweeping or key is None or len(self.unfit) > UNFIT_KEPT:

@@ -195,6 +195,27 @@ def test_a_chunk_leaves_the_old_key_of_what_is_known(make: Make) -> None:
     assert keys(flow.drain()) == [("p1/r1", True), ("p2/r1", False), ("p1/r2", True)]
 
 
+def test_rows_of_one_record_id_are_several_records(make: Make) -> None:
+    """In a chunk each holder's row is published; a change takes its own row out of it, and no other."""
+    flow = make(snapshot=Cursor((DATASET,)))
+    flow.open(Chunk(DATASET, (row("r1", "p1"), row("r1", "p2"), row("r1", "p3")), None, at(5)), 0)
+    flow.take(change(row("r1", "p3"), row("r1", "p3", 2), 5), 0)
+    assert keys(flow.drain()) == [("p3/r1", False), ("p1/r1", False), ("p2/r1", False)]
+
+
+def test_a_dataset_that_left_the_manifest_leaves_its_snapshot(make: Make) -> None:
+    """A snapshot that was under way goes on with what is still there, from where it stood; alone, it is over."""
+    flow = make(datasets=(DATASET, "test.old"), snapshot=Cursor(("test.old", DATASET), "k9", 3, ("test.old", DATASET)))
+    flow.adopt((DATASET,))
+    assert flow.standing.snapshot == Cursor((DATASET,), None, 3, (DATASET,))
+    flow = make(datasets=(DATASET, "test.old"), snapshot=Cursor((DATASET, "test.old"), "k9", 3, ("test.old",)))
+    flow.adopt((DATASET,))
+    assert flow.standing.snapshot == Cursor((DATASET,), "k9", 3, ())
+    flow = make(datasets=(DATASET, "test.old"), snapshot=Cursor(("test.old",), "k9", 3))
+    flow.adopt((DATASET,))
+    assert flow.standing.snapshot is None
+
+
 @pytest.mark.parametrize(("unfit", "erased"), [(2, 1), (UNFIT_KEPT + 5, 0)])
 def test_a_snapshot_erases_nothing_whose_row_does_not_fit(make: Make, unfit: int, erased: int) -> None:
     """A row that was met is not gone, also after a restart; where too many do not fit, nobody knows what is gone."""
