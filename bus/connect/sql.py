@@ -78,12 +78,13 @@ class SqlSource:
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
         """Whole readings when they are due; between them, what has a new version."""
-        position = dict(after)
+        position, told = dict(after), _Told()
         while True:
             if position["rows"] is not None or self._due(position):
+                told = _Told()
                 async for events in self._whole(position):
                     yield events
-            async for events in self._poll(position):
+            async for events in self._poll(position, told):
                 yield events
             yield [Seen(dict(position))]  # also after rows: those within the safety are told at every asking
             await asyncio.sleep(self._rule.poll_seconds)
@@ -134,8 +135,11 @@ class SqlSource:
             yield [ExportEnded(query.dataset, dict(position), self._rule.may_lose_percent / 100)]
         position |= {"rows": None, "versions": newest, "compared_at": now_ms()}
 
-    async def _poll(self, position: dict[str, Any]) -> AsyncIterator[Sequence[SourceEvent]]:
-        """Rows from a little before the newest version that was seen. Mutates the position, page by page."""
+    async def _poll(self, position: dict[str, Any], told: "_Told") -> AsyncIterator[Sequence[SourceEvent]]:
+        """Rows from a little before the newest version that was seen, if the last asking did not tell the same of them.
+
+        Mutates the position, page by page, once its last row is told: before any other the connector may have to stop.
+        """
         for query in self._queries:
             version = query.table.version
             if version is None:
@@ -143,16 +147,21 @@ class SqlSource:
             seen = position["versions"].get(query.dataset)
             low = None if seen is None else (version, earlier(as_value(seen), query.table.safety))
             async for rows in self._pages(query, (version, *query.table.key), low):
+                position["polls"] += 1
+                changes = [self._change(query, Operation.UPDATED, row, position) for row in rows]
+                events: list[SourceEvent] = [one for one in changes if told.anew(one)]
                 newest = as_json(rows[-1][version])
                 if not reached(position["versions"].get(query.dataset), newest):
                     position["versions"] = position["versions"] | {query.dataset: newest}
-                position["polls"] += 1
-                yield [self._change(query, Operation.UPDATED, row, position) for row in rows]
+                if events:
+                    yield [*events, Seen(dict(position))]
+            told.asked(query.dataset)
 
     def _change(self, query: _Query, operation: Operation, row: Row, position: Position) -> SourceChange:
+        """The asking is part of its id: a row may be again what it was before."""
         content = repr(sorted(row.items(), key=lambda cell: cell[0])).encode()
         digest = hashlib.blake2b(query.dataset.encode() + content, key=self._key, digest_size=12).hexdigest()
-        change_id = f"{position['full']}.{digest}"
+        change_id = f"{position['full']}.{position['attempt']}.{position['polls']}.{digest}"
         return SourceChange(query.dataset, operation, None, row, change_id, dict(position))
 
     async def _pages(
@@ -253,6 +262,24 @@ class SqlSource:
 
     def _unfit(self, reason: str, mend: str) -> SourceUnfit:
         return SourceUnfit(connector=self._connector, reason=reason, mend=mend)
+
+
+class _Told:
+    """What one asking after another tells: within the safety it is the same rows, also those that do not fit."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, set[str]] = {}
+        self._now: set[str] = set()
+
+    def anew(self, change: SourceChange) -> bool:
+        """Whether the last asking did not tell of this row as it is now."""
+        digest = change.change_id.rpartition(".")[2]
+        self._now.add(digest)
+        return digest not in self._last.get(change.dataset, ())
+
+    def asked(self, dataset: str) -> None:
+        """An asking has come to its end."""
+        self._last[dataset], self._now = self._now, set()
 
 
 async def _in_thread(ask: Callable[..., Any], *given: Any) -> Any:
