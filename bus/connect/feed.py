@@ -63,18 +63,24 @@ class FeedSource:
         self._datasets = {rule.origin: name for name, rule in self.manifest.datasets.items()}
         self._http: httpx.AsyncClient | None = None
         self._told: dict[str, int] = {}
+        self._begun = 0
 
     derive = as_it_came
 
     async def open(self, after: Position | None) -> Position:
         """The head of the feed, or the given place in it. A head that lies before the place means another history."""
         if after is None:
-            self._told.clear()
-            return await self.head()
+            return self._begin(await self.head())
         answer = await self._get(self._feed.path, after=after["seq"], limit=1)
         if reason := self._lost(after, answer):
             raise PositionLost(connector=self._connector, reason=reason)
-        return after
+        return self._begin(after)
+
+    def _begin(self, position: Position) -> Position:
+        """Read on from here: what lies before is known to the feed alone."""
+        self._told.clear()
+        self._begun = int(position["seq"])
+        return position
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
         """Page after page; at the head of the feed, again after a short pause."""
@@ -82,8 +88,7 @@ class FeedSource:
         while True:
             answer = await self._get(self._feed.path, after=position["seq"], limit=self._feed.page_rows)
             if reason := self._lost(position, answer):
-                position = await self.head()
-                self._told.clear()
+                position = self._begin(await self.head())
                 yield [Restarted(tuple(self.manifest.datasets), reason, position)]
                 continue
             before, events = position, self._events(position, answer)
@@ -124,12 +129,31 @@ class FeedSource:
                 'It must answer {"records": […], "next_key": …, "head": 7}, null after the last page, else a new key.'
             )
             raise SourceUnfit(connector=self._connector, reason=f"its pages of {dataset} lead nowhere", mend=mend)
-        head, told = int(answer["head"]), self._told.get(dataset, 0)
+        head = int(answer["head"])
+        told = await self._newest_told(dataset, head)
         if head < told:  # of a copy that lags behind: it would bring back what was
             reason = f"its pages of {dataset} are of {head}, and its feed has told {told}"
             raise SourceUnreachable(connector=self._connector, reason=reason)
         rows = tuple(row if isinstance(row, dict) else {"record": row} for row in answer["records"])
         return Chunk(dataset, rows, answer["next_key"], {"seq": head})
+
+    async def _newest_told(self, dataset: str, head: int) -> int:
+        """The newest entry of a dataset that the feed has told, also before this start where a page may lack it.
+
+        A head that lies before the start need not be that of a copy that lags behind: a service may tell the head of
+        each kind by itself. The entries from there to the start show which it is, where the feed still has them.
+        """
+        if head < self._begun and dataset not in self._told:
+            place, found, kind = head, head, self.manifest.datasets[dataset].origin
+            while place < self._begun:
+                answer = await self._get(self._feed.path, after=place, limit=self._feed.page_rows)
+                numbered = [(_number(entry) or 0, entry) for entry in answer.get("entries", ()) if _number(entry)]
+                if not numbered:
+                    break
+                place = numbered[-1][0]
+                found = max([found, *(number for number, entry in numbered if str(entry.get("kind")) == kind)])
+            self._told.setdefault(dataset, found)
+        return self._told.get(dataset, 0)
 
     async def confirm(self, position: Position) -> None:
         """A feed keeps its entries."""

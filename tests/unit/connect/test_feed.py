@@ -129,6 +129,32 @@ async def test_a_page_of_a_lagging_copy_waits(sources: Sources) -> None:
     assert (await source.chunk("one.thing", None, 10)).high == {"seq": 5}
 
 
+@pytest.mark.parametrize("after", [None, {"seq": 5}], ids=["the first start", "a restart"])
+@pytest.mark.parametrize(("kind", "lags"), [("thing", True), ("other", False)])
+async def test_the_first_page_of_a_lagging_copy_waits(
+    sources: Sources, after: dict[str, Any] | None, kind: str, *, lags: bool
+) -> None:
+    """What was told before a start, the stream tells no more: a page that lacks it waits, also as the first.
+
+    A head that is only that of its own kind lacks nothing.
+    """
+    pages = iter([3, 5])
+    told = [one | {"kind": kind} for one in entries(4, 5)]
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/feed":
+            place = int(request.url.params["after"])
+            return httpx.Response(200, json={"entries": [one for one in told if one["seq"] > place], "head": 5})
+        return httpx.Response(200, json={"records": [{"id": "a"}], "next_key": None, "head": next(pages)})
+
+    source = sources(answers)
+    await source.open(after)
+    if lags:
+        with pytest.raises(SourceUnreachable, match="are of 3, and its feed has told 5"):
+            await source.chunk("one.thing", None, 10)
+    assert (await source.chunk("one.thing", None, 10)).high == {"seq": 5 if lags else 3}
+
+
 @pytest.mark.parametrize(
     "page",
     [
