@@ -1,5 +1,6 @@
 """What must be true in the database before it can be a source, and what the connector makes there for itself."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from bus.connect.place import Place
 from bus.errors import SourceUnfit
 
 HIDING = """
@@ -20,6 +22,11 @@ array(select (case s.nspname when 'public' then '' else quote_ident(s.nspname) |
 
 Each partition has an identity of its own, by which the log is written; by that of the root the stream tells it.
 """
+
+NAME_BYTES = 63
+"""PostgreSQL takes no longer names."""
+
+OTHER_PREFIX = "Give one of the two buses another BUS_PREFIX, or one of the connectors another name."
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -52,6 +59,25 @@ class SlotState:
     confirmed_lsn: int
     lost: bool
     active_pid: int | None
+
+
+def slot_name(place: Place) -> str:
+    """How a connector's replication slot and publication are called; what is too long ends in a digest of the whole."""
+    name = _whole_name(place)
+    if len(name) <= NAME_BYTES:
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=5).hexdigest()
+    return f"{name[: NAME_BYTES - len(digest) - 1]}_{digest}"
+
+
+def cut_name(place: Place) -> str | None:
+    """How they were called before where that was too long: as any other connector's whose name begins so."""
+    name = _whole_name(place)
+    return name[:NAME_BYTES] if len(name) > NAME_BYTES else None
+
+
+def _whole_name(place: Place) -> str:
+    return f"bus_{place.prefix}{place.connector}".replace(".", "_").replace("-", "_")
 
 
 async def find_table(connection: Connection, connector: str, dataset: str, origin: str) -> Table:
@@ -159,9 +185,15 @@ async def log_end(connection: Connection) -> int:
     return int(found[0])
 
 
-async def make_slot(connection: Connection, slot: str) -> int:
-    """A new slot, in the place of one of that name; returns the log position from which it has everything."""
+async def make_slot(connection: Connection, connector: str, slot: str) -> int:
+    """A new slot, in the place of one of that name; returns the log position from which it has everything.
+
+    A server has one slot of a name, whatever the database: that of another is left alone. Raises SourceUnfit.
+    """
     await drop_slot(connection, slot)
+    if other := await _one(connection, "select database from pg_replication_slots where slot_name = %s", slot):
+        reason = f"the slot {slot} on its server is that of the database {other[0]}"
+        raise SourceUnfit(connector=connector, reason=reason, mend=OTHER_PREFIX)
     found = await _one(
         connection, "select lsn - '0/0'::pg_lsn from pg_create_logical_replication_slot(%s, 'pgoutput')", slot
     )
@@ -169,18 +201,27 @@ async def make_slot(connection: Connection, slot: str) -> int:
     return int(found[0])
 
 
+async def drop(connection: Connection, name: str) -> None:
+    """Remove the slot and the publication of that name."""
+    await drop_slot(connection, name)
+    await connection.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(name)))
+
+
 async def drop_slot(connection: Connection, slot: str) -> None:
-    """Remove the slot if it is there, ending whoever reads it."""
+    """Remove this database's slot if it is there, ending whoever reads it."""
     await release_slot(connection, slot)
     await connection.execute(
-        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s", (slot,)
+        """select pg_drop_replication_slot(slot_name) from pg_replication_slots
+           where slot_name = %s and database = current_database()""",
+        (slot,),
     )
 
 
 async def release_slot(connection: Connection, slot: str) -> None:
     """End the backend that reads the slot: a predecessor that was fenced, or died without closing its connection."""
     await connection.execute(
-        "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where slot_name = %s and active",
+        """select pg_terminate_backend(active_pid, 5000) from pg_replication_slots
+           where slot_name = %s and active and database = current_database()""",
         (slot,),
     )
 

@@ -8,9 +8,8 @@ import psycopg
 from bus.connect.findings import Finding, clock, error, good, warning
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.postgres.catalog import HIDING, telling
+from bus.connect.postgres.catalog import HIDING, OTHER_PREFIX, slot_name, telling
 from bus.connect.postgres.replication import SESSION
-from bus.connect.postgres.source import slot_name
 from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
 
 CONNECT_SECONDS = 10
@@ -28,7 +27,8 @@ from pg_roles where rolname = current_user
 """
 
 _SLOT = """
-select wal_status, active, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)
+select wal_status, active, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn),
+  database is not distinct from current_database(), database
 from pg_replication_slots where slot_name = %s
 """
 
@@ -108,8 +108,10 @@ async def _slot(connection: Any, place: Place, *, free: int) -> AsyncIterator[Fi
         else:
             yield good(f"the slot {name} is not made yet, and {free} are free")
         return
-    status, active, lag = row
-    if status == "lost":
+    status, active, lag, own, database = row
+    if not own:
+        yield error(f"the slot {name} on this server is that of the database {database}", OTHER_PREFIX)
+    elif status == "lost":
         yield warning(f"the log that the slot {name} needs is gone", "The next start begins with a full snapshot.")
     elif (lag or 0) > LARGE_LAG_BYTES and not active:
         remedy = "Start the connector, or drop the slot if nobody needs it."

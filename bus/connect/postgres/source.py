@@ -13,7 +13,7 @@ from bus.connect.cells import NULL, WireRow
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.postgres import catalog
-from bus.connect.postgres.catalog import Connection, Table
+from bus.connect.postgres.catalog import Connection, Table, cut_name, slot_name
 from bus.connect.postgres.chunks import casts, last_key, rows_of, where_of
 from bus.connect.postgres.decoder import Begin, Commit, Decoder, Message, Relation, RowChanged, Truncated
 from bus.connect.postgres.replication import SESSION, Frames, Replication
@@ -34,11 +34,6 @@ TABLES_SECONDS = 5.0
 """It is looked so often whether what is published are still the tables of these names."""
 
 
-def slot_name(place: Place) -> str:
-    """How a connector's replication slot and publication are called."""
-    return f"bus_{place.prefix}{place.connector}".replace(".", "_").replace("-", "_")[:63]
-
-
 class PostgresSource:
     """A database followed by logical replication. Setting: `dsn`. A subclass names its manifest.
 
@@ -54,6 +49,7 @@ class PostgresSource:
         self._connector = place.connector
         self._dsn = place.setting("dsn")
         self._slot = slot_name(place)
+        self._cut = cut_name(place)
         self._tables: dict[str, Table] = {}
         self._connection: Connection | None = None
         self._replication: Replication | None = None
@@ -75,7 +71,9 @@ class PostgresSource:
                 await self._check_tables(connection, after)
             await catalog.ensure_publication(connection, self._slot, list(self._tables.values()))
             if after is None:
-                begin = await catalog.make_slot(connection, self._slot)
+                if self._cut is not None:  # nobody would read it any more, and the server would keep its log
+                    await catalog.drop(connection, self._cut)
+                begin = await catalog.make_slot(connection, self._connector, self._slot)
                 self._recent = []  # a new slot begins when all that ran can be seen; of another server nothing ever is
                 return {**_position(begin, 0, ()), "tables": _oids(self._tables)}
             await self._check_slot(connection, after)
@@ -172,8 +170,7 @@ class PostgresSource:
         """Remove slot and publication: the connector is taken down for good."""
         with self._reachable():
             connection = await self._connected()
-            await catalog.drop_slot(connection, self._slot)
-            await connection.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(self._slot)))
+            await catalog.drop(connection, self._slot)
 
     # --- how ---
 
