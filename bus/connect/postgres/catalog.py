@@ -84,7 +84,8 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
     """The table named `table` or `schema.table`. Raises SourceUnfit where it can't be followed, with what to do."""
     found = await _one(
         connection,
-        f"""select c.oid, n.nspname, c.relname, c.relkind = 'p', {HIDING}
+        f"""select c.oid, n.nspname, c.relname, c.relkind = 'p', {HIDING}, row_security_active(c.oid),
+             quote_ident(current_user)
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            where c.oid = to_regclass(%s)""",  # noqa: S608 - a constant
         origin,
@@ -92,7 +93,10 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
     if found is None:
         mend = f"Mend datasets.{dataset}.origin in the manifest; `bus connector check {connector}` looks again."
         raise SourceUnfit(connector=connector, reason=f"there is no table {origin}", mend=mend)
-    oid, schema, name, parted, hiding = found
+    oid, schema, name, parted, hiding, secured, user = found
+    if secured:
+        reason = f"table {origin} shows its user only some of the rows (row-level security)"
+        raise SourceUnfit(connector=connector, reason=reason, mend=seeing_all(user))
     if hiding:
         reason = f"table {hiding[0]} does not tell the row before a change (its replica identity is not FULL)"
         raise SourceUnfit(connector=connector, reason=reason, mend=f"Run: {telling(hiding)}")
@@ -116,6 +120,11 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
 def telling(tables: list[str]) -> str:
     """The statements by which these tables tell the row before a change."""
     return " ".join(f"alter table {table} replica identity full;" for table in tables)
+
+
+def seeing_all(user: str) -> str:
+    """The statement by which a user sees all rows: what a snapshot does not see would be erased as gone."""
+    return f"As an administrator: alter role {user} bypassrls;"
 
 
 async def check_server(connection: Connection, connector: str) -> None:

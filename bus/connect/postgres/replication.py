@@ -14,11 +14,11 @@ from psycopg import sql
 
 SESSION = (
     "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex"
-    " -c client_encoding=UTF8 -c synchronous_commit=local"
+    " -c client_encoding=UTF8 -c synchronous_commit=local -c row_security=off"
 )
 """Text forms that do not depend on the server's settings; the same for the stream and for chunks.
 
-Marks in the log wait for no replica: while one is away, nothing would be read.
+Marks in the log wait for no replica: while one is away, nothing would be read. Rows that a policy hides are an error.
 """
 
 _DATA = struct.Struct(">cQQq")

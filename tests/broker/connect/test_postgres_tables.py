@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from bus.connect.postgres.check import check_postgres
 from bus.connect.postgres.discover import tables
 from bus.connect.postgres.source import PostgresSource
 from bus.connect.source import Position, Restarted, SourceChange, SourceEvent
-from bus.errors import PositionLost, SourceUnfit
+from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
 
 pytestmark = [pytest.mark.postgres]
 
@@ -217,3 +218,41 @@ async def test_discover_shows_the_table_and_not_its_parts(bills: Any, database: 
     """A partitioned table is proposed once, with its key; its partitions are not proposed."""
     (bill,) = await tables(database, "bills")
     assert (bill.origin, bill.key) == ("bill", ("id", "day"))
+
+
+@pytest.fixture
+def clerk(database: str, bills: psycopg.Connection[Any]) -> Iterator[str]:
+    """The address of a user who owns the table and is no administrator."""
+    name = f"clerk_{urlsplit(database).path[1:]}"
+    bills.execute(f"create role {name} login replication password 'of-the-clerk'")
+    bills.execute(
+        f'grant create on database "{urlsplit(database).path[1:]}" to {name}; grant all on schema public to {name}'
+    )
+    for table in ("bill", "bill_2025", "bill_2026"):
+        bills.execute(f"alter table {table} owner to {name}")
+    where = urlsplit(database)
+    yield where._replace(netloc=f"{name}:of-the-clerk@{where.hostname}:{where.port}").geturl()
+    bills.execute(
+        f"drop publication if exists bus_bills; reassign owned by {name} to current_user; drop owned by {name}"
+    )
+    bills.execute(f"drop role {name}")
+
+
+async def test_rows_that_a_policy_hides_are_not_gone(bills: Any, clerk: str, database: str) -> None:
+    """A user who sees some rows only reads none: a snapshot would erase the others, or never know them."""
+    bills.execute("insert into bill (id, day) values (1, '2025-02-01'), (2, '2025-02-01')")
+    bills.execute("create policy few on bill using (id = 1)")
+    place = Place("bills", f"t{database[-8:]}.", {"dsn": clerk})
+    source = Source(place)
+    try:
+        await source.open(None)
+        assert len((await source.chunk(BILL, None, 10)).rows) == 2
+        bills.execute("alter table bill enable row level security; alter table bill force row level security")
+        with pytest.raises(SourceUnreachable, match="row-level security"):
+            await source.chunk(BILL, None, 10)
+        with pytest.raises(SourceUnfit, match="row-level security"):
+            await source.open(None)
+        assert any("row-level security" in finding.what for finding in await check_postgres(Source.manifest, place))
+    finally:
+        await source.forget()
+        await source.close()
