@@ -30,8 +30,10 @@ from bus.connect.recall import Reach, read_epoch, read_known, read_stale, read_s
 from bus.connect.source import Source, SourceEvent
 from bus.connect.standing import OrderState, Outcome, Standing, to_message
 from bus.errors import BusError, PositionLost, SourceUnreachable
+from bus.kafka.log import KafkaError
 from bus.kafka.rights import connector_transactional_id
 from bus.kafka.transactions import TransactionalWriter
+from bus.kafka.words import said
 from bus.model.record import Outgoing
 from bus.model.waits import MEND_WAIT, Wait
 from bus.telemetry import Event, emit
@@ -78,10 +80,11 @@ class Runner:
             began = monotonic()
             try:
                 await self._session()
-            except BusError as error:
-                if not error.retryable:
+            except (BusError, KafkaError) as error:  # a reader lets the client's own errors out
+                if isinstance(error, BusError) and not error.retryable:
                     raise
-                emit(Event.CONNECTOR_FAILED, connector=self._manifest.name, error=str(error))
+                told = str(error) if isinstance(error, BusError) else f"Kafka: {said(error)}"
+                emit(Event.CONNECTOR_FAILED, connector=self._manifest.name, error=told)
                 failures = 0 if monotonic() - began > LONGEST_PAUSE_SECONDS else failures + 1
                 await until(self._stop, min(FIRST_PAUSE_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))
 

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Self
 
+from aiokafka.errors import KafkaTimeoutError
+
 from bus.avro.codec import decode
 from bus.avro.frame import unframe
 from bus.connect.orders import Orders
@@ -106,6 +108,8 @@ class Kafka:
         """As `recall` reads: without `wait`, what has no marker yet may be missing."""
         hidden = [] if wait or self.calm or self.random.random() < 0.5 else list(self._unmarked)
         await asyncio.sleep(0)
+        if not self.calm and self.random.random() < 0.05:
+            raise KafkaTimeoutError("trouble")
         for topic in {place.topic for place in places}:
             for record in list(self.records.get(topic, [])):
                 if record not in hidden:
