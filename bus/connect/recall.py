@@ -72,22 +72,25 @@ async def read_epoch(reach: Reach, datasets: Iterable[str]) -> int:
     places = [place for dataset in datasets for place in _places(reach.topics, dataset)]
     newest = 0
     async for records in whole(reach.access, places):
-        newest = max(newest, *(epoch_of(record.header("ce_id")) for record in records))
+        newest = max([newest, *(epoch_of(record.header("ce_id")) for record in records)])
     return newest
 
 
 async def read_stale(
-    reach: Reach, dataset: str, contract: Contract, epoch: int, written: Mapping[Place, int]
+    reach: Reach, dataset: str, contract: Contract, standing: Standing, written: Mapping[Place, int]
 ) -> list[RecordKey]:
-    """The live records of a dataset that were last published before `epoch` began.
+    """The live records of a dataset that were last published before the connector's epoch began.
 
+    So is what another connector published, from which the dataset came over: that one counts its epochs for itself.
     What was read anew and cannot be seen yet would be taken for gone. `written` are offsets of what is known to be
     committed.
     """
-    old: dict[bytes, None] = {}
+    old, own = dict[bytes, None](), f"{standing.connector}."
     async for records in whole(reach.access, _places(reach.topics, dataset), known=written):
         for record in records:
-            if record.key is not None and record.value is not None and epoch_of(record.header("ce_id")) < epoch:
+            ce_id = record.header("ce_id") or ""
+            fresh = ce_id.startswith(own) and epoch_of(ce_id) >= standing.epoch
+            if record.key is not None and record.value is not None and not fresh:
                 old[record.key] = None
             elif record.key is not None:
                 old.pop(record.key, None)

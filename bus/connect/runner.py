@@ -328,8 +328,8 @@ class _Session:
         """Tombstones for what a finished snapshot did not meet."""
         while (dataset := self._flow.wants_sweep) and not self._stop.is_set():
             await self._commit()
-            epoch, contract = self._flow.standing.epoch, self._flow.contract(dataset)
-            self._flow.sweep(dataset, await read_stale(self._reach, dataset, contract, epoch, self._writer.written))
+            standing, contract = self._flow.standing, self._flow.contract(dataset)
+            self._flow.sweep(dataset, await read_stale(self._reach, dataset, contract, standing, self._writer.written))
             while self._flow.sweeping:
                 self._flow.sweep_some(CHANGES_AT_ONCE, now_ms())
                 await self._commit()

@@ -58,7 +58,8 @@ async def test_what_was_just_read_anew_is_not_taken_for_gone(bus: Any) -> None:
         await mine.commit([read_in(1, topic, b"1/1"), read_in(1, topic, b"2/2")])
         await mine._producer.begin_transaction()  # type: ignore[no-untyped-call] # the client's own
         await mine._send([read_in(2, topic, b"1/1")])
-        looking = asyncio.ensure_future(read_stale(bus.reach, PERSON, CONTRACT, 2, mine.written))
+        standing = Standing("population", epoch=2)
+        looking = asyncio.ensure_future(read_stale(bus.reach, PERSON, CONTRACT, standing, mine.written))
         await asyncio.wait({looking}, timeout=1)
         await mine._producer.commit_transaction()
         stale = await looking
@@ -78,7 +79,8 @@ async def test_what_is_known_to_be_read_anew_is_waited_for(bus: Any) -> None:
         await mine.start()
         await mine.commit([read_in(1, topic, b"1/1"), read_in(1, topic, b"2/2")])
         marker = mine.written[Place(topic, 0)] + 1
-        looking = asyncio.ensure_future(read_stale(bus.reach, PERSON, CONTRACT, 2, {Place(topic, 0): marker + 1}))
+        standing, written = Standing("population", epoch=2), {Place(topic, 0): marker + 1}
+        looking = asyncio.ensure_future(read_stale(bus.reach, PERSON, CONTRACT, standing, written))
         await asyncio.wait({looking}, timeout=1)
         await mine.commit([read_in(2, topic, b"1/1")])
         stale = await looking
