@@ -28,6 +28,11 @@ NAME_BYTES = 63
 
 OTHER_PREFIX = "Give one of the two buses another BUS_PREFIX, or one of the connectors another name."
 
+INHERITED = "c.relkind = 'r' and exists (select from pg_inherits where inhparent = c.oid)"
+"""Of a table `c`: whether others inherit from it. Queries of it show their rows; the stream tells them as theirs."""
+
+PARTITIONS = "Make the tables that inherit from it partitions of it, or name one of those, which nothing inherits from."
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -85,7 +90,7 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
     found = await _one(
         connection,
         f"""select c.oid, n.nspname, c.relname, c.relkind = 'p', {HIDING}, row_security_active(c.oid),
-             quote_ident(current_user)
+             quote_ident(current_user), {INHERITED}
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            where c.oid = to_regclass(%s)""",  # noqa: S608 - a constant
         origin,
@@ -93,7 +98,10 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
     if found is None:
         mend = f"Mend datasets.{dataset}.origin in the manifest; `bus connector check {connector}` looks again."
         raise SourceUnfit(connector=connector, reason=f"there is no table {origin}", mend=mend)
-    oid, schema, name, parted, hiding, secured, user = found
+    oid, schema, name, parted, hiding, secured, user, inherited = found
+    if inherited:
+        reason = f"table {origin} shows the rows of tables that inherit from it, whose changes are not told as its own"
+        raise SourceUnfit(connector=connector, reason=reason, mend=PARTITIONS)
     if secured:
         reason = f"table {origin} shows its user only some of the rows (row-level security)"
         raise SourceUnfit(connector=connector, reason=reason, mend=seeing_all(user))

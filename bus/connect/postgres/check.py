@@ -8,7 +8,7 @@ import psycopg
 from bus.connect.findings import Finding, clock, error, good, warning
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.postgres.catalog import HIDING, OTHER_PREFIX, seeing_all, slot_name, telling
+from bus.connect.postgres.catalog import HIDING, INHERITED, OTHER_PREFIX, PARTITIONS, seeing_all, slot_name, telling
 from bus.connect.postgres.replication import SESSION
 from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
 
@@ -38,7 +38,7 @@ select c.relkind::text, {HIDING}, has_table_privilege(c.oid, 'select'),
   array(select attname::text from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped),
   array(select attname::text from pg_attribute where attrelid = c.oid and not attisdropped
     and (attgenerated = 'v' or attgenerated = 's' and current_setting('server_version_num')::int < 180000)),
-  quote_ident(current_user), row_security_active(c.oid)
+  quote_ident(current_user), row_security_active(c.oid), {INHERITED}
 from pg_class c where c.oid = to_regclass(%s)
 """  # noqa: S608 - a constant
 
@@ -126,7 +126,7 @@ async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) 
         remedy = f"Mend datasets.{dataset}.origin in the manifest; `bus connector discover` names the tables."
         yield error(f"{dataset}: there is no table {origin}", remedy)
         return
-    kind, hiding, reads, owns, has_key, present, unsent, user, secured = row
+    kind, hiding, reads, owns, has_key, present, unsent, user, secured, inherited = row
     generated = sorted(columns & set(unsent))
     troubles = [
         (kind not in {"r", "p"}, f"{origin} is no table", "Name a table, not a view."),
@@ -136,6 +136,7 @@ async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) 
             f"its user does not own {origin}, which a publication needs",
             f"As an administrator: alter table {origin} owner to {user};",
         ),
+        (inherited, f"{origin} shows the rows of tables that inherit from it", PARTITIONS),
         (secured, f"its user sees only some rows of {origin} (row-level security)", seeing_all(user)),
         (
             not has_key and kind in {"r", "p"},

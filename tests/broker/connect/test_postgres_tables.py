@@ -256,3 +256,14 @@ async def test_rows_that_a_policy_hides_are_not_gone(bills: Any, clerk: str, dat
     finally:
         await source.forget()
         await source.close()
+
+
+async def test_a_table_that_others_inherit_from_is_refused(bills: Any, source: Source, database: str) -> None:
+    """A snapshot would publish rows whose changes and deletions the stream tells of other tables, and nobody takes."""
+    bills.execute("drop table bill; create table bill (id int primary key, day date, twice int)")
+    bills.execute("alter table bill replica identity full; create table old_bill (primary key (id)) inherits (bill)")
+    with pytest.raises(SourceUnfit, match="inherit from it"):
+        await source.open(None)
+    assert any("inherit from it" in finding.what for finding in await findings(source, database))
+    bills.execute("drop table old_bill")
+    await source.open(None)
