@@ -88,6 +88,10 @@ class FilesSource:
                 yield [Seen(position)]
                 await asyncio.sleep(POLL_SECONDS)
                 continue
+            if position["line"] is not None and drop.rank != position["rank"]:
+                went = f"that of rank {position['rank']}"
+                reason = "it went away before its last line was read; the next full export brings what it held"
+                emit(Event.FILE_IGNORED, connector=self._connector, file=went, reason=reason)
             with self._readable(drop.path):
                 digest = await asyncio.to_thread(_digest, drop.path)
                 reading = _Reading(drop, self._rule, digest, position)

@@ -71,6 +71,16 @@ async def test_a_file_that_comes_too_late_is_told(tmp_path: Path, source: Source
     ]
 
 
+async def test_a_file_that_goes_away_half_read_is_told(tmp_path: Path, source: Source) -> None:
+    """Its rest is in no topic: the log says so, before the next file is read; one that was read whole may go."""
+    (tmp_path / "thing-full-3.csv").write_text("id\n1\n")
+    with capture_logs() as logged:
+        await until_idle(source, {"rank": 2, "line": 1, "digest": "-", "attempt": 0})
+        await until_idle(source, {**START, "rank": 2})
+    ignored = [one for one in logged if one["event"] == "file-ignored"]
+    assert [(one["file"], "last line" in one["reason"]) for one in ignored] == [("that of rank 2", True)]
+
+
 async def test_a_delta_says_of_each_row_what_became_of_it(tmp_path: Path, source: Source) -> None:
     """Without the operation nobody knows whether a row was deleted: it is a dead letter, and no update."""
     (tmp_path / "thing-delta-1.csv").write_text("id,Op\n1,D\n")
