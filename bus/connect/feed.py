@@ -63,7 +63,7 @@ class FeedSource:
         self._datasets = {rule.origin: name for name, rule in self.manifest.datasets.items()}
         self._http: httpx.AsyncClient | None = None
         self._told: dict[str, int] = {}
-        self._begun = 0
+        self._start: Position = {"seq": 0}
 
     derive = as_it_came
 
@@ -79,7 +79,7 @@ class FeedSource:
     def _begin(self, position: Position) -> Position:
         """Read on from here: what lies before is known to the feed alone."""
         self._told.clear()
-        self._begun = int(position["seq"])
+        self._start = position
         return position
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
@@ -142,11 +142,18 @@ class FeedSource:
 
         A head that lies before the start need not be that of a copy that lags behind: a service may tell the head of
         each kind by itself. The entries from there to the start show which it is, where the feed still has them.
+
+        Raises SourceUnreachable where it has started over.
         """
-        if head < self._begun and dataset not in self._told:
+        begun = int(self._start["seq"])
+        if head < begun and dataset not in self._told:
             place, found, kind = head, head, self.manifest.datasets[dataset].origin
-            while place < self._begun:
+            while place < begun:
                 answer = await self._get(self._feed.path, after=place, limit=self._feed.page_rows)
+                if not answer.get("gone") and (reason := self._lost(self._start, {**answer, "entries": ()})):
+                    raise SourceUnreachable(
+                        connector=self._connector, reason=reason
+                    )  # so the page is of another history
                 numbered = [(_number(entry) or 0, entry) for entry in answer.get("entries", ()) if _number(entry)]
                 if not numbered:
                     break

@@ -155,6 +155,20 @@ async def test_the_first_page_of_a_lagging_copy_waits(
     assert (await source.chunk("one.thing", None, 10)).high == {"seq": 5 if lags else 3}
 
 
+async def test_a_page_of_another_history_waits(sources: Sources) -> None:
+    """Where the sequence has started over, a first page is newer than what is still to be told of the old one."""
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/feed":
+            return answer(head=9, history="a") if request.url.params["after"] == "9" else answer(head=2, history="b")
+        return httpx.Response(200, json={"records": [{"id": "a"}], "next_key": None, "head": 2})
+
+    source = sources(answers)
+    await source.open({"seq": 9, "history": "a"})
+    with pytest.raises(SourceUnreachable, match="started over"):
+        await source.chunk("one.thing", None, 10)
+
+
 @pytest.mark.parametrize(
     "page",
     [
