@@ -52,7 +52,7 @@ def history(tmp_path: Path, contracts: dict[str, Contract]) -> History:
     return live
 
 
-@pytest.mark.parametrize(("kind", "histories"), [(Log, 30), (Feed, 6), (Files, 6), (Database, 5)])
+@pytest.mark.parametrize(("kind", "histories"), [(Log, 40), (Feed, 8), (Files, 8), (Database, 6)])
 def test_whatever_happens_a_connector_ends_as_its_source(history: History, kind: Kind, histories: int) -> None:
     """Each id once, no record back in time, no secret, no order lost; in the end the topics hold what the tables do."""
     for number in range(histories):

@@ -14,7 +14,7 @@ from bus.avro.frame import unframe
 from bus.connect.orders import Orders
 from bus.connect.publish import Contract
 from bus.connect.standing import Standing, from_message
-from bus.errors import CommitUncertain, KafkaUnreachable
+from bus.errors import CommitUncertain, Fenced, KafkaUnreachable
 from bus.kafka.log import Place
 from bus.model.record import Incoming, Outgoing
 from bus.topics import Topics
@@ -48,9 +48,8 @@ class Kafka:
         """Fence: what was committed before can be seen everywhere."""
         self.owner, self._unmarked = owner, []
 
-    def append(self, records: Sequence[Outgoing], owner: object) -> None:
+    def append(self, records: Sequence[Outgoing]) -> None:
         """A transaction is committed. Its markers may come late."""
-        assert owner is self.owner, "a fenced writer has committed"
         self._unmarked = []
         for record in records:
             listed = self.records.setdefault(record.topic, [])
@@ -136,7 +135,9 @@ class Writer:
         await asyncio.sleep(0)
         if luck < 0.03:
             raise CommitUncertain(transactional_id="-", reason="lost")
-        self._kafka.append(records, self)
+        if self._kafka.owner is not self:
+            raise Fenced(transactional_id="-")
+        self._kafka.append(records)
         await asyncio.sleep(0)
         if luck > 0.97:
             raise CommitUncertain(transactional_id="-", reason="took place")

@@ -31,6 +31,7 @@ class Log:
         self.calm = False
         self.skipped = False
         self.datasets: tuple[str, ...] = DATASETS
+        self.drift = random.choice(("freeze", "discard"))
 
     def _state(self) -> dict[str, dict[str, Row]]:
         return {dataset: dict(rows) for dataset, rows in self.table.rows.items()}
@@ -42,6 +43,7 @@ class Log:
 
     def act(self) -> None:
         luck = self.random.random()
+        self.table.grown = self.table.grown or luck < 0.06
         if luck < 0.75:
             self.write(self.table.transaction())
         elif luck < 0.92:
@@ -62,7 +64,7 @@ class Log:
         if not self.calm and self.random.random() < 0.2:
             self.datasets = self.random.choice((DATASETS, DATASETS[:1], DATASETS[1:]))
         self.skipped = self.skipped or self.datasets != DATASETS
-        return LogSource(self), manifest_of("postgres", self.datasets)
+        return LogSource(self), manifest_of("postgres", self.datasets, drift=self.drift)
 
     def read(self, standing: Standing) -> bool:
         return standing.stream is not None and standing.stream["lsn"] >= len(self.log)

@@ -39,10 +39,12 @@ class Feed:
         self._states: list[dict[str, dict[str, Row]]] = [{dataset: {} for dataset in DATASETS}]
         self._history, self._first = 1, 1
         self._each_kind = random.random() < 0.5
+        self._drift = random.choice(("freeze", "discard"))
         self._datasets: tuple[str, ...] = DATASETS
 
     def act(self) -> None:
         luck = self._random.random()
+        self.table.grown = self.table.grown or luck < 0.06
         if luck < 0.97:
             for write in self.table.transaction():
                 self._tell(write)
@@ -71,7 +73,7 @@ class Feed:
         if not self._calm and self._random.random() < 0.2:
             self._datasets = self._random.choice((DATASETS, DATASETS[:1], DATASETS[1:]))
         pages = {dataset: f"/{ORIGINS[dataset]}" for dataset in DATASETS}
-        manifest = manifest_of("feed", self._datasets, path="/feed", pages=pages, page_rows=4)
+        manifest = manifest_of("feed", self._datasets, path="/feed", pages=pages, page_rows=4, drift=self._drift)
         transport = httpx.MockTransport(self._answer)
 
         class Served(FeedSource):
@@ -91,7 +93,7 @@ class Feed:
             return httpx.Response(200, json=words | {"entries": self._entries[after : after + limit]})
         kind = request.url.path[1:]
         lag = self._random.choice((0, 0, 0, 1, 3)) if not self._calm else 0
-        head = max(0, head - lag)
+        head = max(head - lag, self._first - 1)  # no copy lags behind what the feed has forgotten
         rows = self._states[head][f"test.{kind}"]
         if self._each_kind:
             head = max((one["seq"] for one in self._entries[:head] if one["kind"] == kind), default=0)

@@ -16,6 +16,8 @@ from bus.connect import feed, files, flow, recall, runner, sql
 from bus.connect.publish import Contract
 from bus.connect.recall import Reach
 from bus.connect.runner import Runner
+from bus.connect.source import Source
+from bus.errors import Fenced
 from tests.unit.connect.adversary.kafka import TOPICS, Kafka, Nothing, Own, Writer, orders_of
 from tests.unit.connect.adversary.registry import Registry
 from tests.unit.connect.adversary.table import DATASETS, key_of, worth_of
@@ -42,6 +44,7 @@ class Play:
         self._contracts = contracts
         self._began: int | None = None
         self._pace = self.random.choice((0.01, 0.04, 0.12))
+        self._living: list[tuple[asyncio.Task[None], Source]] = []
         self._stage(monkeypatch)
 
     def _stage(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +87,12 @@ class Play:
 
     async def go(self, turns: int) -> None:
         """Live through that many turns of the loop with trouble, then in calm to the end."""
+        try:
+            await self._go(turns)
+        finally:
+            await self._kill_all()
+
+    async def _go(self, turns: int) -> None:
         for _ in range(self.random.randrange(6)):
             self.registry.act()
         left = turns
@@ -91,6 +100,7 @@ class Play:
             life = self.random.choice((20, 80, 300))
             await self._live(life)
             left -= life
+        await self._kill_all()
         self.kafka.calm = True
         self.registry.settle()
         self._order("resume")
@@ -98,29 +108,39 @@ class Play:
         self._judge()
 
     async def _live(self, turns: int, *, until_caught_up: bool = False) -> None:
-        """One process, from its start to its death."""
+        """One process, from its start to its death; one from before may live on, and learn that it is fenced."""
         source, manifest = self.registry.source()
         reach = Reach(self.kafka, None, TOPICS)  # type: ignore[arg-type] # nobody is reached by it
         task = asyncio.create_task(Runner(source, manifest, reach).run())
+        self._living.append((task, source))
         try:
             for _ in range(turns):
                 await asyncio.sleep(0)
                 if task.done():
-                    task.result()
-                    raise AssertionError("it has ended by itself")
+                    break
                 if until_caught_up:
                     if self._caught_up():
                         return
+                    self._accept()
                 else:
                     self._trouble()
             assert not until_caught_up, ("it does not catch up", self.kafka.standing(), self.kafka.orders)
         finally:
+            if until_caught_up or self.random.random() < 0.8:
+                await self._kill_all()
+
+    async def _kill_all(self) -> None:
+        """At whatever they are. Raises what one of them has ended with before."""
+        living, self._living = self._living, []
+        for task, source in living:
             while not task.done():  # one that ends just then may not notice the first
                 task.cancel()
                 await asyncio.wait({task}, timeout=0)
             await source.close()
-        if not task.cancelled():
-            task.result()
+        ended = [task.exception() for task, _ in living if not task.cancelled()]
+        for error in ended:
+            if error is not None and not isinstance(error, Fenced):
+                raise error
 
     def _trouble(self) -> None:
         luck = self.random.random()
@@ -130,6 +150,12 @@ class Play:
             self._order(self.random.choice(("pause", "resume", "resume", "snapshot", "snapshot", "reset", "accept")))
         if self._began is None and (standing := self.kafka.standing()) is not None and standing.stream is not None:
             self._began = standing.stream.get("lsn", 0)
+
+    def _accept(self) -> None:
+        """Somebody looks at what the connector stands before, and takes it for how it is to be."""
+        standing = self.kafka.standing()
+        if standing is not None and standing.drift.frozen and standing.obeyed == len(self.kafka.orders):
+            self._order("accept")
 
     def _order(self, kind: str) -> None:
         random = self.random

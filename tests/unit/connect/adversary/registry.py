@@ -12,10 +12,12 @@ FIELDS = {"id": "ma", "holder": "chu", "worth": "gia"}
 ORIGINS = {dataset: dataset.partition(".")[2] for dataset in DATASETS}
 
 
-def manifest_of(kind: str, datasets: Sequence[str] = DATASETS, **section: Any) -> Manifest:
+def manifest_of(kind: str, datasets: Sequence[str] = DATASETS, *, drift: str = "discard", **section: Any) -> Manifest:
     """The manifest of a connector with some of the datasets."""
     secret = {"column": "mat", "values": ["x"]}
-    rules = {name: {"origin": ORIGINS[name], "fields": FIELDS, "state_secret": secret} for name in datasets}
+    rules = {
+        name: {"origin": ORIGINS[name], "fields": FIELDS, "state_secret": secret, "drift": drift} for name in datasets
+    }
     words = {"name": "test", "registry": "test", "kind": kind, "datasets": rules}
     return Manifest.model_validate(words | ({kind: section} if section else {}))
 

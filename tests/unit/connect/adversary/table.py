@@ -40,13 +40,14 @@ class Table:
     """Two tables. Each write has a worth of its own, by which it is known again wherever it turns up.
 
     With `own_ids` a row's key is its record's id, and a change tells nothing of the row before. Without, several rows
-    may have one record id, of different holders, and it may change.
+    may have one record id, of different holders, and it may change. Once they have `grown`, rows have one more column.
     """
 
     def __init__(self, random: Random, *, own_ids: bool) -> None:
         self.rows: dict[str, dict[str, Row]] = {dataset: {} for dataset in DATASETS}
         self.past: dict[tuple[str, str], list[int | None]] = {}
         self.secrets: set[str] = set()
+        self.grown = False
         self._random = random
         self._own_ids = own_ids
         self._worths = count(1)
@@ -58,7 +59,9 @@ class Table:
         found: list[Write] = []
         for _ in range(self._random.choice((1, 1, 2, 4, 7))):
             dataset = self._random.choice(DATASETS)
-            for write in self._some(dataset, f"r{self._random.randrange(6)}"):
+            for one in self._some(dataset, f"r{self._random.randrange(6)}"):
+                more = {"moi": "1"} if self.grown else {}
+                write = one if one.new is None else one._replace(new=one.new | more)
                 self._do(write)
                 found.append(write)
         return found
