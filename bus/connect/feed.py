@@ -64,6 +64,7 @@ class FeedSource:
         self._http: httpx.AsyncClient | None = None
         self._told: dict[str, int] = {}
         self._start: Position = {"seq": 0}
+        self._restarted = False
 
     derive = as_it_came
 
@@ -79,7 +80,7 @@ class FeedSource:
     def _begin(self, position: Position) -> Position:
         """Read on from here: what lies before is known to the feed alone."""
         self._told.clear()
-        self._start = position
+        self._start, self._restarted = position, False
         return position
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
@@ -89,6 +90,7 @@ class FeedSource:
             answer = await self._get(self._feed.path, after=position["seq"], limit=self._feed.page_rows)
             if reason := self._lost(position, answer):
                 position = self._begin(await self.head())
+                self._restarted = True
                 yield [Restarted(tuple(self.manifest.datasets), reason, position)]
                 continue
             before, events = position, self._events(position, answer)
@@ -121,7 +123,12 @@ class FeedSource:
         return None
 
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
-        """One page of records; its head says which entries are in it, never fewer than the feed has shown."""
+        """One page of records; its head says which entries are in it, never fewer than the feed has shown.
+
+        Where the feed has started over, what it told before may still be waiting, and a page is newer: `open` is first.
+        """
+        if self._restarted:
+            raise SourceUnreachable(connector=self._connector, reason="its sequence has started over")
         words = {"limit": min(limit, self._feed.page_rows)} | ({} if after_key is None else {"after_key": after_key})
         answer = await self._get(self._feed.pages[dataset], **words)
         if "records" not in answer or "next_key" not in answer or after_key == answer["next_key"] is not None:

@@ -169,6 +169,23 @@ async def test_a_page_of_another_history_waits(sources: Sources) -> None:
         await source.chunk("one.thing", None, 10)
 
 
+async def test_a_page_waits_until_a_new_history_is_begun(sources: Sources) -> None:
+    """What the old one has told may not be published yet when the stream has noticed: a page would come before it."""
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/feed":
+            return answer(head=2)
+        return httpx.Response(200, json={"records": [{"id": "a"}], "next_key": None, "head": 2})
+
+    source = sources(answers)
+    event = await first(source, {"seq": 5})
+    assert isinstance(event, Restarted)
+    with pytest.raises(SourceUnreachable, match="started over"):
+        await source.chunk("one.thing", None, 10)
+    await source.open(event.position)
+    assert (await source.chunk("one.thing", None, 10)).high == {"seq": 2}
+
+
 @pytest.mark.parametrize(
     "page",
     [
