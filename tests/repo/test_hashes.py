@@ -12,6 +12,7 @@ UNKEYED = {
     "bus/connect/files.py: _digest": "a whole file of an export, to know it again; stays in the connector's position",
     "bus/connect/known.py: digest": "what is published already; stays in the memory of the connector",
     "bus/connect/place.py: key": "the settings of a source with its password, to make a key of them",
+    "bus/connect/postgres/catalog.py: slot_name": "the name of a connector, to tell those apart that begin alike",
     "bus/register/published.py: fingerprint": "a public key",
     "bus/route/foresight/judge.py: drawn": "which records a sample holds; thrown away at once",
     "bus/route/store/stored.py: _put_due": "a place in a lane's store, where the key itself lies too",
