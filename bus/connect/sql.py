@@ -158,10 +158,10 @@ class SqlSource:
             told.asked(query.dataset)
 
     def _change(self, query: _Query, operation: Operation, row: Row, position: Position) -> SourceChange:
-        """The asking is part of its id: a row may be again what it was before."""
+        """The asking is part of its id, for a row may be again what it was; a reading begun anew tells the same ids."""
         content = repr(sorted(row.items(), key=lambda cell: cell[0])).encode()
         digest = hashlib.blake2b(query.dataset.encode() + content, key=self._key, digest_size=12).hexdigest()
-        change_id = f"{position['full']}.{position['attempt']}.{position['polls']}.{digest}"
+        change_id = f"{position['full']}.{position['polls']}.{digest}"
         return SourceChange(query.dataset, operation, None, row, change_id, dict(position))
 
     async def _pages(
