@@ -104,8 +104,10 @@ class Kafka:
         assert found is not None, ("back in time", dataset, key, state, past[begin:], headers["ce_id"])
         self._at[dataset, key] = found
 
-    async def committed(self, _: object, places: list[Place], *, wait: bool = False) -> AsyncIterator[Incoming]:
-        """As `recall` reads: without `wait`, what has no marker yet may be missing."""
+    async def whole(
+        self, _: object, places: Sequence[Place], *, wait: bool = True, **__: object
+    ) -> AsyncIterator[list[Incoming]]:
+        """As `bus.kafka.whole`: without `wait`, what has no marker yet may be missing."""
         hidden = [] if wait or self.calm or self.random.random() < 0.5 else list(self._unmarked)
         await asyncio.sleep(0)
         if not self.calm and self.random.random() < 0.05:
@@ -113,7 +115,7 @@ class Kafka:
         for topic in {place.topic for place in places}:
             for record in list(self.records.get(topic, [])):
                 if record not in hidden:
-                    yield record
+                    yield [record]
 
 
 class Writer:
@@ -121,6 +123,7 @@ class Writer:
 
     def __init__(self, kafka: Kafka, _: str, *, timeout_ms: int) -> None:
         self._kafka = kafka
+        self.written: dict[Place, int] = {}
 
     async def start(self) -> None:
         await asyncio.sleep(0)

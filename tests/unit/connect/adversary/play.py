@@ -74,7 +74,7 @@ class Play:
             monkeypatch.setattr(runner, name, one)
         for name in ("IDLE_COMMIT", "REST", "FROZEN", "FIRST_PAUSE"):
             monkeypatch.setattr(runner, f"{name}_SECONDS", 0)
-        monkeypatch.setattr(recall, "_committed", self.kafka.committed)
+        monkeypatch.setattr(recall, "whole", self.kafka.whole)
         for module in (runner, flow, files):
             monkeypatch.setattr(module, "emit", lambda *_, **__: None)
         monkeypatch.setattr(feed, "POLL_SECONDS", 0)
