@@ -11,12 +11,14 @@ from typing import Any
 
 import fastavro
 import httpx
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from seeds.reference.readings import Block, BusReading, ConsentEvent, Entry, Record
 
 SILENCE_SECONDS = 30.0
 """After so long without a record or an end the broker is given up."""
+
+ASKED_EVERY_SECONDS = 0.05
 
 SchemaOf = Callable[[int], Any]
 """A schema's id to the schema as JSON values."""
@@ -127,9 +129,23 @@ def _written_ends(config: Mapping[str, Any], places: list[tuple[str, int]]) -> d
     words = {"group.id": "reference", "isolation.level": "read_uncommitted", "log_level": 2}
     asker = Consumer({**config, **words})
     try:
-        return {one: asker.get_watermark_offsets(TopicPartition(*one), timeout=SILENCE_SECONDS)[1] for one in places}
+        return {one: _written_end(asker, TopicPartition(*one)) for one in places}
     finally:
         asker.close()
+
+
+def _written_end(asker: Any, place: TopicPartition) -> int:
+    """Asked again for a while where it is refused: a broker does not at once know that it leads a new partition."""
+    until = time.monotonic() + SILENCE_SECONDS
+    while True:
+        try:
+            _, end = asker.get_watermark_offsets(place, timeout=SILENCE_SECONDS)
+        except KafkaException as refused:
+            if time.monotonic() > until:
+                raise BrokerSilent(refused.args[0].str()) from None
+            time.sleep(ASKED_EVERY_SECONDS)
+        else:
+            return int(end)
 
 
 def _read_places(consumer: Any, ends: Mapping[tuple[str, int], int]) -> Iterator[Raw]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bus import clock
@@ -245,7 +246,7 @@ class Committed:
             TopicPartition(topic, one, 0)
             for one in self._reader.list_topics(topic, timeout=10).topics[topic].partitions
         ]
-        ends = {one.partition: self._asker.get_watermark_offsets(one, timeout=10)[1] for one in places}
+        ends = {one.partition: self._end(one) for one in places}
         self._reader.assign(places)
         found, unseen, behind, deadline = list[Incoming](), set(ends), set(ends), 0.0
         while unseen or (behind and clock.monotonic() < deadline):
@@ -260,6 +261,17 @@ class Committed:
                 deadline = clock.monotonic() + MARKERS_SECONDS
         self._reader.unassign()
         return found
+
+    def _end(self, place: TopicPartition) -> int:
+        """Asked again for a while where it is refused: a broker does not at once know that it leads a new partition."""
+        deadline = clock.monotonic() + 10
+        while True:
+            try:
+                return int(self._asker.get_watermark_offsets(place, timeout=10)[1])
+            except KafkaException:
+                if clock.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def close(self) -> None:
         """Close the connections."""
