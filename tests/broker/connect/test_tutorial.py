@@ -113,7 +113,6 @@ def shell(kafka: KafkaAccess, prefix: str, postgres: str, tmp_path: Path) -> Ite
     opened.close()
 
 
-@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_the_tutorial_is_true(shell: Shell, database: str) -> None:
     """Each command of the tutorial prints what the tutorial says, on a real bus and a real database."""
