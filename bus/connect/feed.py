@@ -158,10 +158,8 @@ class FeedSource:
             while place < begun:
                 answer = await self._get(self._feed.path, after=place, limit=self._feed.page_rows)
                 if not answer.get("gone") and (reason := self._lost(self._start, {**answer, "entries": ()})):
-                    raise SourceUnreachable(
-                        connector=self._connector, reason=reason
-                    )  # so the page is of another history
-                numbered = [(_number(entry) or 0, entry) for entry in answer.get("entries", ()) if _number(entry)]
+                    raise SourceUnreachable(connector=self._connector, reason=reason)  # the page is of another history
+                numbered = [(number, entry) for entry in answer.get("entries", ()) if (number := _number(entry))]
                 if not numbered:
                     break
                 place = numbered[-1][0]

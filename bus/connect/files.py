@@ -152,9 +152,9 @@ class FilesSource:
 
     def _next_drop(self, position: Position) -> Drop | None:
         """The file of the lowest rank that is not read; None while there is none, or it is still being written."""
-        drops = self._drops()
-        waiting = [drop for drop in drops if _order(position) < _order(_whole(drop.rank))]
-        self._tell_late([drop.path for drop in drops if drop not in waiting])
+        found = self._drops()
+        waiting = [drop for drop in found if _order(position) < _order(_whole(drop.rank))]
+        self._tell_late([drop.path for drop in found if drop not in waiting])
         return waiting[0] if waiting and self._rests(waiting[0].path) else None
 
     def _tell_late(self, paths: Sequence[Path]) -> None:

@@ -88,7 +88,7 @@ async def tail(  # noqa: PLR0913 - each says one thing of its own
         await reader.start()
         ends = await (reader.ends(places) if follow else written_ends(access, places))
         reader.assign(await reader.beginnings(places) if from_beginning else ends)
-        newer = None if wanted is None else _Newer(reader, Admin(access), wanted, agreements, places)
+        newer = None if wanted is None or not follow else _Newer(reader, Admin(access), wanted, agreements, places)
         async for record in _records(reader, None if follow else ends, newer):
             yield await _seen(record, agreements[record.topic], client)
     except TopicAuthorizationFailedError as error:
@@ -136,7 +136,7 @@ async def _records(reader: Reader, ends: dict[Place, int] | None, newer: _Newer 
     async for records in reader.follow(idle=True) if ends is None else reader.to_ends(ends):
         for record in records:
             yield record
-        if newer is not None and ends is None:
+        if newer is not None:
             await newer.look()
 
 

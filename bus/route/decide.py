@@ -128,16 +128,17 @@ def agreement_refusal(route: Route, standing: Standing, now_ms: int) -> Reason |
 
 def scope_refusal(rule: Rule, seen: Seen, now_ms: int) -> Reason | None:
     """Why the record is none of those that the agreement shares now, or None. Raises FilterError."""
+    failure: FilterError | None = None
     try:
         if not rule.admits(seen):
             return Reason.OUTSIDE_FILTER
-    except FilterError:
-        if rule.route.oldest is not None and rule.route.too_old(seen.record, now_ms):
-            return Reason.TOO_OLD  # whatever the filter would say
-        raise
-    if rule.route.oldest is None:
-        return None
-    return Reason.TOO_OLD if rule.route.too_old(seen.record, now_ms) else None
+    except FilterError as error:
+        failure = error
+    if rule.route.oldest is not None and rule.route.too_old(seen.record, now_ms):
+        return Reason.TOO_OLD  # whatever the filter would say
+    if failure is not None:
+        raise failure
+    return None
 
 
 def erases(reason: Reason, route: Route) -> bool:

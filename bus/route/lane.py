@@ -284,17 +284,22 @@ class _Work:
                 if isinstance(decision, bytes):
                     refused = release(key, subject, decision, cover.event_id if needs_consent else None, held)
                 else:
-                    refused = decision
-                    if agreement in held:
-                        if refused in UNJUDGED:
-                            refused = unjudged(refused, holding_of(held[agreement], key), rule)
-                        if erases(refused, rule.route):
-                            self._erase(rule, subject, key, held.pop(agreement), refused)
+                    refused = self._withhold(rule, subject, key, held, decision) if agreement in held else decision
                 if refused is not None:
                     refusals[refused] = refusals.get(refused, 0) + 1
             refusals.pop(Reason.DELETED, None)
             for reason, count in refusals.items():
                 self.outcome.withheld[(agreement, reason)] += count
+
+    def _withhold(self, rule: Rule, subject: str | None, key: bytes, held: dict[str, Copy], reason: Reason) -> Reason:
+        """What a refusal does to the copy that is held: it stays, or is erased. Returns the reason that counts."""
+        copy = held[rule.route.agreement]
+        if reason in UNJUDGED:
+            reason = unjudged(reason, holding_of(copy, key), rule)
+        if erases(reason, rule.route):
+            del held[rule.route.agreement]
+            self._erase(rule, subject, key, copy, reason)
+        return reason
 
     def _ready(self, rule: Rule) -> tuple[Term, Outlet]:
         """A rule as it stands, and where its views go out; made once a transaction."""

@@ -160,7 +160,7 @@ class Tables:
         for table, puts_of_table in self._landing.items():
             self._waiting.setdefault(table, {}).update(puts_of_table)
         self._landing = {}
-        enough = WRITTEN_AT_ONCE if landed > FEW else min(WRITTEN_AFTER_FEW, WRITTEN_AT_ONCE)
+        enough = WRITTEN_AT_ONCE if landed > FEW else WRITTEN_AFTER_FEW
         if sum(map(len, self._waiting.values())) >= enough:
             self.settle()
 

@@ -365,7 +365,7 @@ class StoreAgainstModel(LaneAgainstModel):
 
     def fresh_state(self) -> StoredState:
         self.scratch, self.log = TemporaryDirectory(), list[Draft]()
-        self.written_at_once = patch.object(tables, "WRITTEN_AT_ONCE", 7)
+        self.written_at_once = patch.multiple(tables, WRITTEN_AT_ONCE=7, WRITTEN_AFTER_FEW=7)
         self.written_at_once.start()
         return Logged(Path(self.scratch.name), self.log)
 
