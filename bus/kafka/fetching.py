@@ -9,7 +9,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
@@ -29,7 +28,7 @@ from bus import clock
 from bus.errors import OffsetsGone
 from bus.kafka.access import KafkaAccess
 from bus.kafka.epochs import AskEnds, Fetch
-from bus.kafka.log import Place, as_it_is
+from bus.kafka.log import NO_OFFSETS, Place, as_it_is
 from bus.kafka.names import Batches
 from bus.kafka.reach import answered
 from bus.kafka.requests import by_topic
@@ -70,9 +69,6 @@ class Answer(NamedTuple):
     """Of each watched partition, read by the broker after the parts were; empty where not all of them are told."""
 
 
-NONE: Mapping[Place, int] = MappingProxyType({})
-
-
 class Fetching:
     """Asks the leaders of partitions, each one question at a time; knows no positions and no group."""
 
@@ -101,7 +97,7 @@ class Fetching:
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
         await self._client.close()
 
-    async def fetch(self, positions: Mapping[Place, int], watched: Mapping[Place, int] = NONE) -> Answer:
+    async def fetch(self, positions: Mapping[Place, int], watched: Mapping[Place, int] = NO_OFFSETS) -> Answer:
         """What comes next in some of these partitions; nothing, when nothing came for a while.
 
         Of a partition whose leader is still being asked, the answer may be to an earlier question: see where it begins.
@@ -117,13 +113,13 @@ class Fetching:
             together = all([await self._leader(place) == leader for place in watched])
             if together and (new := watched.keys() - self._epochs.keys()):
                 together = (await self._ends_at(leader, new)).keys() == new
-            return await self._ask(leader, positions, watched if together else NONE)
+            return await self._ask(leader, positions, watched if together else NO_OFFSETS)
         for leader, asked in of_leader.items():
             if leader not in self._asked:
-                self._asked[leader] = asyncio.create_task(self._ask(leader, asked, NONE), name="fetch")
+                self._asked[leader] = asyncio.create_task(self._ask(leader, asked, NO_OFFSETS), name="fetch")
         await asyncio.wait(self._asked.values(), return_when=asyncio.FIRST_COMPLETED)
         done = [self._asked.pop(leader) for leader, task in list(self._asked.items()) if task.done()]
-        return Answer([part for task in done for part in task.result().parts], NONE)
+        return Answer([part for task in done for part in task.result().parts], NO_OFFSETS)
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the newest record, asked of the brokers now.
@@ -185,7 +181,7 @@ class Fetching:
             answer = await self._client.send(leader, request)
         except KafkaError:
             await self._look_again()
-            return Answer([], NONE)
+            return Answer([], NO_OFFSETS)
         found, ends, doubted = [], dict[Place, int](), False
         for topic, listed in answer.topics:
             for partition, code, end, stable, *rest, packed in listed:
@@ -204,7 +200,7 @@ class Fetching:
                     self._note(place, stable, end)
         if doubted:
             await self._look_again()
-        return Answer(found, ends if len(ends) == len(watched) else NONE)
+        return Answer(found, ends if len(ends) == len(watched) else NO_OFFSETS)
 
     def _note(self, place: Place, stable: int, end: int) -> None:
         """Whether a transaction stands in the way there; -1 is told to who reads everything."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -29,6 +30,10 @@ class Place(NamedTuple):
 
     topic: str
     partition: int
+
+
+NO_OFFSETS: Mapping[Place, int] = MappingProxyType({})
+"""Of no place an offset."""
 
 
 def as_it_is(key: bytes | None) -> bytes | None:
@@ -291,6 +296,7 @@ def incoming(record: Any) -> Incoming:
 
 __all__ = [
     "FETCH_WAIT_MS",
+    "NO_OFFSETS",
     "KafkaError",
     "LogReader",
     "LogWriter",

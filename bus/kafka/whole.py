@@ -6,13 +6,10 @@ what is not there must look behind it.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from types import MappingProxyType
 
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place, Reader
+from bus.kafka.log import NO_OFFSETS, Place, Reader
 from bus.model.record import Incoming
-
-NONE: Mapping[Place, int] = MappingProxyType({})
 
 
 async def written_ends(access: KafkaAccess, places: Iterable[Place]) -> dict[Place, int]:
@@ -29,7 +26,7 @@ async def written_ends(access: KafkaAccess, places: Iterable[Place]) -> dict[Pla
 
 
 async def whole(
-    access: KafkaAccess, places: Iterable[Place], *, wait: bool = True, known: Mapping[Place, int] = NONE
+    access: KafkaAccess, places: Iterable[Place], *, wait: bool = True, known: Mapping[Place, int] = NO_OFFSETS
 ) -> AsyncGenerator[list[Incoming]]:
     """Everything committed in these places up to what is written now, batch by batch, in order within a place.
 

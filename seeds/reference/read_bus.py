@@ -129,13 +129,16 @@ def _written_ends(config: Mapping[str, Any], places: list[tuple[str, int]]) -> d
     words = {"group.id": "reference", "isolation.level": "read_uncommitted", "log_level": 2}
     asker = Consumer({**config, **words})
     try:
-        return {one: _written_end(asker, TopicPartition(*one)) for one in places}
+        return {one: written_end(asker, TopicPartition(*one)) for one in places}
     finally:
         asker.close()
 
 
-def _written_end(asker: Any, place: TopicPartition) -> int:
-    """Asked again for a while where it is refused: a broker does not at once know that it leads a new partition."""
+def written_end(asker: Any, place: TopicPartition) -> int:
+    """Where one ends, to whoever reads what is not committed too. Raises BrokerSilent.
+
+    Asked again for a while where it is refused: a broker does not at once know that it leads a new partition.
+    """
     until = time.monotonic() + SILENCE_SECONDS
     while True:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from bus import clock
@@ -35,6 +35,7 @@ from bus.register.registrar import Registrar
 from bus.settings import Settings
 from bus.topics import Topics
 from bus.wiring import ROUTE, SCHEMA_REGISTRY, Stage, stage_process
+from seeds.reference.read_bus import written_end
 from tests import country
 from tests.country import AGENCIES, AGREEMENTS, DATASETS
 
@@ -245,7 +246,7 @@ class Committed:
             TopicPartition(topic, one, 0)
             for one in self._reader.list_topics(topic, timeout=10).topics[topic].partitions
         ]
-        ends = {one.partition: self._end(one) for one in places}
+        ends = {one.partition: written_end(self._asker, one) for one in places}
         self._reader.assign(places)
         found, unseen, behind, deadline = list[Incoming](), set(ends), set(ends), 0.0
         while unseen or (behind and clock.monotonic() < deadline):
@@ -260,17 +261,6 @@ class Committed:
                 deadline = clock.monotonic() + MARKERS_SECONDS
         self._reader.unassign()
         return found
-
-    def _end(self, place: TopicPartition) -> int:
-        """Asked again for a while where it is refused: a broker does not at once know that it leads a new partition."""
-        deadline = clock.monotonic() + 10
-        while True:
-            try:
-                return int(self._asker.get_watermark_offsets(place, timeout=10)[1])
-            except KafkaException:
-                if clock.monotonic() > deadline:
-                    raise
-                self._asker.poll(0.05)  # which has nothing to read: time passes
 
     def close(self) -> None:
         """Close the connections."""

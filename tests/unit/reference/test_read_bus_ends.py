@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from seeds.reference.read_bus import BrokerSilent, _written_end
+from seeds.reference.read_bus import BrokerSilent, written_end
 
 
 class Asker:
@@ -32,11 +32,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_partition_is_asked_for_again() -> None:
     """A broker that does not know yet that it leads a partition is asked until it does."""
     asker: Any = Asker(3)
-    assert _written_end(asker, TopicPartition("t", 0)) == 7
+    assert written_end(asker, TopicPartition("t", 0)) == 7
 
 
 def test_a_partition_without_a_leader_ends_the_reading() -> None:
     """One that nobody leads for too long is told as a silent broker."""
     asker: Any = Asker(100_000)
     with pytest.raises(BrokerSilent):
-        _written_end(asker, TopicPartition("t", 0))
+        written_end(asker, TopicPartition("t", 0))
