@@ -82,37 +82,37 @@ class LogSource:
     snapshots: ClassVar[bool] = True
     old_rows: ClassVar[bool] = True
 
-    def __init__(self, registry: Log) -> None:
-        self._registry = registry
+    def __init__(self, followed: Log) -> None:
+        self._followed = followed
         self._told = 0
-        self._datasets = registry.datasets
+        self._datasets = followed.datasets
 
     def derive(self, dataset: str, row: Any) -> Any:
         return row
 
     async def open(self, after: Position | None) -> Position:
-        registry = self._registry
+        followed = self._followed
         await asyncio.sleep(0)
-        registry.require()
+        followed.require()
         if after is None:
-            self._told = len(registry.log)
+            self._told = len(followed.log)
             return {"lsn": self._told, "row": 0}
-        if after["lsn"] < registry.lost:
-            registry.lost = 0
+        if after["lsn"] < followed.lost:
+            followed.lost = 0
             raise PositionLost(connector="test", reason="lost")
         self._told = int(after["lsn"]) + bool(after["row"])
         return after
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
-        registry, at, row = self._registry, int(after["lsn"]), int(after["row"])
+        followed, at, row = self._followed, int(after["lsn"]), int(after["row"])
         while True:
             await asyncio.sleep(0)
-            registry.require()
+            followed.require()
             events: list[SourceEvent] = []
-            for _ in range(registry.random.randrange(1, 9)):
-                if at >= len(registry.log):
+            for _ in range(followed.random.randrange(1, 9)):
+                if at >= len(followed.log):
                     break
-                entry = registry.log[at]
+                entry = followed.log[at]
                 rows: Sequence[Any] = [entry] if isinstance(entry, str) else entry or []
                 if row < len(rows):
                     self._told = max(self._told, at + 1)
@@ -133,38 +133,38 @@ class LogSource:
         return [SourceChange(told.dataset, kind, told.old, told.new, change_id, place)]
 
     async def chunk(self, dataset: str, after_key: Any, limit: int) -> Chunk:
-        registry = self._registry
+        followed = self._followed
         assert dataset in self._datasets, f"{dataset} is not in the manifest"
         await asyncio.sleep(0)
-        registry.require()
-        registry.seen = registry.random.randint(max(registry.seen, self._told), len(registry.log))
+        followed.require()
+        followed.seen = followed.random.randint(max(followed.seen, self._told), len(followed.log))
         part = after_key if isinstance(after_key, dict) else {"after": after_key}
         after, first, until = (part.get(word) or "" for word in ("after", "from", "until"))
         rows = [
             row
-            for so, row in sorted(registry.states[registry.seen][dataset].items())
+            for so, row in sorted(followed.states[followed.seen][dataset].items())
             if so > after and so >= first and (not until or so <= until)
         ][:limit]
         await asyncio.sleep(0)
-        registry.write(None)
+        followed.write(None)
         last: Any = rows[-1]["so"] if len(rows) == limit else None
         if last is not None and isinstance(after_key, dict):
             last = {"after": last, "until": part.get("until")}
-        return Chunk(dataset, tuple(rows), last, {"lsn": len(registry.log), "row": 0})
+        return Chunk(dataset, tuple(rows), last, {"lsn": len(followed.log), "row": 0})
 
     async def part(self, dataset: str, first: Sequence[str] | None, last: Sequence[str] | None) -> Any:
         await asyncio.sleep(0)
-        self._registry.require()
-        if self._registry.random.random() < 0.2:
+        self._followed.require()
+        if self._followed.random.random() < 0.2:
             raise ValueError("no key")
         return {"from": first and first[0], "until": last and last[0]}
 
     async def confirm(self, position: Position) -> None:
         await asyncio.sleep(0)
-        self._registry.require()
+        self._followed.require()
 
     async def head(self) -> Position:
-        return {"lsn": len(self._registry.log), "row": 0}
+        return {"lsn": len(self._followed.log), "row": 0}
 
     def passed(self, position: Position, goal: Position) -> bool:
         return bool((position["lsn"], position["row"]) >= (goal["lsn"], goal["row"]))
