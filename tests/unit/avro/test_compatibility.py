@@ -1,18 +1,17 @@
 """The rules of schema resolution: case by case, and against fastavro on random evolutions."""
 
 import io
-import re
 from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bus.avro.codec import encode, parse
 from bus.avro.compatibility import Level, against, otherwise_meant, unreadable
 from bus.avro.validity import flaws
-from tests.unit.avro.strategies import evolved, schemas, values
+from tests.unit.avro.strategies import evolved, parts, schemas, values
 
 
 def record(*fields: Any, name: str = "R", **attributes: Any) -> dict[str, Any]:
@@ -197,10 +196,24 @@ def test_compatible_means_readable(data: st.DataObject) -> None:
     fastavro.schemaless_reader(io.BytesIO(body), parse(writer).ready, parse(reader).ready)
 
 
+def bytes_for_text(schema: Any) -> bool:
+    """Whether a union has `bytes` after `string`, whatever stands between: a reader may take the one for the other."""
+    types = [one["type"] for part in parts(schema) for one in part.get("fields", ())]
+    types += [part[place] for part in parts(schema) for place in ("items", "values") if place in part]
+    unions = [one for one in types if isinstance(one, list) and "string" in one]
+    return any("bytes" in one[one.index("string") :] for one in unions)
+
+
 @given(schemas())
+@example(
+    {
+        "type": "record",
+        "name": "T1",
+        "fields": [{"name": "f", "type": ["string", {"type": "enum", "name": "T2", "symbols": ["RED"]}, "bytes"]}],
+    }
+)
 @settings(max_examples=100, deadline=None)
 def test_every_schema_reads_itself(schema: Any) -> None:
     """A schema can read what it wrote, unless a union says that bytes may be taken for text."""
     assert not flaws(schema)
-    assume(not re.search(r"'string'[^\[\]{}]*'bytes'", repr(schema)))
-    assert unreadable(schema, schema) == ()
+    assert (unreadable(schema, schema) == ()) is not bytes_for_text(schema)
