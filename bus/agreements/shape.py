@@ -23,6 +23,20 @@ class Kind(StrEnum):
     OPAQUE = "opaque"
 
 
+PYTHON_TYPES: Mapping[Kind, tuple[type, ...]] = {
+    Kind.BOOL: (bool,),
+    Kind.INT: (int,),
+    Kind.DOUBLE: (float, int),
+    Kind.TEXT: (str,),
+    Kind.ENUM: (str,),
+    Kind.DATE: (int,),
+    Kind.TIMESTAMP: (int,),
+    Kind.LIST: (list, tuple),
+    Kind.RECORD: (dict,),
+}
+"""As what a raw Avro value comes that is of a kind: what is of another one is not of its field's type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One field's type. `symbols` belong to ENUM, `item` to LIST, `fields` to RECORD, `per_ms` to TIMESTAMP."""

@@ -9,25 +9,13 @@ from copy import deepcopy
 from typing import Any
 
 from bus.agreements.document import AgreementDocument, FieldRule, Transform, TransformKind
-from bus.agreements.shape import Kind, Shape, shape_of
+from bus.agreements.shape import PYTHON_TYPES, Kind, Shape, shape_of
 from bus.agreements.transforms import GIVES, Read, Surroundings, change_of
 from bus.avro.datasets import Dataset, DatasetField
 from bus.avro.names import NAMED, self_contained
 from bus.avro.said import on_the_bus_alone
 from bus.avro.slicer import Stretch, stretches
 from bus.errors import FieldMissing
-
-_PYTHON_TYPES: Mapping[Kind, tuple[type, ...]] = {
-    Kind.BOOL: (bool,),
-    Kind.INT: (int,),
-    Kind.DOUBLE: (float, int),
-    Kind.TEXT: (str,),
-    Kind.ENUM: (str,),
-    Kind.DATE: (int,),
-    Kind.TIMESTAMP: (int,),
-    Kind.LIST: (list, tuple),
-    Kind.RECORD: (dict,),
-}
 
 
 def view_schema(document: AgreementDocument, dataset: Dataset) -> dict[str, Any]:
@@ -203,7 +191,7 @@ def _reader(rule: FieldRule, shape: Shape, dataset: Dataset, around: Surrounding
 
 def _as_it_is(name: str, shape: Shape) -> Read:
     """The value, which must be there and of its type, so that whatever `view` returns can be written."""
-    types, symbols, known = _PYTHON_TYPES.get(shape.kind), frozenset(shape.symbols), _known_of(shape)
+    types, symbols, known = PYTHON_TYPES.get(shape.kind), frozenset(shape.symbols), _known_of(shape)
 
     def read(record: Mapping[str, Any]) -> Any:
         value = record[name]

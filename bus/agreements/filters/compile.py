@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bus.agreements.filters.syntax import And, Call, Compare, Field, Has, ListLiteral, Literal, Node, Not, Or
-from bus.agreements.shape import Kind, Shape
+from bus.agreements.shape import PYTHON_TYPES, Kind, Shape
 
 Record = Mapping[str, Any]
 _COMPARISONS: dict[str, type[ast.cmpop]] = {
@@ -21,16 +21,6 @@ _COMPARISONS: dict[str, type[ast.cmpop]] = {
     ">": ast.Gt,
     ">=": ast.GtE,
     "in": ast.In,
-}
-_PYTHON_TYPES: dict[Kind, tuple[type, ...]] = {
-    Kind.BOOL: (bool,),
-    Kind.INT: (int,),
-    Kind.DOUBLE: (float, int),
-    Kind.TEXT: (str,),
-    Kind.ENUM: (str,),
-    Kind.DATE: (int,),
-    Kind.TIMESTAMP: (int,),
-    Kind.LIST: (list, tuple),
 }
 
 
@@ -105,7 +95,7 @@ def reader(path: tuple[str, ...], record: Shape) -> Callable[[Record], Any]:
     shape = record
     for name in path:
         shape = shape.fields[name]
-    types, symbols = _PYTHON_TYPES[shape.kind], frozenset(shape.symbols)
+    types, symbols = PYTHON_TYPES[shape.kind], frozenset(shape.symbols)
     listed = frozenset() if shape.item is None else frozenset(shape.item.symbols)
     scale = 1000 // shape.per_ms if shape.kind is Kind.TIMESTAMP else 1
 
