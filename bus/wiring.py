@@ -326,10 +326,11 @@ async def preview_agreement(
     async with SchemaRegistryClient.from_settings(settings, home) as client:
         messages = OwnMessages(client)
         await messages.learn()  # to prepare them would register what is new
-        sources = Sources(access, topics, messages, client, Salts(home).keyring(sketching=True))
         register = Register(access, topics, messages)
         try:
             state = await register.start()
+            ring = Salts(home).keyring(state.root_check, sketching=True)
+            sources = Sources(access, topics, messages, client, ring)
             question = await asked(state, document, consent_basis, sources)
         finally:
             await register.stop()

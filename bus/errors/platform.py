@@ -130,6 +130,16 @@ class RootKeyMissing(BusError):
     )
 
 
+class RootKeyWrong(BusError):
+    """What this home has as the root key is another bus's, or no key."""
+
+    message = "what {file} holds is not the root key of this bus"
+    remedy = (
+        "Copy it from the home where the bus was founded, or of a machine that routes. With another one, people and"
+        " records would be named otherwise from then on."
+    )
+
+
 class SaltMissing(BusError):
     """The salt that a recipient's pseudonyms are made with is not in this home."""
 

@@ -106,6 +106,10 @@ class KeyRing:
         """Tells whether two rings make the same pseudonyms, and nothing of any of them."""
         return keyed_id(self._salted(self._salts(recipient, epoch), f"pseudonym-check/{recipient}/{epoch}"))
 
+    def root_check(self) -> str:
+        """Tells whether two rings come from one root key, and nothing of it."""
+        return keyed_id(self.derive("root-check"))
+
     def view_hash(self, view: bytes) -> bytes:
         """16 bytes that tell whether two views are equal, keyed, for a view is personal."""
         mac = self._begun_view()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bus.clock import now_ms
-from bus.errors import DiskFull, HomeUnusable, RootKeyMissing
+from bus.errors import DiskFull, HomeUnusable, RootKeyMissing, RootKeyWrong
 from bus.settings import Settings
 
 READY_FILE_VARIABLE = "BUS_READY_FILE"
@@ -21,6 +21,8 @@ READY_FILE_VARIABLE = "BUS_READY_FILE"
 
 ROOT_KEY = "root.key"
 """The secret from which every key of a bus is derived."""
+
+_ROOT_KEY_FORM = re.compile("[0-9a-f]{64}")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 
@@ -89,10 +91,15 @@ class Home:
         self.secret(ROOT_KEY, lambda: secrets.token_hex(32))
 
     def root_key(self) -> bytes:
-        """The 32 bytes from which every key of this bus is derived. Raises RootKeyMissing: no user of it makes one."""
+        """The 32 bytes from which every key of this bus is derived.
+
+        Raises RootKeyMissing: no user of it makes one; RootKeyWrong for a file that holds something else.
+        """
         if not self.has_secret(ROOT_KEY):
             raise RootKeyMissing(file=self.secrets / ROOT_KEY)
-        return bytes.fromhex(self.secret(ROOT_KEY))
+        if not _ROOT_KEY_FORM.fullmatch(held := self.secret(ROOT_KEY)):
+            raise RootKeyWrong(file=self.secrets / ROOT_KEY)
+        return bytes.fromhex(held)
 
     def announce(self, name: str, *, port: int | None = None, **details: Any) -> None:
         """Say that the calling process serves under `name`. `details` are told to everybody who asks: no secrets."""

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from functools import cache
 
-from bus.errors import SaltMissing
+from bus.errors import RootKeyWrong, SaltMissing
 from bus.model.keyring import KeyRing, RootKey
 from bus.platform.home import ROOT_KEY, Home
 
@@ -44,10 +44,11 @@ class Salts:
                 os.fsync(written.fileno())
             file.unlink()
 
-    def keyring(self, *, sketching: bool = False) -> KeyRing:
+    def keyring(self, root_check: str | None = None, *, sketching: bool = False) -> KeyRing:
         """The keys of this home's bus; with `sketching`, what is not there is drawn and forgotten again.
 
-        Raises RootKeyMissing, where it is not for sketching.
+        `root_check` is what the bus's founding tells of its root key. Raises RootKeyWrong for another one than that,
+        and RootKeyMissing, where it is not for sketching.
         """
         drawn = cache(lambda _recipient, _epoch: secrets.token_bytes(SALT_BYTES))
 
@@ -55,8 +56,12 @@ class Salts:
             there = not sketching or self.home.has_secret(_name(recipient, epoch))
             return self.salt(recipient, epoch) if there else drawn(recipient, epoch)
 
-        root = secrets.token_bytes(ROOT_BYTES) if sketching and not self.home.has_secret(ROOT_KEY) else None
-        return KeyRing(RootKey(root or self.home.root_key()), salt)
+        if sketching and not self.home.has_secret(ROOT_KEY):
+            return KeyRing(RootKey(secrets.token_bytes(ROOT_BYTES)), salt)
+        ring = KeyRing(RootKey(self.home.root_key()), salt)
+        if root_check is not None and root_check != ring.root_check():
+            raise RootKeyWrong(file=self.home.secrets / ROOT_KEY)
+        return ring
 
 
 def _name(recipient: str, epoch: int) -> str:

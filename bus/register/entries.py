@@ -29,6 +29,9 @@ class Founding:
     id: str = ""
     """Names this bus in signatures, so that a fact of one bus says nothing on another."""
 
+    root_check: str | None = None
+    """What a key ring says of its root key, if it is the right one; None where nobody has told."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgreementEntry:

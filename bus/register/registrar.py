@@ -87,6 +87,7 @@ class Registrar:
                 "group": rights.router_group(self.topics),
                 "id": secrets.token_hex(8),
                 "keys": [operator_key(self.home).public.body()],
+                "root_check": Salts(self.home).keyring().root_check(),
             }
             reason = "the bus was founded"
             fact = Fact(FactKind.BUS, "bus", "founded", founding, self._by, reason, clock.now_ms())
@@ -248,16 +249,18 @@ class Registrar:
 
     async def _first_epochs(self, recipients: Iterable[str]) -> list[Wish]:
         """The first epoch of each recipient that has none yet."""
-        known = (await self.state()).epochs
+        state = await self.state()
+        known = state.epochs
         new = sorted({one for one in recipients if one not in known})
-        if not known:  # who founded it may have kept no root key: no key of pseudonyms hangs on one yet
+        if not known and state.root_check is None:  # who founded it may have kept none, and nothing hangs on one yet
             self.home.begin_root_key()
         return [await self._epoch(one, 1, "the recipient has its first agreement") for one in new]
 
     async def _epoch(self, recipient: str, epoch: int, reason: str) -> Wish:
         salts = Salts(self.home)
+        ring = salts.keyring((await self.state()).root_check)
         salts.begin(recipient, epoch)
-        check = salts.keyring().pseudonym_check(recipient, epoch)
+        check = ring.pseudonym_check(recipient, epoch)
         return epoch_begun(recipient, epoch, check, await self.operator(), reason)
 
     async def rotate(self, recipient: str, reason: str) -> tuple[int, int]:

@@ -80,6 +80,11 @@ class RegisterState:
         """The id that signatures name."""
         return "" if self.founding is None else self.founding.id
 
+    @property
+    def root_check(self) -> str | None:
+        """What tells the right root key; None where the bus was founded before facts told it."""
+        return None if self.founding is None else self.founding.root_check
+
     def apply(self, fact: Fact, offset: int, appended_ms: int | None = None) -> "RegisterState":
         """The state after one more fact, at `offset`. What its teller may not tell is refused and changes nothing.
 
@@ -127,7 +132,7 @@ def _bus(state: RegisterState, fact: Fact, offset: int) -> RegisterState:
     if state.founding is not None:
         raise NotAllowed(Refusal.FOUNDED)
     body = fact.body
-    founding = Founding(body["prefix"], int(body["lanes"]), body["group"], body.get("id", ""))
+    founding = Founding(body["prefix"], int(body["lanes"]), body["group"], body.get("id", ""), body.get("root_check"))
     return replace(state, founding=founding, keys=MappingProxyType(first_keys(body, offset)))
 
 

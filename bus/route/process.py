@@ -44,7 +44,8 @@ COLLECT_AFTER = 300_000
 async def serve(settings: Settings, *, instance: str = "route") -> None:
     """Run the router until SIGTERM or SIGINT.
 
-    Raises TopicTooNarrow at its start, TwoOfOneName and LaneKeepsFailing when a lane fails for good, TopicReplaced.
+    Raises RootKeyMissing, RootKeyWrong and TopicTooNarrow at its start, TwoOfOneName and LaneKeepsFailing when a lane
+    fails for good, TopicReplaced.
     """
     configure(instance)
     home = Home.from_settings(settings)
@@ -94,7 +95,7 @@ async def _parts(
     closing.push_async_callback(ends.stop)
     await ends.start()
     settings = RouteSettings()
-    keyring = Salts(home).keyring()
+    keyring = Salts(home).keyring(register.state.root_check)
     stores = home.data / "route" if settings.store is None else settings.store.expanduser().absolute()
     await asyncio.to_thread(sweep, stores)
     return Parts(

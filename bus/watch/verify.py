@@ -16,8 +16,9 @@ from bus.errors import RightMissing
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader
 from bus.kafka.whole import written_ends
-from bus.model.keyring import KeyRing, RootKey, keyed_id
+from bus.model.keyring import KeyRing, keyed_id
 from bus.model.record import Incoming
+from bus.platform.salts import Salts
 from bus.register.state import AgreementEntry
 from bus.watch.reach import Look
 
@@ -93,7 +94,8 @@ async def verify(look: Look, agreements: Collection[AgreementEntry], told: Calla
 
     Reads agency topics and lane state, and so needs an administrator's rights and the bus's root key.
     """
-    book = Book(KeyRing(RootKey(look.home.root_key())), {entry.topic for entry in agreements}, look)
+    ring = Salts(look.home).keyring(look.register.state.root_check)
+    book = Book(ring, {entry.topic for entry in agreements}, look)
     names = tuple(sorted(entry.agreement for entry in agreements))
     reader = Reader(look.access, committed=True)
     await reader.start()

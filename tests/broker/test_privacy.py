@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import sys
+from asyncio.subprocess import PIPE
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -11,15 +13,18 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 
 from bus import clock
 from bus.connect.publish import Envelope, Stamp
-from bus.errors import EpochHeld
+from bus.errors import EpochHeld, RootKeyWrong
 from bus.model.change import Operation
 from bus.model.consent import ConsentAction
 from bus.model.key import RecordKey
 from bus.model.record import Incoming, Outgoing
 from bus.platform.home import Home
 from bus.platform.salts import Salts
+from bus.route.foresight.found import Foresight
 from bus.watch.epochs import COPIES_HELD, NOT_FOLLOWED, EpochState, require_free, survey_epochs
 from bus.watch.reach import looking
+from bus.watch.verify import verify
+from bus.wiring import preview_agreement
 from tests.broker.conftest import PERSON, SmallBus
 
 pytestmark = pytest.mark.broker
@@ -197,6 +202,26 @@ async def test_an_epoch_of_pseudonyms_ends(small_bus: SmallBus) -> None:
     assert shown == [(1, EpochState.DESTROYED, 0), (2, EpochState.CURRENT, 12)]
     await bus.publish(*[Outgoing(*(await bus.person(one, sex="FEMALE"))) for one in ids])
     await bus.until(lambda: len(set(bus.held(STATISTICS).values())) == 12, "that the flow goes on")
+
+
+async def test_another_root_key_is_refused(bus: SmallBus) -> None:
+    """With another bus's root key no router starts, no epoch begins, nothing is verified, and no preview is shown."""
+    await bus.activate(STATISTICS)
+    home = Home.from_settings(bus.settings)
+    home.forget_secret("root.key")
+    home.begin_root_key()
+    router = await asyncio.create_subprocess_exec(sys.executable, "-m", "bus", "serve", "route", stderr=PIPE)
+    _, told = await router.communicate()
+    assert (router.returncode, b"is not the root key of this bus" in told) == (RootKeyWrong.exit_code, True), told
+    with pytest.raises(RootKeyWrong):
+        await bus.registrar.rotate(OFFICE, "a test")
+    assert not home.has_secret(f"pseudonyms/{OFFICE}/2")
+    text, found = bus.documents[STATISTICS], Foresight(STATISTICS, OFFICE, bus.settings.lanes)
+    with pytest.raises(RootKeyWrong):
+        await preview_agreement(bus.settings, text, bus.agencies.consent_basis, found, lambda *_: None)
+    async with looking(bus.settings, "admin") as look:
+        with pytest.raises(RootKeyWrong):
+            await verify(look, [look.register.state.agreements[STATISTICS]], print)
 
 
 async def _passed(bus: SmallBus, offset: int) -> None:

@@ -36,6 +36,8 @@ def test_no_two_uses_give_the_same_id() -> None:
         "event": RING.event_ids("statistics-office")(PERSON),
         "event of another recipient": RING.event_ids("tax-authority")(PERSON),
         "log of another bus": OTHER.subject_hash(PERSON),
+        "check of the root key": RING.root_check(),
+        "check of another bus's": OTHER.root_check(),
     }
     for (one, first), (other, second) in itertools.combinations(ids.items(), 2):
         assert first != second, (one, other)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bus.errors import HomeUnusable, RootKeyMissing
+from bus.errors import HomeUnusable, RootKeyMissing, RootKeyWrong
 from bus.platform.home import Home, read_object
 
 
@@ -56,6 +56,14 @@ def test_the_root_key_is_never_made_by_its_user(home: Home) -> None:
     with pytest.raises(RootKeyMissing, match=str(home.secrets / "root.key")):
         home.root_key()
     assert not home.has_secret("root.key")
+
+
+@pytest.mark.parametrize("held", ["", "ab" * 31, "no key"])
+def test_what_is_no_root_key_is_told(home: Home, held: str) -> None:
+    """A file that was torn, or holds something else, must be named with what to do."""
+    home.secret("root.key", lambda: held)
+    with pytest.raises(RootKeyWrong, match=str(home.secrets / "root.key")):
+        home.root_key()
 
 
 def test_whoever_makes_a_secret_first_wins(home: Home) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bus.errors import SaltMissing
+from bus.errors import RootKeyWrong, SaltMissing
 from bus.platform.home import Home
 from bus.platform.salts import Salts
 
@@ -72,3 +72,15 @@ def test_a_check_tells_the_right_salt(salts: Salts) -> None:
     assert salts.keyring().pseudonym_check(OFFICE, 1) == check
     assert salts.keyring().pseudonym_check(OFFICE, 2) != check
     assert check not in {salts.keyring().pseudonym(OFFICE, 1, text) for text in ("", OFFICE, "1")}
+
+
+@pytest.mark.parametrize("sketching", [False, True])
+def test_a_root_key_of_another_bus_makes_no_ring(salts: Salts, *, sketching: bool) -> None:
+    """What the founding tells of the root key lets that one pass and no other; a bus that tells nothing goes on."""
+    check = salts.keyring().root_check()
+    assert salts.keyring(check, sketching=sketching).root_check() == check
+    salts.home.forget_secret("root.key")
+    salts.home.begin_root_key()
+    with pytest.raises(RootKeyWrong, match=str(salts.home.secrets / "root.key")):
+        salts.keyring(check, sketching=sketching)
+    assert salts.keyring(None, sketching=sketching).root_check() != check

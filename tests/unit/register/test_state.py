@@ -49,6 +49,14 @@ def test_a_bus_is_founded_once() -> None:
     assert state.offset == 2
 
 
+def test_the_founding_tells_the_root_key() -> None:
+    """The first founding's check of the root key counts; one from before it was told has none, and is a founding."""
+    assert folded(fact(FactKind.BUS, "bus", "founded", **FOUNDING)).root_check is None
+    told = fact(FactKind.BUS, "bus", "founded", **FOUNDING, root_check="first")
+    other = fact(FactKind.BUS, "bus", "founded", **FOUNDING, root_check="other")
+    assert folded(told, other).root_check == "first"
+
+
 def test_numbers_are_never_given_twice() -> None:
     """The next number must be above every number in use, those of ended agreements too."""
     assert RegisterState().next_number() == 1
