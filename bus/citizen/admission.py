@@ -31,6 +31,9 @@ class Known(Protocol):
     def entered(self, event_id: str) -> Entered | None:
         """The event that has this id."""
 
+    def coming(self, event_id: str) -> ConsentEvent | None:
+        """The event of this id that is on its way there."""
+
 
 def admit(acts: Sequence[Act], state: RegisterState, known: Known, now_ms: int, *, listed: bool) -> list[ConsentEvent]:
     """The events to be written, in the order of the acts. Raises ActsRefused: all or nothing.
@@ -107,12 +110,12 @@ def _repeated(places: Sequence[str], acts: Sequence[Act]) -> Iterator[Finding]:
 
 def _taken_id(place: str, act: Act, known: Known) -> Iterator[Finding]:
     """An id that another act has: what is sent under it would change nothing, and be told as if it had."""
-    entered = known.entered(act.event_id)
-    if entered is None:
+    first = known.entered(act.event_id) or known.coming(act.event_id)
+    if first is None:
         return
-    same = (entered.subject, entered.agreement, entered.action) == (act.subject, act.agreement, act.action)
-    given = known.standing(act.subject, act.agreement).given
-    if same and given is not None and given.event_id == act.event_id:
+    same = (first.subject, first.agreement, first.action) == (act.subject, act.agreement, act.action)
+    given = known.coming(act.event_id) or known.standing(act.subject, act.agreement).given
+    if same and act.action is ConsentAction.GIVE and given is not None and given.event_id == act.event_id:
         same = (given.valid_until_ms, given.revision) == (act.valid_until, act.revision or given.revision)
     if not same:
         yield Finding(join(place, "event_id"), "another act was sent under this id", "Give each act an id of its own.")

@@ -89,12 +89,20 @@ class ConsentDesk:
         state = await self._rules()
         events = admit(acts, state, self._ledger, clock.now_ms(), listed=listed)
         records = [self._record(event) for event in events]
-        offsets = await self._writer.append_all(records)
+        offsets = await self._append(events, records)
         emit(Event.CONSENTS_TAKEN, count=len(events), withdrawals=_withdrawals(events))
         return [
             Taken(event.event_id, record.partition, offset)
             for event, record, offset in zip(events, records, offsets, strict=True)
         ]
+
+    async def _append(self, events: Sequence[ConsentEvent], records: Sequence[Outgoing]) -> list[int]:
+        self._ledger.expect(events)
+        try:
+            return await self._writer.append_all(records)
+        except BaseException:
+            self._ledger.expect_no_more(events)
+            raise
 
     async def effective(self, partition: int, offset: int, wait_seconds: float) -> bool:
         """Whether the event at an offset of `consents` has taken effect; waits for it, not beyond a deadline."""

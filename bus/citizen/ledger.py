@@ -1,7 +1,7 @@
 """Every consent, folded, and where each event lies: what this process knows from `consents`."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bus.avro.own import OwnMessages
@@ -31,6 +31,7 @@ class Ledger:
         self._messages = messages
         self._standings: defaultdict[str, dict[str, Consent]] = defaultdict(dict)
         self._entered: dict[str, Entered] = {}
+        self._coming: dict[str, ConsentEvent] = {}
 
     def standing(self, subject: str, agreement: str) -> Consent:
         """How a person stands to one agreement."""
@@ -43,6 +44,19 @@ class Ledger:
     def entered(self, event_id: str) -> Entered | None:
         """Where an event lies; of one that was sent more than once, the first, for that one counts."""
         return self._entered.get(event_id)
+
+    def coming(self, event_id: str) -> ConsentEvent | None:
+        """The event of that id that this process is writing, or has written and not read back yet."""
+        return self._coming.get(event_id)
+
+    def expect(self, events: Iterable[ConsentEvent]) -> None:
+        """They are about to be written."""
+        self._coming |= {event.event_id: event for event in events}
+
+    def expect_no_more(self, events: Iterable[ConsentEvent]) -> None:
+        """Nobody knows whether they were written."""
+        for event in events:
+            self._coming.pop(event.event_id, None)
 
     async def apply(self, record: Incoming) -> None:
         """Take one record in. Raises what can pass, such as SchemaRegistryUnreachable; then nothing has changed."""
@@ -64,6 +78,7 @@ class Ledger:
         standings[agreement] = fold(before, event)
         entered = Entered(subject, agreement, event.action, record.partition, record.offset)
         self._entered.setdefault(event.event_id, entered)
+        self._coming.pop(event.event_id, None)
 
 
 def _report(record: Incoming) -> None:

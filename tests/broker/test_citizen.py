@@ -122,6 +122,22 @@ async def test_refused_requests_write_nothing(small_bus: SmallBus, citizen: http
     assert small_bus.read(small_bus.topics.consents) == []
 
 
+async def test_two_acts_at_once_under_one_id(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
+    """Of two acts under one id that come at once, one is taken and one refused; the same act twice is taken twice."""
+    other = "001190000030"
+    for number, changes in enumerate(
+        ({"subject": other}, {"action": "WITHDRAW"}, {"valid_until": "2099-01-01T00:00:00Z"})
+    ):
+        one = act(event_id=f"id-{number}")
+        answers = await asyncio.gather(*(citizen.post("/v1/consents", json=sent) for sent in (one, one | changes)))
+        assert sorted(answer.status_code for answer in answers) == [202, 422], changes
+        again = await asyncio.gather(
+            *(citizen.post("/v1/consents", json=sent) for sent in (act(event_id=f"re-{number}"),) * 2)
+        )
+        assert [answer.status_code for answer in again] == [202, 202]
+    assert len(small_bus.read(small_bus.topics.consents)) == 9
+
+
 async def test_an_act_in_a_topic_that_was_made_anew(small_bus: SmallBus, citizen: httpx.AsyncClient) -> None:
     """How far a lane has come in an earlier topic of the name says nothing of an act in this one: it is pending."""
     (told,) = (await citizen.post("/v1/consents", json=act())).json()["accepted"]

@@ -39,6 +39,7 @@ class Book:
 
     everybody: Consent = NEVER
     events: Mapping[str, Entered] = field(default_factory=dict)
+    on_the_way: Mapping[str, ConsentEvent] = field(default_factory=dict)
 
     def standing(self, subject: str, agreement: str) -> Consent:
         del subject, agreement
@@ -46,6 +47,9 @@ class Book:
 
     def entered(self, event_id: str) -> Entered | None:
         return self.events.get(event_id)
+
+    def coming(self, event_id: str) -> ConsentEvent | None:
+        return self.on_the_way.get(event_id)
 
 
 def admitted(state: RegisterState, *documents: dict[str, Any], known: Book | None = None) -> list[ConsentEvent]:
@@ -130,13 +134,14 @@ def test_same_id_twice(state: RegisterState) -> None:
     ],
 )
 def test_an_id_of_another_act(state: RegisterState, another: dict[str, Any]) -> None:
-    """An act under the id of another one is refused, for it would change nothing; the same one again is taken."""
+    """An act under the id of another one, be it still on its way, is refused; the same one again is taken."""
     (event,) = admitted(state, document())
     entered = Entered(SUBJECT, BANK, ConsentAction.GIVE, 3, 41)
-    known = Book(fold(NEVER, event), {event.event_id: entered})
-    assert admitted(state, document(), known=known)
-    (found,) = refused(state, document(**another), known=known)
-    assert (found.place, found.reason) == ("[0].event_id", "another act was sent under this id")
+    read_back, written = Book(fold(NEVER, event), {event.event_id: entered}), Book(on_the_way={event.event_id: event})
+    for known in (read_back, written):
+        assert admitted(state, document(), known=known)
+        (found,) = refused(state, document(**another), known=known)
+        assert (found.place, found.reason) == ("[0].event_id", "another act was sent under this id")
 
 
 def test_too_many_acts(state: RegisterState) -> None:
