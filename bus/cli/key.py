@@ -87,17 +87,23 @@ def key() -> None:
 @click.option("--holder", required=True, help="The person or office that will hold it.")
 @click.option("--agency", default="", help="The agency it speaks for; none for an operator.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What it speaks for.")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new file for the public half.")
 @_spoken
-def new(name: str, *, holder: str, agency: str, role: str) -> None:
+def new(name: str, *, holder: str, agency: str, role: str, out: Path | None) -> None:
     """Make a key: the secret stays in this BUS_HOME, the public half is printed, for `bus key add`."""
     home = Home.from_settings(Settings())
     if home.has_secret(f"keys/{name}"):
         raise _misuse("key-exists", name=name)
+    if out is not None and (out.exists() or not out.parent.is_dir()):
+        raise _misuse("no-new-file", file=str(out))
     try:
         made = made_key(home, key=name, holder=holder, agency=agency, role=Role(role))
     except ValueError as error:
         raise _misuse("key-name", name=name) from error
-    click.echo(json.dumps(made.public.body(), ensure_ascii=False, indent=2))
+    told = json.dumps(made.public.body(), ensure_ascii=False, indent=2)
+    if out is not None:
+        out.write_text(f"{told}\n", encoding="utf-8")
+    click.echo(told if out is None else out)
 
 
 @key.command("add")
