@@ -57,7 +57,11 @@ def refused() -> None:
     for one in known.refused:
         told = on_one_line(f"{one.fact.action} in the name of {one.fact.by}: {why[one.refusal.value]}")
         click.echo(f"{one.offset:>6}  {_name(one.fact)}  {told}")
-    click.echo(f"{known.refused_count} facts were ignored", err=True)
+    shown, count = len(known.refused), known.refused_count
+    more = (
+        f": above are the newest {shown}, each is in the log of whoever read it (fact-refused)" if count > shown else ""
+    )
+    click.echo(f"{count} facts were ignored{more}", err=True)
 
 
 @register.command("load")

@@ -294,10 +294,11 @@ class Registrar:
             return []
         facts = signed_facts(wishes, await self.state(), clock.now_ms())
         offsets = await self._writer.append(*facts)
-        late = {one.offset: one for one in (await self.state()).refused}
-        for offset in offsets:
-            if offset in late:
-                raise refused_step(late[offset].fact, late[offset].refusal)
+        late = {one.offset: one.refusal for one in (await self.state()).refused}
+        counted = {one.offset for one in self._register.counted}
+        for fact, offset in zip(facts, offsets, strict=True):
+            if offset not in counted:  # so many may have been refused since that only this is still known of it
+                raise refused_step(fact, late.get(offset, Refusal.NOT_NEXT))
         return offsets
 
     async def _lay(self, documents: Sequence[AgreementDocument], datasets: Mapping[str, Dataset]) -> list[Ground]:

@@ -26,7 +26,7 @@ from bus.register.days import facts_of_the_day, scheduled
 from bus.register.life import Action, Refusal
 from bus.register.log import Register, fact_message
 from bus.register.offices import offices_of
-from bus.register.state import Standing
+from bus.register.state import REFUSED_KEPT, Standing
 from bus.register.steps import Ground, activation, drafting, signed_facts, step
 from bus.wiring import environment
 from tests.broker.conftest import SmallBus
@@ -101,6 +101,25 @@ async def test_forged_replayed_and_self_approved_facts(small_bus: SmallBus) -> N
     assert bus.read(bus.agency_topic(TAX)) == []
     await bus.registrar.step(TAX, "resumed", "a test")
     await bus.until(lambda: len(bus.held(TAX)) == len(PEOPLE), "the people of the resumed agreement")
+
+
+async def test_a_refused_step_behind_many_is_told(small_bus: SmallBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was overtaken hears it, though so many refused facts follow that theirs is remembered by nobody."""
+    bus = small_bus
+    await bus.activate(TAX)
+    append = bus.registrar._writer.append
+
+    async def overtaken(*facts: Fact) -> list[int]:
+        return (await append(*facts, *facts, *facts * REFUSED_KEPT))[len(facts) : 2 * len(facts)]
+
+    monkeypatch.setattr(bus.registrar._writer, "append", overtaken)
+    with pytest.raises(StepRefused):
+        await bus.registrar.step(TAX, "suspended", "a test")
+    for name, value in environment(bus.settings).items():
+        monkeypatch.setenv(name, value)
+    shown = await asyncio.to_thread(CliRunner().invoke, cli, ["register", "refused"])
+    assert len(shown.stdout.splitlines()) == REFUSED_KEPT
+    assert f"{REFUSED_KEPT + 1} facts were ignored: above are the newest {REFUSED_KEPT}" in shown.stderr
 
 
 async def test_a_new_revision_takes_over_at_one_offset(small_bus: SmallBus) -> None:
