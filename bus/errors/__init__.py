@@ -73,6 +73,7 @@ from bus.errors.operators import (
 from bus.errors.platform import (
     DiskFull,
     DownloadFailed,
+    HomeElsewhere,
     HomeInUse,
     HomeUnusable,
     JarCorrupt,
@@ -135,6 +136,7 @@ __all__ = [
     "FileUnusable",
     "FilterError",
     "GuessesOpen",
+    "HomeElsewhere",
     "HomeInUse",
     "HomeUnusable",
     "JarCorrupt",

@@ -18,6 +18,14 @@ class HomeInUse(BusError):
     exit_code = 3
 
 
+class HomeElsewhere(BusError):
+    """Another `bus` holds this home, and its processes cannot be seen by who asks."""
+
+    message = "a bus runs in {home}, and its processes cannot be seen from here"
+    remedy = "Ask in the container where it was started, or as its user."
+    exit_code = 3
+
+
 class ProcessDied(BusError):
     """A child process ended before it was ready."""
 

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import psutil
 
-from bus.errors import HomeInUse
+from bus.errors import HomeElsewhere, HomeInUse
 from bus.platform.home import Home
 from bus.platform.records import find_running
 
 
 @contextmanager
 def hold(home: Home) -> Iterator[None]:
-    """Be the only parent in a home; raises HomeInUse when another process is."""
+    """Be the only parent in a home. Raises HomeInUse when another process is, and what asking who that is raises."""
     with _file(home).open("a+") as lock:
-        if not _taken(lock.fileno()):
+        if not any(_taken(lock.fileno()) for _ in _tries()):
             running = ", ".join(record.name for record in find_running(home)) or "nothing yet"
-            raise HomeInUse(pid=_told(home) or "unknown", home=home.path, running=running)
+            raise HomeInUse(pid=holder(home) or "unknown", home=home.path, running=running)
         lock.truncate(0)
         lock.write(str(getpid()))
         lock.flush()
@@ -28,14 +28,17 @@ def hold(home: Home) -> Iterator[None]:
 
 
 def holder(home: Home) -> int | None:
-    """The process that holds a home; None when nobody does. It is safe to send it a signal."""
+    """The process that holds a home; None when nobody does. It is safe to send it a signal.
+
+    Raises HomeElsewhere for one that cannot be seen: in another container pids say nothing of who lives.
+    """
     with _file(home).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = _told(home)
-            return pid if pid and _has_open(pid, _file(home)) else None
-    return None
+        for _ in _tries():
+            if _taken(lock.fileno()):
+                return None
+            if (pid := _told(home)) and _has_open(pid, _file(home)):
+                return pid
+    raise HomeElsewhere(home=home.path)
 
 
 def _has_open(pid: int, file: Path) -> bool:
@@ -46,16 +49,19 @@ def _has_open(pid: int, file: Path) -> bool:
         return False
 
 
-def _taken(descriptor: int) -> bool:
-    """Tried more than once, for whoever asks who the holder is takes the lock for a moment."""
+def _tries() -> Iterator[None]:
+    """More than one, for whoever asks who the holder is takes the lock for a moment."""
     for _ in range(5):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
+        yield
+        time.sleep(0.05)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _told(home: Home) -> int | None:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bus.clock import monotonic
-from bus.errors import HomeInUse
+from bus.errors import HomeElsewhere, HomeInUse
+from bus.platform.health import survey
 from bus.platform.hold import hold, holder
 from bus.platform.home import Home
 from bus.platform.processes import find_running, stop_leftovers
 from bus.platform.session import bring_down
+from bus.settings import Settings
 
 PARENT = """
 import asyncio, sys
@@ -139,6 +141,20 @@ async def test_down_ends_orphans_too(home: Home, start: Start) -> None:
     assert (ended.parent, len(ended.processes)) == (None, 2)
     assert names(home) == []
     assert await bring_down(home) == type(ended)(None, ())
+
+
+async def test_what_holds_a_home_unseen_is_left_alone(home: Home, start: Start) -> None:
+    """Seen from a container of its own, a bus that runs is neither told as dead nor robbed of its records."""
+    until_ready(start())
+    (home.run / "lock").write_text("4194305", encoding="utf-8")  # a pid that is nobody's here
+    before = sorted(home.run.iterdir())
+    with pytest.raises(HomeElsewhere):
+        survey(Settings(kafka=None, postgres=None, schema_registry=None), home)
+    with pytest.raises(HomeElsewhere):
+        await bring_down(home)
+    with pytest.raises(HomeElsewhere), hold(home):
+        pass
+    assert sorted(home.run.iterdir()) == before
 
 
 def test_a_home_is_held_once(home: Home) -> None:
