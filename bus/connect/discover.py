@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -107,7 +106,14 @@ def _header(path: Path) -> list[str]:
     with _read(path) as table:
         if table.header is not None:
             return list(table.header)
-        return list(dict.fromkeys(name for row in _rows(table) for name in row))
+        return _members(_rows(table))
+
+
+def _members(rows: Sequence[Row]) -> list[str]:
+    """The columns of objects; an object that is null in some and has members in others is none by itself."""
+    held = dict.fromkeys(name for row in rows for name in row)
+    outer = {name for name in held if any(other.startswith(f"{name}.") for other in held)}
+    return [name for name in held if name not in outer or any(row.get(name) is not None for row in rows)]
 
 
 def _rows(table: FileTable) -> list[Row]:
@@ -135,7 +141,7 @@ def _file_table(origin: str, path: Path, key: tuple[str, ...]) -> Table:
         return Table(origin, tuple(Column(name, Kind.TEXT, nullable=True) for name in header), chosen)
     with _read(path) as table:
         rows = _rows(table)
-    columns = tuple(_json_column(name, [row.get(name) for row in rows]) for name in header)
+    columns = tuple(_json_column(name, rows) for name in header)
     return Table(origin, columns, chosen)
 
 
@@ -164,16 +170,27 @@ async def _page(connector: str, settings: Mapping[str, str], wanted: str, key: t
         reason = f"{where} answers with no records" if answer.is_success else f"{where} answers HTTP {status}"
         raise SourceUnfit(connector=connector, reason=reason, mend=_MEND_PAGE.get(status, _NO_PAGE))
     names = dict.fromkeys(name for record in records for name in record)
-    columns = tuple(_json_column(name, [record.get(name) for record in records]) for name in names)
+    columns = tuple(_json_column(name, records) for name in names)
     chosen = tuple(name for name in key if name in names) or tuple(list(names)[:1])
     return Table(origin, columns, chosen)
 
 
-def _json_column(name: str, values: list[Any]) -> Column:
+def _json_column(name: str, rows: Sequence[Row]) -> Column:
+    values = [row.get(name) for row in rows]
     kinds = {_JSON.get(type(value), Kind.NESTED) for value in values if value is not None}
     kind = Kind.DOUBLE if kinds == {Kind.LONG, Kind.DOUBLE} else Kind.TEXT if len(kinds) != 1 else kinds.pop()
     odd = kinds - {Kind.TEXT, Kind.LONG}  # of a whole number the digits are taken
-    return Column(name, kind, nullable=True, mixed=kind is Kind.TEXT and bool(odd))
+    mixed = kind is Kind.TEXT and bool(odd)
+    return Column(name, kind, nullable=True, mixed=mixed, partial=any(_lacks(row, name) for row in rows))
+
+
+def _lacks(row: Row, name: str) -> bool:
+    """Whether it leaves a column out; one within an object that is null is null too."""
+    try:
+        row[name]
+    except KeyError:
+        return True
+    return False
 
 
 _NO_PAGE = 'It must answer {"records": [{…}, …], …} with at least one record; check the path behind the = of --table.'

@@ -59,7 +59,7 @@ class Column:
     """A column, an entry's attribute or a header of a file. `text` is what its owner wrote about it.
 
     `padded`: the source fills its values up with blanks, as those of character(n). `mixed`: some of its values are no
-    text, which is its kind.
+    text, which is its kind. `partial`: some rows leave it out.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Column:
     text: str = ""
     padded: bool = False
     mixed: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,8 @@ def _notes(table: Table) -> Iterator[str]:
             yield f"{column.name} has no offset: is its time that of {table.time_zone}?"
         elif column.mixed:
             yield f"{column.name} is of several kinds, and what is no text makes dead letters: see `derive` (source.py)"
+        elif column.partial:
+            yield f"{column.name} is left out of some rows, which makes dead letters: see `derive` (source.py)"
 
 
 def _field_names(columns: Iterable[Column]) -> Iterator[str]:

@@ -292,6 +292,21 @@ def test_a_column_of_a_workbook_that_holds_days_and_texts(home: Path, tmp_path: 
     assert "the is of" not in text
 
 
+def test_a_member_that_some_objects_leave_out(home: Path, tmp_path: Path) -> None:
+    """Objects that leave out a member would be dead letters: the manifest says so, and takes a null for no column."""
+    (tmp_path / "drops").mkdir()
+    lines = ('{"so": "01", "tel": "1", "cha": {"so": "7"}}', '{"so": "02", "cha": null}')
+    (tmp_path / "drops" / "person-full-1.jsonl").write_text("\n".join(lines) + "\n")
+    answer = bus("new", "hoso", "--kind", "files", "--drops", tmp_path / "drops", "--folder", tmp_path / "hoso")
+    assert answer.exit_code == 0, answer.output
+    text = (tmp_path / "hoso" / "manifest.yaml").read_text()
+    assert "# to confirm: tel is left out of some rows, which makes dead letters" in text
+    assert "cha.so is" not in text
+    assert "cha: cha" not in text
+    answer = bus("test", tmp_path / "hoso")
+    assert "field tel: the row has no such column" in answer.output
+
+
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_a_database_asked_by_queries_becomes_a_connector(
     request: pytest.FixtureRequest, home: Path, tmp_path: Path, dialect: str
