@@ -17,6 +17,11 @@ Convert = Callable[[Any], Any]
 DAYS_KEPT = 4096
 """For so many days at once it is kept what a unit's code means then."""
 
+LONGEST_DIGITS = 400
+"""A decimal of more digits before or behind its point is not written out: a few letters may name one of thousands of
+millions.
+"""
+
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -172,14 +177,23 @@ def _ticks(value: Any, form: str | None, zone: ZoneInfo | None, per_second: int)
 def integer(value: Any) -> Any:
     """A whole number; what is none stays, for the schema to judge."""
     if isinstance(value, str):
-        return int(value)
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(_written(value))
+    if isinstance(value, Decimal) and value.adjusted() < LONGEST_DIGITS and value == value.to_integral_value():
         return int(value)
     return value
 
 
 def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str | Decimal) else value
+    if isinstance(value, str):
+        return float(_written(value))
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _written(number: str) -> str:
+    """A number as registries write it; Python takes `1_2` for one too. Raises ValueError."""
+    if "_" in number:
+        raise ValueError
+    return number
 
 
 def _boolean(value: Any) -> Any:
@@ -190,6 +204,8 @@ def _boolean(value: Any) -> Any:
 
 def text(value: Any) -> Any:
     """A text as it is; of a number its digits."""
+    if isinstance(value, Decimal) and abs(value.adjusted()) < LONGEST_DIGITS:
+        return format(value, "f")
     return str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
 
 
