@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,9 @@ millions.
 """
 
 _EPOCH = date(1970, 1, 1).toordinal()
+_BEGIN, _MICRO = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_LAST_MILLI = 253_402_300_799_999
+"""That of the year 9999; of a later one many programs can make no time."""
 
 
 def converter(rule: FieldRule, kind: Any, at: date | None = None) -> Convert:
@@ -85,8 +88,8 @@ def _plain(rule: FieldRule, kind: Any, at: date | None) -> Convert:
     if logical == "date":
         return lambda value: _days(value, rule.date_format, zone)
     if logical in ("timestamp-millis", "timestamp-micros"):
-        per_second = 1000 if logical == "timestamp-millis" else 1_000_000
-        return lambda value: _ticks(value, rule.date_format, zone, per_second)
+        micros_due = logical == "timestamp-micros"
+        return lambda value: _ticks(value, rule.date_format, zone, micros_due=micros_due)
     return _PLAIN.get(kind if isinstance(kind, str) else kind["type"], lambda value: value)
 
 
@@ -164,14 +167,14 @@ def _days(value: Any, form: str | None, zone: ZoneInfo | None) -> int:
     return value.toordinal() - _EPOCH
 
 
-def _ticks(value: Any, form: str | None, zone: ZoneInfo | None, per_second: int) -> int:
+def _ticks(value: Any, form: str | None, zone: ZoneInfo | None, *, micros_due: bool) -> int:
     if isinstance(value, str):
         value = datetime.strptime(value, form) if form else datetime.fromisoformat(value)  # noqa: DTZ007 - checked below
     if isinstance(value, datetime) and value.tzinfo is None and zone is not None:
         value = value.replace(tzinfo=zone)
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise RowUnfit("is not a time with an offset from UTC")
-    return round(value.timestamp() * per_second)
+    return (value - _BEGIN) // _MICRO if micros_due else min(round(value.timestamp() * 1000), _LAST_MILLI)
 
 
 def integer(value: Any) -> Any:

@@ -33,6 +33,8 @@ def mapped(kind: Any, rule: Any, row: dict[str, Any]) -> Any:
 
 DATE = {"type": "int", "logicalType": "date"}
 TIME = {"type": "long", "logicalType": "timestamp-millis"}
+MICROS = {"type": "long", "logicalType": "timestamp-micros"}
+NEVER = datetime.max.replace(tzinfo=UTC)
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]}
 PLACE = {
     "type": "record",
@@ -67,6 +69,8 @@ GOOD = [
     ("day of a time", DATE, HANOI, {"c": datetime(1970, 1, 10, 17, tzinfo=UTC)}, 10),
     ("day of a time without an offset", DATE, HANOI, {"c": datetime(1970, 1, 11, 23)}, 10),  # noqa: DTZ001 - the case
     ("time", TIME, "c", {"c": datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)}, 1000),
+    ("time in the far future", MICROS, "c", {"c": datetime(3000, 1, 1, 0, 0, 0, 3, UTC)}, 32503680000000003),
+    ("the last time of all", TIME, "c", {"c": NEVER}, 253402300799999),
     ("RFC 3339 text as time", TIME, "c", {"c": "1970-01-01T07:00:01.000+07:00"}, 1000),
     ("code", COLOUR, {"column": "c", "codes": {1: "RED", "02": "BLUE"}}, {"c": 1}, "RED"),
     ("code with a leading zero", COLOUR, {"column": "c", "codes": {1: "RED", "02": "BLUE"}}, {"c": "02"}, "BLUE"),
