@@ -115,7 +115,8 @@ class SqlSource:
             self._engine = None
 
     def _due(self, position: Position) -> bool:
-        return bool(now_ms() - position["compared_at"] >= self._rule.compare_seconds * 1000)
+        """Also where the last one is dated far ahead: our clock was wrong, and nothing would be compared until then."""
+        return bool(abs(now_ms() - position["compared_at"]) >= self._rule.compare_seconds * 1000)
 
     async def _whole(self, position: dict[str, Any]) -> AsyncIterator[Sequence[SourceEvent]]:
         """Every row of every table, page after page by key. Mutates the position."""

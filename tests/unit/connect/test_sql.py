@@ -139,3 +139,13 @@ async def test_a_page_is_passed_with_its_last_row(things: Any, asked: Ask) -> No
     things.executemany("insert into thing values (?, ?, ?)", [("d", 20, "x"), ("e", 40, "x")])
     first, second = await asked()
     assert [one.position["versions"] for one in (first, second)] == [{"one.thing": 9}] * 2
+
+
+@pytest.mark.parametrize(("ahead_ms", "due"), [(-3_599_000, False), (-3_601_000, True), (0, False), (10**12, True)])
+async def test_a_clock_that_was_ahead_holds_no_whole_reading_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_ms: int, *, due: bool
+) -> None:
+    """A whole reading that is dated in the future is due anew: until that day no deletion would be noticed."""
+    monkeypatch.setattr("bus.connect.sql.now_ms", lambda: 10**12)
+    source = Source(Place("one", "", {"url": f"sqlite:///{tmp_path}/a.sqlite"}))
+    assert source._due({"compared_at": 10**12 + ahead_ms}) is due
