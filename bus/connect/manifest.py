@@ -1,5 +1,6 @@
 """A connector's manifest: which datasets it publishes, and how the registry's columns become their fields."""
 
+import codecs
 import re
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,16 @@ from typing import Annotated, Any, Literal
 from unicodedata import normalize
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationInfo,
+    model_validator,
+)
 
 from bus.connect.units import Units, read_units
 from bus.connect.wording import checked, shown
@@ -208,6 +218,17 @@ class FeedRule(_Strict):
     unbroken: bool = False
 
 
+def _encoding(name: str) -> str:
+    """One that Python knows. A file of UTF-8 may begin with a byte order mark, which is no part of its first column."""
+    try:
+        return "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name
+    except LookupError:
+        raise ValueError("no such encoding is known") from None
+
+
+Encoding = Annotated[str, AfterValidator(_encoding)]
+
+
 class FilesRule(_Strict):
     """How dropped files are written. Without a delimiter, it is found in each file's first line.
 
@@ -218,8 +239,8 @@ class FilesRule(_Strict):
     """
 
     each: str | None = None
-    encoding: str | None = None
-    encoding_otherwise: str | None = None
+    encoding: Encoding | None = None
+    encoding_otherwise: Encoding | None = None
     may_lose_percent: float = Field(20.0, ge=0, le=100)
     delimiter: str | None = Field(None, min_length=1, max_length=1)
     operation_column: str

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from bus.connect.manifest import FilesRule
 from bus.connect.unfit import RowUnfit, original_bytes
+from bus.topics import MAX_RECORD_BYTES
 
 EXCEL = ".xlsx"
 JSON, JSON_LINES = ".json", (".jsonl", ".ndjson")
@@ -30,6 +31,8 @@ HELD_BYTES = 1 << 28
 
 LINES_OF_ONE = 10_000
 """Over so many lines of a CSV file one record may reach."""
+
+csv.field_size_limit(MAX_RECORD_BYTES)  # what Python takes by itself is an eighth of what a record may hold
 
 _MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -146,6 +149,7 @@ class _Csv:
         self._encoding = encoding
         self._ahead: deque[str] = deque()
         first = text.readline()
+        self._returns = first.endswith("\r")
         self._delimiter = delimiter or max(";,\t|", key=first.count)
         self.header = _told_apart([name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])])
         self.shape = {"encoding": encoding, "delimiter": self._delimiter}
@@ -155,7 +159,13 @@ class _Csv:
             yield self._line(text) if text.strip() else None
 
     def _next(self) -> str:
-        return self._ahead.popleft() if self._ahead else next(self._text, "")
+        """The next line. A return alone ends one where it ends the header too; else it is a part of one."""
+        if self._ahead:
+            return self._ahead.popleft()
+        text: str = next(self._text, "")
+        while text.endswith("\r") and not self._returns and (further := next(self._text, "")):
+            text += further
+        return text
 
     def _line(self, text: str) -> Line:
         """A record: one line, or those over which its quotes reach. Quotes that never end break one line alone."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from pydantic import ValidationError
 
 from bus.connect.manifest import FilesRule
 from bus.connect.tables import FileUnreadable, Line, looks_whole, opened
@@ -31,6 +32,18 @@ def test_encoding_and_delimiter_are_found(tmp_path: Path, encoding: str, delimit
     assert cells(path) == [[str(n), name] for n, name in enumerate(NAMES)]
     with opened(path, RULE) as table:
         assert table.shape["delimiter"] == delimiter
+
+
+def test_a_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    """A file of UTF-8 may begin with a byte order mark also where the manifest names its encoding."""
+    path = tmp_path / "a.csv"
+    for encoding in ("utf-8", "UTF8", "utf_8_sig"):
+        path.write_bytes(TEXT.encode("utf-8-sig"))
+        rule = FilesRule.model_validate(RULE.model_dump() | {"encoding": encoding})
+        with opened(path, rule) as table:
+            assert table.header == ["id", "name"]
+    with pytest.raises(ValidationError, match="no such encoding is known"):
+        FilesRule.model_validate(RULE.model_dump() | {"encoding": "utf-9"})
 
 
 def test_an_encoding_of_old(tmp_path: Path) -> None:
@@ -68,6 +81,22 @@ def test_a_record_over_several_lines(tmp_path: Path) -> None:
         Line({"id": "7", "name": "d"}),
         Line(None, b'8;"e\n', reason),
     ]
+
+
+def test_a_large_cell(tmp_path: Path) -> None:
+    """A cell as large as a record may be is read; what of it is too large is told by its contract."""
+    path, large = tmp_path / "a.csv", "x" * (1 << 20)
+    path.write_text(f'id;name\n1;{large}\n2;"{large}"\n')
+    assert cells(path) == [["1", large], ["2", large]]
+
+
+def test_a_return_alone_within_a_line(tmp_path: Path) -> None:
+    """A record with one is broken as a whole: what stands before it would pass for the whole value."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'id;name\n1;a\rb\n2;"a\rb"\n3;c\n')
+    assert cells(path) == [None, ["2", "a\rb"], ["3", "c"]]
+    path.write_bytes(b"id;name\r1;a\r2;b\r")
+    assert cells(path) == [["1", "a"], ["2", "b"]]
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
