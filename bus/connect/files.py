@@ -96,6 +96,9 @@ class FilesSource:
                 digest = await asyncio.to_thread(_digest, drop.path)
                 reading = _Reading(drop, self._rule, digest, position)
                 for events in reading.events():
+                    if reading.done and _changed(drop.path, self._resting[drop.path].shape):
+                        reason = f"the file {drop.path.name} was written anew while it was read"
+                        raise SourceUnreachable(connector=self._connector, reason=reason)
                     yield events
                     await asyncio.sleep(0)
             position = _whole(drop.rank)
@@ -193,7 +196,7 @@ class _Look:
 
 
 class _Reading:
-    """One file from its first line to its last."""
+    """One file from its first line to its last; `done` from when what it tells next is the last of it."""
 
     def __init__(self, drop: Drop, rule: FilesRule, digest: str, after: Position) -> None:
         self._drop = drop
@@ -204,6 +207,7 @@ class _Reading:
         self._attempt = (after["attempt"] if same else after["attempt"] + 1) if begun else 0
         self._skip = after["line"] if same and not drop.full else 0
         self.lines = 0
+        self.done = False
         self.shape: dict[str, str] = {}
 
     def events(self) -> Iterator[list[SourceEvent]]:
@@ -215,6 +219,7 @@ class _Reading:
         except FileUnreadable as error:
             name, end = self._drop.path.name, _whole(self._drop.rank)
             change_id = f"{self._drop.rank}.{self._digest}"
+            self.done = True
             yield [Unreadable(self._drop.dataset, name.encode(), f"the file {name}: {error}", change_id, end)]
 
     def _events(self, lines: Iterator[Line | None]) -> Iterator[list[SourceEvent]]:
@@ -230,6 +235,7 @@ class _Reading:
                 batch = []
         end = _whole(self._drop.rank)
         batch.append(ExportEnded(self._drop.dataset, end, self._may_lose()) if self._drop.full else Seen(end))
+        self.done = True
         yield batch
 
     def _may_lose(self) -> float:
@@ -267,6 +273,14 @@ def _shape(path: Path) -> tuple[int, int]:
     """By which a file is seen to change: its size and time of change. Raises OSError."""
     state = path.stat()
     return state.st_size, state.st_mtime_ns
+
+
+def _changed(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether it is no more what it was; what was cleared away meanwhile has been read to its end all the same."""
+    try:
+        return _shape(path) != shape
+    except FileNotFoundError:
+        return False
 
 
 def drops(manifest: Manifest, paths: Sequence[Path]) -> list[Drop]:

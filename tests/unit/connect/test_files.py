@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from bus.connect.files import FilesSource
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.source import Position, Seen, SourceChange, SourceEvent, Unreadable
+from bus.connect.source import ExportEnded, Position, Seen, SourceChange, SourceEvent, Unreadable
 from bus.errors import SourceUnreachable
 from bus.model.change import Operation
 
@@ -144,3 +144,31 @@ async def test_a_file_that_is_replaced_after_it_was_read_is_told(tmp_path: Path,
         file.write_text("id\n1\n2\n")
         await until_idle(source, told[-1].position)
     assert [one["file"] for one in logged if one["event"] == "file-ignored"] == ["thing-full-1.csv"]
+
+
+@pytest.mark.parametrize("name", ["thing-full-1.csv", "thing-delta-1.csv"])
+async def test_a_file_that_is_written_anew_while_it_is_read_is_begun_anew(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of a mixture of two contents nothing may be concluded: an export's end would erase what neither of them lacks."""
+    monkeypatch.setattr("bus.connect.files.LINES_AT_ONCE", 1)
+    file = tmp_path / name
+    file.write_text("id,op\n" + "".join(f"{n},U\n" for n in range(1000)))
+    told: list[SourceEvent] = []
+
+    async def read() -> None:
+        async for events in source.changes(START):
+            told.extend(events)
+            if isinstance(events[0], SourceChange):
+                file.write_text("id,op\n1,U\n2,U\n")
+            if events[-1].position["line"] is None and events[-1].position["rank"] == 1:
+                break
+
+    with pytest.raises(SourceUnreachable, match=f"{name} was written anew while it was read"):
+        await read()
+    assert not any(isinstance(event, ExportEnded) for event in told)
+    position = told[-1].position
+    assert (position["rank"], position["line"] is None) == (1, False)
+    again = await until_idle(source, position)
+    assert [one.new["id"] for one in again if isinstance(one, SourceChange) and one.new] == ["1", "2"]
+    assert again[-1].position["line"] is None
