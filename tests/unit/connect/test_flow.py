@@ -311,3 +311,18 @@ def test_the_epoch_is_read_back_from_an_id() -> None:
 def test_a_standing_survives_its_message(standing: Standing) -> None:
     """What is written to `positions` is read back the same."""
     assert from_message(to_message(standing, 0)) == standing
+
+
+def test_what_is_nested_as_deep_as_can_be_read_is_a_dead_letter(make: Make) -> None:
+    """Whatever of JSON Python reads, a row with it that does not fit ends no connector; its plain columns are told."""
+    deepest = None
+    for depth in range(800, 1200):
+        try:
+            deepest = json.loads("[" * depth + "]" * depth)
+        except RecursionError:
+            break
+    flow = make()
+    flow.take(change(None, {**row("r1"), "gia": deepest}), 0)
+    (dead,) = flow.drain()
+    assert json.loads(dead.value or b"") == {**row("r1"), "gia": "nested too deep to be told"}
+    assert original_bytes([[deepest]]) == b'"nested too deep to be told"'
