@@ -114,7 +114,7 @@ def _give(name: str, order: Order, seconds: float) -> None:
 
     outcome = asyncio.run(give(Settings(), name, order, timeout_seconds=seconds))
     if outcome is None:
-        click.echo(f"{name} has not taken the order yet: it does so when it runs; `bus connector status` shows it")
+        click.echo(f"{name} has not taken it yet: it does when it runs within a week; `bus connector status` shows it")
     elif outcome.state is OrderState.UNDER_WAY:
         click.echo(f"{order.kind.value}: {name} is at it; `bus connector status` shows how far")
     else:

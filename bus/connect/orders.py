@@ -85,6 +85,7 @@ class Orders:
     def __init__(self, connector: str, own: OwnMessages) -> None:
         self.arrived = asyncio.Event()
         self.end = 0
+        self._connector = connector
         self._key = f"{KEY_PREFIX}{connector}".encode()
         self._own = own
         self._waiting: deque[tuple[int, Order]] = deque()
@@ -104,11 +105,16 @@ class Orders:
 
     @contextlib.asynccontextmanager
     async def following(self, access: KafkaAccess, place: Place, after: int | None) -> AsyncIterator[None]:
-        """Read on from `after`; a connector that never ran begins with what is ordered from now on."""
+        """Read on from `after`; a connector that never ran begins with what is ordered from now on.
+
+        What is no more there was not obeyed: the log says so, and nobody can tell whether it was for this connector.
+        """
         reader = Reader(access, committed=False)
         await reader.start()
         begin, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
         self.end = end if after is None else min(max(after, begin), end)
+        if after is not None and self.end != after:
+            emit(Event.ORDERS_GONE, connector=self._connector, after=after, going_on_at=self.end)
         reader.assign({place: self.end})
         task = asyncio.create_task(self._follow(reader, place))
         try:

@@ -94,6 +94,11 @@ class Event(StrEnum):
     )
     ORDER_OBEYED = "order-obeyed", "info", "A connector took an operator's order; what became of it."
     ORDER_UNREADABLE = "order-unreadable", "warning", "An order to a connector could not be read; it is passed over."
+    ORDERS_GONE = (
+        "orders-gone",
+        "warning",
+        "Orders are kept for a week, and older ones that a connector had not read are gone: give again what it lacks.",
+    )
     FILE_READ = "file-read", "info", "An exported file was read whole; how it was found to be written."
     SWEEP_HELD = (
         "sweep-held",
