@@ -195,11 +195,46 @@ async def slot_state(connection: Connection, slot: str) -> SlotState | None:
     return None if found is None else SlotState(int(found[0] or 0), bool(found[1]), found[2])
 
 
+def reader_name(slot: str, made: int | None) -> str:
+    """How the reader of a slot is called: by where it made it, two connectors whose slots have one name differ."""
+    return f"bus {made or 0:x} {slot}"[:NAME_BYTES]
+
+
+async def require_own(connection: Connection, connector: str, slot: str, made: int | None) -> None:
+    """Raises SourceUnfit where another connector reads the slot than the one that made it there.
+
+    `made` None: this one has made none yet; 0: nobody can tell, for its position is from before that was noted.
+    """
+    found = await _one(
+        connection,
+        """select application_name from pg_replication_slots join pg_stat_activity on pid = active_pid
+           where slot_name = %s and database = current_database()""",
+        slot,
+    )
+    if found is not None and made != 0 and (made is None or found[0] != reader_name(slot, made)):
+        reason = f"the slot {slot} is read by another connector"
+        raise SourceUnfit(connector=connector, reason=reason, mend=OTHER_PREFIX)
+
+
 async def log_end(connection: Connection) -> int:
     """Where the server's log ends now."""
     found = await _one(connection, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
     assert found is not None
     return int(found[0])
+
+
+async def why_lost(connection: Connection, slot: str, after_lsn: int) -> str | None:
+    """Why what follows a place in the log cannot be had by the slot any more; None where it can."""
+    state = await slot_state(connection, slot)
+    if after_lsn > await log_end(connection):
+        return "the server's log ends before it: another database, or one that was restored"
+    if state is None:
+        return "its replication slot is gone"
+    if state.lost:
+        return "the server dropped the log that its replication slot needs"
+    if state.confirmed_lsn > after_lsn:
+        return "its replication slot stands past the published position: it was made anew, or read by another"
+    return None
 
 
 async def make_slot(connection: Connection, connector: str, slot: str) -> int:

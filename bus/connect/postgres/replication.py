@@ -38,16 +38,19 @@ class Replication:
         self._readable = asyncio.Event()
 
     @classmethod
-    async def start(cls, dsn: str, slot: str, publication: str, after_lsn: int) -> Self:
-        """Connect and stream what commits after `after_lsn`. Raises psycopg.Error."""
+    async def start(cls, dsn: str, slot: str, after_lsn: int, name: str) -> Self:
+        """Connect under a name and stream what commits after `after_lsn`; the publication is called as the slot is.
+
+        Raises psycopg.Error.
+        """
         connection = await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, replication="database", options=SESSION, application_name=f"bus {slot}"
+            dsn, autocommit=True, replication="database", options=SESSION, application_name=name
         )
         try:
             place = f"{after_lsn >> 32:X}/{after_lsn & 0xFFFFFFFF:X}"
             command = sql.SQL(
                 "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages 'true')"
-            ).format(sql.Identifier(slot), sql.SQL(place), sql.Literal(f'"{publication}"'))
+            ).format(sql.Identifier(slot), sql.SQL(place), sql.Literal(f'"{slot}"'))
             await connection.execute(command.as_string(None).encode())
         except BaseException:
             await connection.close()

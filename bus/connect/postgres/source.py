@@ -13,7 +13,7 @@ from bus.connect.cells import NULL, WireRow
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
 from bus.connect.postgres import catalog
-from bus.connect.postgres.catalog import Connection, Table, cut_name, slot_name
+from bus.connect.postgres.catalog import Connection, Table, cut_name, reader_name, slot_name
 from bus.connect.postgres.chunks import casts, last_key, rows_of, where_of
 from bus.connect.postgres.decoder import Begin, Commit, Decoder, Message, Relation, RowChanged, Truncated
 from bus.connect.postgres.replication import SESSION, Frames, Replication
@@ -38,7 +38,8 @@ class PostgresSource:
     """A database followed by logical replication. Setting: `dsn`. A subclass names its manifest.
 
     Position: every transaction that commits before `lsn` is read, and of the one that commits there the first `row`
-    rows; `recent` are the numbers of transactions that may not be visible yet, `tables` the oids of the tables.
+    rows; `recent` are the numbers of transactions that may not be visible yet, `tables` the oids of the tables,
+    `made` is where in the log the slot was made.
     """
 
     manifest: ClassVar[Manifest]
@@ -54,6 +55,7 @@ class PostgresSource:
         self._connection: Connection | None = None
         self._replication: Replication | None = None
         self._recent: list[int] = []
+        self._made: int | None = None
         self._asking = asyncio.Lock()  # no question stands within the transaction of another
 
     # --- the contract of a source ---
@@ -68,15 +70,19 @@ class PostgresSource:
             for dataset, rule in self.manifest.datasets.items():
                 self._tables[dataset] = await catalog.find_table(connection, self._connector, dataset, rule.origin)
             if after is not None:
+                self._made = after.get("made", 0)
+            await catalog.require_own(connection, self._connector, self._slot, self._made)
+            if after is not None:
                 await self._check_tables(connection, after)
             await catalog.ensure_publication(connection, self._slot, list(self._tables.values()))
             if after is None:
                 if self._cut is not None:  # nobody would read it any more, and the server would keep its log
                     await catalog.drop(connection, self._cut)
-                begin = await catalog.make_slot(connection, self._connector, self._slot)
+                self._made = await catalog.make_slot(connection, self._connector, self._slot)
                 self._recent = []  # a new slot begins when all that ran can be seen; of another server nothing ever is
-                return {**_position(begin, 0, ()), "tables": _oids(self._tables)}
-            await self._check_slot(connection, after)
+                return {**_position(self._made, 0, ()), "tables": _oids(self._tables), "made": self._made}
+            if reason := await catalog.why_lost(connection, self._slot, after["lsn"]):
+                raise PositionLost(connector=self._connector, reason=reason)
             self._recent = list(after.get("recent", ()))
             return after
 
@@ -85,8 +91,10 @@ class PostgresSource:
         reading = _Reading(after, self._tables, self._recent)
         with self._reachable():
             connection = await self._connected()
+            await catalog.require_own(connection, self._connector, self._slot, self._made)
             await catalog.release_slot(connection, self._slot)
-            self._replication = await Replication.start(self._dsn, self._slot, self._slot, reading.start_lsn)
+            name = reader_name(self._slot, self._made)
+            self._replication = await Replication.start(self._dsn, self._slot, reading.start_lsn, name)
             async with self._replication as replication:
                 looked = monotonic()
                 while True:
@@ -231,20 +239,6 @@ class PostgresSource:
             self._dsn, autocommit=True, options=SESSION, application_name=f"bus {self._slot}"
         )
 
-    async def _check_slot(self, connection: Connection, after: Position) -> None:
-        state = await catalog.slot_state(connection, self._slot)
-        reason = None
-        if after["lsn"] > await catalog.log_end(connection):
-            reason = "the server's log ends before it: another database, or one that was restored"
-        elif state is None:
-            reason = "its replication slot is gone"
-        elif state.lost:
-            reason = "the server dropped the log that its replication slot needs"
-        elif state.confirmed_lsn > after["lsn"]:
-            reason = "its replication slot stands past the published position: it was made anew, or read by another"
-        if reason:
-            raise PositionLost(connector=self._connector, reason=reason)
-
     async def _select(
         self, connection: Connection, table: Table, after_key: Any, limit: int
     ) -> tuple[Snapshot, list[Row], Any]:
@@ -299,6 +293,7 @@ class _Reading:
         self._skip_rows = int(after["row"])
         self._datasets = {(table.schema, table.name): name for name, table in tables.items()}
         self._tables = _oids(tables)
+        self._made = after.get("made", 0)
         self._of_oid = {oid: name for name, oid in self._tables.items()}
         self._recent = recent
         self._decoder = Decoder()
@@ -380,11 +375,11 @@ class _Reading:
         lsn = begin.commit_lsn
         if lsn == self.start_lsn and row <= self._skip_rows:
             return False
-        self.position = {"lsn": lsn, "row": row, "recent": self._numbers, "tables": self._tables}
+        self.position = {"lsn": lsn, "row": row, "recent": self._numbers, "tables": self._tables, "made": self._made}
         return True
 
     def _seen(self, lsn: int) -> Seen:
-        self.position = {**_position(lsn, 0, self._numbers), "tables": self._tables}
+        self.position = {**_position(lsn, 0, self._numbers), "tables": self._tables, "made": self._made}
         return Seen(self.position)
 
 

@@ -1,6 +1,8 @@
 """Replication slots: a server has one of a name, whatever the database and the bus."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +12,7 @@ import pytest
 from bus.connect.place import Place
 from bus.connect.postgres.catalog import cut_name, slot_name
 from bus.connect.postgres.check import check_postgres
+from bus.connect.source import Position, SourceChange, SourceEvent
 from bus.errors import PositionLost, SourceUnfit
 from tests.broker.connect.conftest import Thing
 from tests.conftest import drop_slots
@@ -51,6 +54,65 @@ async def test_the_slot_of_another_database_is_left_alone(source: Thing, databas
     finally:
         await beside.close()
     assert await source.open(start) == start
+
+
+@asynccontextmanager
+async def reading(source: Thing, after: Position) -> AsyncIterator["asyncio.Queue[SourceEvent]"]:
+    """The source's changes, read by it until the block ends."""
+    queue: asyncio.Queue[SourceEvent] = asyncio.Queue()
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async for events in source.changes(after):
+            begun.set()
+            for event in events:
+                queue.put_nowait(event)
+
+    task = asyncio.create_task(read())
+    waiting = asyncio.create_task(begun.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield queue
+    finally:
+        waiting.cancel()
+        task.cancel()
+        await asyncio.wait({task})
+        await source.close()
+
+
+@pytest.mark.parametrize("prefix", ["{}.", "{}-"], ids=["of another bus", "with another sign"])
+async def test_a_slot_that_another_reads_is_left_alone(source: Thing, database: str, things: Any, prefix: str) -> None:
+    """Two connectors whose slots have one name do not take it from each other: who comes second is told, by either."""
+    beside = Thing(Place("things", prefix.format(f"t{database[-8:]}"), {"dsn": database}))
+    start = await source.open(None)
+    async with reading(source, start) as told:
+        for _ in range(2):
+            with pytest.raises(SourceUnfit, match="is read by another connector") as refused:
+                await beside.open(None)
+        assert "another BUS_PREFIX" in refused.value.how_to_mend
+        things.execute("insert into thing values (1)")
+        while not isinstance(await told.get(), SourceChange):
+            pass
+    begun = await beside.open(None)
+    async with reading(beside, begun):
+        with pytest.raises(SourceUnfit, match="is read by another connector"):
+            await source.open(start)
+    with pytest.raises(PositionLost):
+        await source.open(start)
+
+
+async def test_a_successor_takes_its_own_slot(source: Thing, database: str, things: Any) -> None:
+    """One that goes on where its predecessor stood takes the slot from it, also where that still reads."""
+    start = await source.open(None)
+    heir = Thing(Place("things", f"t{database[-8:]}.", {"dsn": database}))
+    async with reading(source, start):
+        assert await heir.open(start) == start
+        async with reading(heir, start) as told:
+            things.execute("insert into thing values (1)")
+            while not isinstance(change := await told.get(), SourceChange):
+                pass
+    assert await heir.open(change.position) == change.position
+    await heir.close()
 
 
 @pytest.mark.parametrize("name", ["a" * 20, "a" * 80])
