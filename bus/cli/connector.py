@@ -44,6 +44,7 @@ def list_() -> None:
 def status(*, as_json: bool) -> None:
     """Show how far each connector has come, and whether it has caught up with its source.
 
+    Where a connector was killed, what the others have done since counts when its open transaction is over, in seconds.
     Ends with 1 when one has not caught up.
     """
     from bus.connect.status import statuses  # noqa: PLC0415 - keeps `bus --help` quick
