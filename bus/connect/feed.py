@@ -36,6 +36,9 @@ from bus.model.change import Operation
 POLL_SECONDS = 0.25
 TIMEOUT_SECONDS = 15.0
 LONGEST_RETRY_AFTER_SECONDS = 300.0
+LONGEST_NUMBER = 20
+"""So many digits a number may have that is written as text."""
+
 _MEND = dict.fromkeys((401, 403), "Check the token, or the client's id and secret, in the connector's settings.")
 _MEND_PATH = "Check the setting url, and the paths in the manifest's `feed`."
 
@@ -105,14 +108,15 @@ class FeedSource:
 
     def _lost(self, position: Position, answer: dict[str, Any]) -> str | None:
         """Why the entries after a position are not all in the answer; None when they are. Raises SourceUnfit."""
-        seq, head = int(position["seq"]), int(answer["head"])
+        seq = int(position["seq"])
         if answer.get("gone"):
             return f"it no longer has the entries after {seq}"
+        head = int(answer["head"])
         if "history" in position and position["history"] != _history(answer).get("history"):
             return "its sequence has started over under another name"
         if head < seq:
             return f"its feed ends at {head}, and was read up to {seq}"
-        if int(answer.get("first") or 0) > seq + 1:
+        if (_whole_number(answer.get("first")) or 0) > seq + 1:
             return f"it keeps entries from {answer['first']} on, and was read up to {seq}"
         numbers = [seq, *(number for entry in answer["entries"] if (number := _number(entry)) is not None)]
         if any(after <= before for before, after in pairwise(numbers)):
@@ -173,7 +177,7 @@ class FeedSource:
     async def head(self) -> Position:
         """The newest sequence. Asked from the beginning, which a feed may have forgotten: its head is told anyway."""
         answer = await self._get(self._feed.path, after=0, limit=1)
-        if answer.get("gone") and "head" not in answer["told"]:
+        if answer.get("gone") and answer["head"] is None:
             mend = "With HTTP 410 the feed must tell its `head`, so that it can be read on from there."
             raise SourceUnfit(connector=self._connector, reason="it forgets entries and tells no head", mend=mend)
         return {"seq": int(answer["head"]), **_history(answer)}
@@ -262,7 +266,7 @@ class FeedSource:
             raise SourceUnreachable(connector=self._connector, reason=reason)
         if answer.status_code == httpx.codes.GONE:
             told = _object(answer)
-            return {"head": told.get("head", 0), "history": told.get("history"), "gone": True, "told": told}
+            return {"head": _whole_number(told.get("head")), "history": told.get("history"), "gone": True}
         if not answer.is_success:
             reason = f"{address(self._url)}{path} answers HTTP {answer.status_code}"
             raise SourceUnfit(connector=self._connector, reason=reason, mend=_MEND.get(answer.status_code, _MEND_PATH))
@@ -305,7 +309,7 @@ def _number(entry: Any) -> int | None:
 
 
 def _whole_number(value: Any) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

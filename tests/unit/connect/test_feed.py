@@ -104,6 +104,24 @@ async def test_gone(sources: Sources) -> None:
     assert event.position == {"seq": 12}
 
 
+@pytest.mark.parametrize("head", [None, "soon", "9" * 5000, 1.5])
+async def test_a_head_that_is_no_number_is_told(sources: Sources, head: Any) -> None:
+    """Also of what is forgotten: without its number nobody knows where to read on, and the connector says so."""
+    source = sources(lambda _: httpx.Response(410, json={"head": head}))
+    with pytest.raises(SourceUnfit, match="it forgets entries and tells no head"):
+        await first(source, {"seq": 5})
+    source = sources(lambda _: httpx.Response(200, json={"entries": entries(6), "head": head}))
+    with pytest.raises(SourceUnfit, match="is no feed"):
+        await first(source, {"seq": 5})
+
+
+@pytest.mark.parametrize("oldest", ["soon", None, [], "9" * 5000])
+async def test_an_oldest_entry_that_is_no_number_says_nothing(sources: Sources, oldest: Any) -> None:
+    """What a feed keeps is asked of numbers alone; its entries are read all the same."""
+    event = await first(sources(lambda _: answer(6, first=oldest)), {"seq": 5})
+    assert isinstance(event, SourceChange)
+
+
 @pytest.mark.parametrize(("named", "record_id"), [(0, "0"), ("a", "a"), ("", None), (None, None)])
 async def test_a_deletion_names_its_record(sources: Sources, named: Any, record_id: str | None) -> None:
     """Any id will do, the number 0 too; without one the entry is a dead letter."""
