@@ -28,18 +28,20 @@ from tests.unit.connect.conftest import headers_of
 
 DATE = {"type": "int", "logicalType": "date"}
 TIME = {"type": "long", "logicalType": "timestamp-micros"}
+MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]}
 TEXTS = st.one_of(
-    st.sampled_from(["", "a", "Hà Nội", "t", "N", "x" * 300, "đ" * 9000, "/", "2024-02-29", "7", "R"]),
+    st.sampled_from(["", "a", "Hà Nội", "t", "N", "x" * 300, "đ" * 9000, "/", "2024-02-29", "7", "1_2", "R"]),
     st.sampled_from([" ", "\u00a0", " a", "a\u3000", " Hà  Nội ", "\t2024-02-29", "Ha\u0300 No\u0323\u0302i", " /"]),
     st.text().filter(str.isprintable),
 ).filter(lambda text: "\0" not in text)
 DATES = st.one_of(st.dates().map(str), st.sampled_from(["infinity", "0044-03-15 BC"]))
 TIMES = st.one_of(
-    st.datetimes().map(lambda at: f"{at.isoformat(sep=' ')}+00"), st.sampled_from(["infinity", "2026-03-01 08:00:00"])
+    st.datetimes().map(lambda at: f"{at.isoformat(sep=' ')}+00"),
+    st.sampled_from(["infinity", "2026-03-01 08:00:00", "9999-12-31 23:59:59.999999+00"]),
 )
 WHOLE = st.one_of(st.integers(-10, 10), st.integers(-(2**40), 2**40), st.integers(-(2**70), 2**70)).map(str)
-BROKEN = st.one_of(WHOLE, st.sampled_from(["NaN", "1.50", "7.0", "-0.000001", "1e3"]))
+BROKEN = st.one_of(WHOLE, st.sampled_from(["NaN", "1.50", "7.0", "-0.000001", "1e3", "0.00000000", "Infinity"]))
 
 COLUMNS: dict[str, tuple[int, st.SearchStrategy[str]]] = {
     "text": (25, TEXTS),
@@ -74,6 +76,7 @@ FIELDS: list[tuple[Any, Any]] = [
     (["null", DATE], "day"),
     (["null", DATE], {"column": "text", "date_format": "%Y-%m-%d"}),
     (["null", TIME], "moment"),
+    (["null", MILLIS], "moment"),
     (["null", TIME], {"column": "moment", "time_zone": "Asia/Ho_Chi_Minh"}),
     (["null", "int"], "small"),
     (["null", "int"], "text"),
@@ -82,6 +85,8 @@ FIELDS: list[tuple[Any, Any]] = [
     (["null", "long"], "big"),
     (["null", "long"], "amount"),
     (["null", "double"], "amount"),
+    (["null", "double"], "text"),
+    (["null", "string"], "amount"),
     (["null", "double"], "real"),
     (["null", "float"], "real"),
     (["null", "boolean"], "yes"),
@@ -106,7 +111,7 @@ FIELDS += [
 ]
 """Of a text that is cleaned, what is left."""
 
-UNFIT = [(["null", "int"], "text"), (["null", DATE], "small")]
+UNFIT = [(["null", "int"], "text"), (["null", "double"], "text"), (["null", DATE], "small")]
 """Of those, what a row that is otherwise plain does not fit."""
 
 TRIMMED = {"column": "text", "trim": True}
