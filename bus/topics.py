@@ -49,8 +49,17 @@ class Topics:
         return f"{self.prefix}schemas"
 
     @property
-    def positions(self) -> str:
-        """Where each connector stands; compacted."""
+    def positions_prefix(self) -> str:
+        """What every topic of positions begins with."""
+        return f"{self.prefix}positions."
+
+    def positions(self, connector: str) -> str:
+        """Where a connector stands, which nobody else may say; partition 0; compacted."""
+        return f"{self.positions_prefix}{connector}"
+
+    @property
+    def shared_positions(self) -> str:
+        """Where all connectors stood before each had a topic of its own; only a bus of that time has it."""
         return f"{self.prefix}positions"
 
     @property
@@ -109,7 +118,6 @@ class Topics:
         return (
             TopicSpec(self.register, 1, DATED_BY_THE_BROKER),
             TopicSpec(self.schemas, 1, FOR_EVER),
-            TopicSpec(self.positions, 1, COMPACTED),
             TopicSpec(self.consents, self.lanes, FOR_EVER),
             TopicSpec(self.lane_state, self.lanes, COMPACTED),
             TopicSpec(self.disclosures, self.lanes, FOR_EVER),
@@ -117,6 +125,10 @@ class Topics:
             TopicSpec(self.commands, self.lanes, DAYS),
             TopicSpec(self.status, 1, COMPACTED),
         )
+
+    def connector_specs(self, connector: str) -> tuple[TopicSpec, ...]:
+        """The topics that a connector has for itself."""
+        return (TopicSpec(self.positions(connector), 1, COMPACTED),)
 
     def changes_spec(self, dataset: str) -> TopicSpec:
         """A dataset's topic as it must be."""

@@ -20,6 +20,7 @@ from bus.connect.folder import remember as remember_folder
 from bus.connect.process import Gone, last_source, leave
 from bus.errors import NotFound, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.rights import PREVIEWER, connector_transactional_id, connector_user
 from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.version import require_kafka_4
@@ -357,7 +358,9 @@ async def remove_connector(settings: Settings, name: str, reason: str, *, force:
         await writer.start()  # fences the process that runs it
         try:
             left = await leave(name, settings, source, force=force)
-            await writer.commit([Outgoing(topics.positions, 0, name.encode(), None)])
+            there = await Admin(access).topics()
+            stood = [one for one in (topics.positions(name), topics.shared_positions) if one in there]
+            await writer.commit([Outgoing(one, 0, name.encode(), None) for one in stood])
         finally:
             await source.close()
             await writer.stop()

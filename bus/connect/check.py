@@ -42,7 +42,7 @@ async def check(found: Any, place: Place, folder: Path | None = None, reach: Rea
     if reach is not None:
         own_user = reach.topics.user(connector_user(manifest.name))  # whom only a registration makes
         own = reach.access.username == own_user
-        findings += await check_bus(reach, manifest.datasets, registered=own)
+        findings += await check_bus(reach, manifest.name, manifest.datasets, registered=own)
     return [
         Finding(one.weight, without_secrets(one.what, place.settings), without_secrets(one.remedy, place.settings))
         for one in findings

@@ -9,9 +9,12 @@ from bus.connect.known import Known, digest
 from bus.connect.publish import Contract, epoch_of
 from bus.connect.standing import Standing, from_message
 from bus.kafka.access import KafkaAccess
+from bus.kafka.admin import Admin
 from bus.kafka.log import Place
+from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.whole import whole
 from bus.model.key import RecordKey
+from bus.model.record import Outgoing
 from bus.topics import Topics
 
 
@@ -26,26 +29,51 @@ class Reach:
 
 
 async def read_standing(reach: Reach, own: OwnMessages, connector: str) -> Standing | None:
-    """The committed standing of a connector; None when it has never run.
+    """The committed standing of a connector, from the topic that it alone may write; None when there is none in it."""
+    topic = reach.topics.positions(connector)
+    value = (await _newest(reach, [topic], wait=True)).get((topic, connector))
+    return None if value is None else from_message(await own.decode(value))
 
-    All connectors write into one partition, and what is committed in it behind the beginning of an open transaction
+
+async def take_over(reach: Reach, own: OwnMessages, writer: TransactionalWriter, connector: str) -> Standing | None:
+    """Bring a standing from the topic that connectors shared into the connector's own; None when it never ran.
+
+    All connectors wrote into one partition, and what is committed in it behind the beginning of an open transaction
     cannot be read yet. So the transactions of others that are open now are waited for: they end, or time out.
     """
-    found = (await read_standings(reach, own, wait=True)).get(connector)
-    return found and found[0]
+    shared = reach.topics.shared_positions
+    if shared not in await Admin(reach.access).topics():
+        return None
+    value = (await _newest(reach, [shared], wait=True)).get((shared, connector))
+    if value is None:
+        return None
+    standing = from_message(await own.decode(value))
+    await writer.commit([Outgoing(reach.topics.positions(connector), 0, connector.encode(), value)])
+    return standing
 
 
 async def read_standings(reach: Reach, own: OwnMessages, *, wait: bool = False) -> dict[str, tuple[Standing, int]]:
     """The committed standing of every connector, and when it was written (ms); without `wait`, as far as it is told."""
-    newest: dict[bytes, bytes] = {}
-    async for records in whole(reach.access, [Place(reach.topics.positions, 0)], wait=wait):
-        for record in records:
-            if record.key is not None and record.value is not None:
-                newest[record.key] = record.value
-            elif record.key is not None:
-                newest.pop(record.key, None)  # a connector that was removed
-    messages = {key.decode(): await own.decode(value) for key, value in newest.items()}
+    topics, there = reach.topics, await Admin(reach.access).topics()
+    listed = [one for one in there if one == topics.shared_positions or one.startswith(topics.positions_prefix)]
+    newest = await _newest(reach, listed, wait=wait)
+    values = {name: value for (topic, name), value in newest.items() if topic == topics.shared_positions}
+    values |= {name: value for (topic, name), value in newest.items() if topic == topics.positions(name)}
+    messages = {name: await own.decode(value) for name, value in values.items()}
     return {name: (from_message(message), message["at"]) for name, message in messages.items()}
+
+
+async def _newest(reach: Reach, topics: Iterable[str], *, wait: bool) -> dict[tuple[str, str], bytes]:
+    """The newest value under each (topic, key); a connector that was removed has none."""
+    newest: dict[tuple[str, str], bytes] = {}
+    async for records in whole(reach.access, [Place(topic, 0) for topic in topics], wait=wait):
+        for record in records:
+            place = record.topic, (record.key or b"").decode("utf-8", "replace")
+            if record.value is None:
+                newest.pop(place, None)
+            else:
+                newest[place] = record.value
+    return newest
 
 
 async def read_known(reach: Reach, dataset: str, contract: Contract, known: Known) -> None:

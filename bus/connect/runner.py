@@ -26,7 +26,7 @@ from bus.connect.known import Known
 from bus.connect.manifest import DriftMode, Manifest
 from bus.connect.orders import Order, OrderKind, Orders, order_place, unknown
 from bus.connect.publish import Contract, Envelope
-from bus.connect.recall import Reach, read_epoch, read_known, read_stale, read_standing
+from bus.connect.recall import Reach, read_epoch, read_known, read_stale, read_standing, take_over
 from bus.connect.source import Source, SourceEvent
 from bus.connect.standing import OrderState, Outcome, Standing, to_message
 from bus.errors import BusError, PositionLost, SourceUnreachable
@@ -91,7 +91,7 @@ class Runner:
     async def _session(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             reach = self._reach
-            await require_same_bus(reach, self._manifest.datasets)
+            await require_same_bus(reach, self._manifest.name, self._manifest.datasets)
             client = await stack.enter_async_context(SchemaRegistryClient(reach.registry))
             own = OwnMessages(client)
             await own.prepare()
@@ -101,6 +101,8 @@ class Runner:
             stack.push_async_callback(writer.stop)
             await begin(writer, self._manifest.name)
             standing = await read_standing(reach, own, self._manifest.name)
+            if standing is None:
+                standing = await take_over(reach, own, writer, self._manifest.name)
             if standing is None:
                 standing = Standing(self._manifest.name, epoch=await read_epoch(reach, self._manifest.datasets))
             flow = await self._flow(contracts, standing)
@@ -349,7 +351,7 @@ class _Session:
         if quiet and not anyway and monotonic() - self._committed_at < IDLE_COMMIT_SECONDS:
             return
         value = self._own.encode("position", to_message(standing, now_ms()))
-        position = Outgoing(self._reach.topics.positions, 0, standing.connector.encode(), value)
+        position = Outgoing(self._reach.topics.positions(self._name), 0, self._name.encode(), value)
         await self._writer.commit([*records, position])
         self._committed, self._committed_at = standing, monotonic()
         if standing.stream is not None and not standing.paused:

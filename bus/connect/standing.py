@@ -1,4 +1,4 @@
-"""Where a connector stands: the value of its record in `positions`, committed with the changes that it speaks of."""
+"""Where a connector stands: its record in `positions.<connector>`, committed with the changes that it speaks of."""
 
 import json
 from dataclasses import dataclass, replace

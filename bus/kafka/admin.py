@@ -186,6 +186,14 @@ class Admin:
         if bindings:
             await self._all(self._client.create_acls(bindings, request_timeout=ANSWER_SECONDS), "give rights", ALTER)
 
+    async def remove_rights(self, rights: Iterable[Right]) -> None:
+        """Take rights away; those that are not there are no error."""
+        filters = [_filter(right) for right in dict.fromkeys(rights)]
+        if filters:
+            await self._all(
+                self._client.delete_acls(filters, request_timeout=ANSWER_SECONDS), "take rights away", ALTER
+            )
+
     async def rights_of(self, user: str) -> set[Right]:
         """What a user may do now."""
         found = await self._told(self._client.describe_acls(_everything_of(user)), "see rights", DESCRIBE)
@@ -274,6 +282,13 @@ def _binding(right: Right) -> AclBinding:
         "*",
         AclOperation[right.operation],
         AclPermissionType.ALLOW,
+    )
+
+
+def _filter(right: Right) -> AclBindingFilter:
+    one = _binding(right)
+    return AclBindingFilter(
+        one.restype, one.name, one.resource_pattern_type, one.principal, one.host, one.operation, one.permission_type
     )
 
 

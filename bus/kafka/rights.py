@@ -92,17 +92,24 @@ def router_rights(topics: Topics) -> list[Right]:
 
 
 def connector_rights(topics: Topics, connector: str, registry: str) -> list[Right]:
-    """A connector writes its own registry's datasets, and where it stands."""
+    """A connector writes its own registry's datasets and its own topics, and nothing that is another connector's."""
     user = connector_user(connector)
     own = f"{topics.changes_prefix}{registry}."
     return [
         *_write(user, own, Pattern.PREFIXED),
         *_read(user, own, Pattern.PREFIXED),  # where a source cannot tell the old key, the kit reads back its own
-        *(right for topic in (topics.positions, topics.deadletters, topics.status) for right in _write(user, topic)),
-        *_read(user, topics.positions),
+        *_read(user, topics.positions(connector)),
+        *_write(user, topics.positions(connector)),
+        *(right for topic in (topics.deadletters, topics.status) for right in _write(user, topic)),
         *_read(user, topics.commands),
         *_transactions(user, connector_transactional_id(topics, connector)),
     ]
+
+
+def former_connector_rights(topics: Topics, connector: str) -> list[Right]:
+    """What a connector could write as long as connectors shared topics, and must no more. It may still read there."""
+    user = connector_user(connector)
+    return [Right(user, "WRITE", Resource.TOPIC, Pattern.LITERAL, topic) for topic in (topics.shared_positions,)]
 
 
 def schema_registry_rights(topics: Topics) -> list[Right]:
@@ -130,9 +137,10 @@ def agency_rights(topics: Topics, agency: str) -> list[Right]:
 
 def operator_rights(topics: Topics) -> list[Right]:
     """An operator sees how the bus fares, and never a released record."""
-    seen = (topics.register, topics.schemas, topics.positions, topics.disclosures, topics.status)
+    seen = (topics.register, topics.schemas, topics.disclosures, topics.status)
     return [
         *(right for topic in seen for right in _read(OPERATOR, topic)),
+        *_read(OPERATOR, topics.positions_prefix, Pattern.PREFIXED),
         *_write(OPERATOR, topics.commands),
         # How long they are, which tells of a lane's lag, and not what is in them.
         Right(OPERATOR, "DESCRIBE", Resource.TOPIC, Pattern.PREFIXED, topics.changes_prefix),

@@ -59,6 +59,11 @@ class Grounds:
         if self._access.makes_users:
             await require_known(self._access.as_user(name, self._home.secret(f"users/{user}")))
 
+    async def withdraw(self, former: Iterable[Right]) -> None:
+        """Take single rights away that a user had before, where the bus gives rights."""
+        if self._access.gives_rights:
+            await self.admin.remove_rights(replace(right, user=self.topics.user(right.user)) for right in former)
+
     async def dismiss(self, user: str) -> None:
         """Take a user's rights and password away, where the bus gave them."""
         if self._access.gives_rights:

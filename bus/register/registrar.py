@@ -163,17 +163,21 @@ class Registrar:
         return len(await self.sign(wishes))
 
     async def enrol_connectors(self, connectors: Iterable[ConnectorEntry]) -> int:
-        """Connectors, each with a Kafka user for its registry; their settings stay in the home, mode 0600."""
+        """Connectors, each with its topics and a Kafka user for its registry; settings stay in the home, mode 0600."""
         wishes, operator, listed = [], await self.operator(), list(connectors)
         known = (await self.state()).connectors
         for connector in listed:
             keep_settings(self.home, connector)
+        specs = [spec for one in listed for spec in self.topics.connector_specs(one.name)]
+        await self._grounds.admin.ensure_topics(specs)
         await self._grounds.admit(
             {
                 rights.connector_user(one.name): rights.connector_rights(self.topics, one.name, one.registry)
                 for one in listed
             }
         )
+        former = (rights.former_connector_rights(self.topics, one.name) for one in listed)
+        await self._grounds.withdraw(right for some in former for right in some)
         for connector in listed:
             body = {"registry": connector.registry}
             if dict(known.get(connector.name, {})) != body:

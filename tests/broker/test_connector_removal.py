@@ -7,11 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from bus.cli import cli
-from bus.connect.recall import Reach, read_standing
+from bus.connect.recall import Reach, read_standing, read_standings
 from bus.connect.standing import Standing, to_message
 from bus.errors import ConnectorSettingsUnreadable, NoSuchConnector, SourceUnreachable
+from bus.kafka.admin import Admin
 from bus.model.record import Outgoing
 from bus.register.registrar import ConnectorEntry
+from bus.topics import COMPACTED, TopicSpec
 from bus.wiring import environment
 from tests.broker.conftest import SmallBus
 
@@ -33,7 +35,10 @@ async def test_a_connector_whose_source_is_gone_goes_by_force(
     settings_file.parent.mkdir(parents=True, exist_ok=True)
     settings_file.write_text(json.dumps({"dsn": NOBODY}))
     value = bus.messages.encode("position", to_message(Standing(NAME, published=7), 0))
-    await bus.publish(Outgoing(bus.topics.positions, 0, NAME.encode(), value))
+    shared = TopicSpec(bus.topics.shared_positions, 1, COMPACTED)
+    await Admin(bus.access).ensure_topics([shared, *bus.topics.connector_specs(NAME)])
+    for topic in (shared.name, bus.topics.positions(NAME)):
+        await bus.publish(Outgoing(topic, 0, NAME.encode(), value))
     reach = Reach(bus.access, bus.client.access, bus.topics)
 
     refused = await asyncio.to_thread(CliRunner().invoke, cli, WORDS)
@@ -54,7 +59,7 @@ async def test_a_connector_whose_source_is_gone_goes_by_force(
     assert f"the publication {slot}" in left
     assert "Connection refused" in left
     assert "hidden" not in left
-    assert await read_standing(reach, bus.messages, NAME) is None
+    assert await read_standings(reach, bus.messages, wait=True) == {}
     assert not settings_file.exists()
 
 

@@ -17,6 +17,7 @@ from bus.connect.folder import load_folder
 from bus.connect.place import Place
 from bus.connect.recall import Reach
 from bus.connect.runner import Runner
+from bus.kafka.admin import Admin
 from bus.model import country as model
 from bus.model.consent import ConsentAction
 from bus.platform.processes import ProcessSpec
@@ -64,6 +65,7 @@ async def joined(small_bus: SmallBus, site: Site) -> AsyncIterator[SmallBus]:
     await bus.route()
     reach = Reach(bus.access, bus.client.access, bus.topics)
     runners = []
+    await Admin(bus.access).ensure_topics([spec for one in places for spec in bus.topics.connector_specs(one.name)])
     for one in places:
         assert one.folder is not None
         source = load_folder(one.folder)

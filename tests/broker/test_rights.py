@@ -22,7 +22,9 @@ from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
 from bus.platform.home import Home
 from bus.register.grounds import Grounds
-from bus.topics import Topics
+from bus.register.registrar import ConnectorEntry
+from bus.topics import Topics, TopicSpec
+from tests.broker.conftest import SmallBus
 
 pytestmark = pytest.mark.broker
 
@@ -115,7 +117,9 @@ async def users(identities: KafkaAccess, prefix: str) -> Users:
     admin = Admin(identities)
     flows = [topics.agency_spec(topics.agency(agency, "x", 1), pseudonymous=False) for agency in AGENCIES]
     changes = [topics.changes_spec(f"{registry}.thing") for registry in CONNECTORS.values()]
-    await admin.ensure_topics([*topics.founding(), *flows, *changes])
+    own = [spec for name in CONNECTORS for spec in topics.connector_specs(name)]
+    shared = TopicSpec(topics.shared_positions, 1, ())  # as on a bus from before each connector had its own
+    await admin.ensure_topics([*topics.founding(), *flows, *changes, *own, shared])
     given = {
         **{rights.agency_user(agency): rights.agency_rights(topics, agency) for agency in AGENCIES},
         **{rights.connector_user(name): rights.connector_rights(topics, name, of) for name, of in CONNECTORS.items()},
@@ -185,14 +189,29 @@ async def test_agency_groups(users: Users) -> None:
 
 
 async def test_connector(users: Users) -> None:
-    """A connector writes its own registry's topics, and no other registry's, no register, consents or agency topic."""
+    """A connector writes its own registry's topics and where it stands, and nothing that is another's or all's."""
     topics, land = users.topics, "connector-land"
-    own, foreign = topics.changes("land.thing"), topics.changes("population.thing")
-    assert await users.writes(land, [own]) == granted([own])
+    own = (topics.changes("land.thing"), topics.positions("land"))
+    assert await users.writes(land, own) == granted(own)
+    assert await users.reads(land, own) == granted(own)
+    foreign = (topics.changes("population.thing"), topics.positions("population"))
     inside = (topics.register, topics.consents, topics.schemas, topics.lane_state, topics.disclosures)
-    forbidden = (foreign, topics.agency("bank", "x", 1), *inside)
+    forbidden = (*foreign, topics.shared_positions, topics.agency("bank", "x", 1), *inside)
     assert await users.writes(land, forbidden) == refused(forbidden)
-    assert await users.read(land, foreign) == DENIED
+    assert await users.reads(land, foreign) == refused(foreign)
+
+
+async def test_a_connector_that_is_registered_again(identities: KafkaAccess, small_bus: SmallBus) -> None:
+    """It loses what connectors could write as long as they shared topics, and keeps the rest."""
+    topics, admin, entry = small_bus.topics, Admin(identities), ConnectorEntry("shop", "shop", {})
+    name = topics.user(rights.connector_user("shop"))
+    await admin.ensure_rights(replace(right, user=name) for right in rights.former_connector_rights(topics, "shop"))
+    await small_bus.registrar.enrol_connectors([entry])
+    wanted = {replace(right, user=name) for right in rights.connector_rights(topics, "shop", "shop")}
+    deadline = clock.monotonic() + 60
+    while await admin.rights_of(name) != wanted:
+        assert clock.monotonic() < deadline, await admin.rights_of(name) ^ wanted
+        await asyncio.sleep(0.02)
 
 
 async def test_connector_cannot_fence_another(users: Users) -> None:
@@ -214,7 +233,7 @@ async def test_router(users: Users) -> None:
     readable = (topics.consents, topics.register, topics.changes("land.thing"), topics.lane_state)
     assert await users.reads(rights.ROUTER, readable) == granted(readable)
     assert await users.writes(rights.ROUTER, [topics.register]) == granted([topics.register])
-    forbidden = (topics.consents, topics.changes("land.thing"), topics.schemas, topics.positions)
+    forbidden = (topics.consents, topics.changes("land.thing"), topics.schemas, topics.positions("land"))
     assert await users.writes(rights.ROUTER, forbidden) == refused(forbidden)
 
 

@@ -149,6 +149,8 @@ async def bus(kafka: KafkaAccess, prefix: str) -> AsyncIterator[FoundedBus]:
     topics = Topics(prefix, LANES)
     datasets = load_datasets(ROOT / "schemas" / "changes")
     specs = [*topics.founding(), *(topics.changes_spec(name) for name in datasets)]
+    registries = {name.partition(".")[0] for name in datasets}
+    specs += [spec for name in registries for spec in topics.connector_specs(name)]
     await Admin(kafka).ensure_topics(specs)
     log = KafkaLog(kafka, topics.schemas)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -46,7 +46,8 @@ async def test_from_the_table_to_the_topic(bus: Any, tmp_path: Path) -> None:
     file = tmp_path / "diplomas.sqlite"
     count = make(file, PEOPLE)
     schema = load_datasets(FOLDER / "schemas")[DIPLOMA].schema
-    await Admin(bus.access).ensure_topics([bus.topics.changes_spec(DIPLOMA)])
+    topics = [bus.topics.changes_spec(DIPLOMA), *bus.topics.connector_specs("education")]
+    await Admin(bus.access).ensure_topics(topics)
     await bus.client.register(value_subject(bus.topics.changes(DIPLOMA)), schema)
     source = load_folder(FOLDER)(Place("education", bus.topics.prefix, {"url": f"sqlite:///{file}"}))
     async with bus.running(source):

@@ -27,7 +27,7 @@ async def test_another_bus_is_refused(
     source = Source(Place("population", other.topics.prefix, {"dsn": population.dsn}))
     with pytest.raises(refusal, match=words):
         await Runner(source, Source.manifest, other).run()
-    (finding,) = await check_bus(other, Source.manifest.datasets)
+    (finding,) = await check_bus(other, "population", Source.manifest.datasets)
     assert finding.weight is Weight.ERROR
     assert words in finding.what
     assert finding.remedy
@@ -36,7 +36,7 @@ async def test_another_bus_is_refused(
 
 async def test_the_same_bus_is_good(bus: Any) -> None:
     """Against the bus of its settings, `check` has nothing to say but how many lanes it has."""
-    (finding,) = await check_bus(bus.reach, Source.manifest.datasets)
+    (finding,) = await check_bus(bus.reach, "population", Source.manifest.datasets)
     assert (finding.weight, "3 lanes" in finding.what) == (Weight.GOOD, True)
 
 

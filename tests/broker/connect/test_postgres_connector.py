@@ -189,7 +189,8 @@ async def test_a_connector_that_was_removed_comes_back_to_what_is(bus: Any, popu
     await source.close()
     writer = LogWriter(bus.access)
     await writer.start()
-    await writer.append(Outgoing(bus.topics.positions, 0, b"population", None))  # as `bus connector remove` does
+    topic = bus.topics.positions("population")
+    await writer.append(Outgoing(topic, 0, b"population", None))  # as `bus connector remove` does
     await writer.stop()
     population.sql.execute("delete from citizen where so_dinh_danh < %s", (number(2),))
     async with bus.running(source):
@@ -252,7 +253,7 @@ async def test_an_idle_connector_goes_along_with_its_log(bus: Any, population: A
     """
     population.grow(0, 3)
     population.sql.execute("create table other (n int)")
-    name, moved = bus.topics.positions, set[int]()
+    name, moved = bus.topics.positions("population"), set[int]()
     async with bus.running(source):
         await bus.caught_up(source, "population")
         began = (await bus.standing("population")).stream["lsn"]

@@ -8,12 +8,14 @@ import pytest
 
 from bus.avro.own import OwnMessages
 from bus.connect.known import Known
-from bus.connect.recall import read_epoch, read_known, read_stale, read_standing
+from bus.connect.recall import read_epoch, read_known, read_stale, read_standing, read_standings, take_over
 from bus.connect.standing import Standing, to_message
+from bus.kafka.admin import Admin
 from bus.kafka.log import Place
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.key import RecordKey
 from bus.model.record import Outgoing
+from bus.topics import COMPACTED, TopicSpec
 
 pytestmark = [pytest.mark.broker]
 
@@ -21,13 +23,14 @@ PERSON = "population.person"
 CONTRACT: Any = SimpleNamespace(mapper=SimpleNamespace(dataset=SimpleNamespace(subject="citizen_id")))
 
 
-async def test_where_a_connector_stands_lies_behind_what_another_has_begun(bus: Any) -> None:
-    """A connector that was killed within its transaction hides from no other where that one stands.
+async def test_a_standing_is_taken_over_that_lies_behind_what_another_has_begun(bus: Any) -> None:
+    """A connector goes on where it stood as all shared a topic, also where another was killed within its transaction.
 
     What is committed behind the beginning of an open transaction cannot be read before that is over.
     """
-    own, topic = OwnMessages(bus.client), bus.topics.positions
+    own, topic = OwnMessages(bus.client), bus.topics.shared_positions
     await own.prepare()
+    await Admin(bus.access).ensure_topics([TopicSpec(topic, 1, COMPACTED), *bus.topics.connector_specs("mine")])
     value = own.encode("position", to_message(Standing("mine", epoch=7), 0))
     other = TransactionalWriter(bus.access, f"{bus.topics.prefix}connector-other")
     mine = TransactionalWriter(bus.access, f"{bus.topics.prefix}connector-mine")
@@ -36,14 +39,42 @@ async def test_where_a_connector_stands_lies_behind_what_another_has_begun(bus: 
         await other._producer.begin_transaction()  # type: ignore[no-untyped-call] # the client's own
         await other._send([Outgoing(topic, 0, b"other", value)])
         await mine.commit([Outgoing(topic, 0, b"mine", value)])
-        reading = asyncio.ensure_future(read_standing(bus.reach, own, "mine"))
-        await asyncio.wait({reading}, timeout=1)
+        taking = asyncio.ensure_future(take_over(bus.reach, own, mine, "mine"))
+        await asyncio.wait({taking}, timeout=1)
         await other._abort()
-        standing = await reading
+        standing = await taking
     finally:
         await asyncio.gather(other.stop(), mine.stop())
+    assert standing == await read_standing(bus.reach, own, "mine")
     assert standing is not None
     assert standing.epoch == 7
+
+
+async def test_who_stood_in_the_shared_topic_begins_nothing_anew(bus: Any) -> None:
+    """A standing is told from the shared topic until it is taken over, and never again from there afterwards."""
+    own, topics = OwnMessages(bus.client), bus.topics
+    await own.prepare()
+    shared = TopicSpec(topics.shared_positions, 1, COMPACTED)
+    await Admin(bus.access).ensure_topics([shared, *topics.connector_specs("mine"), *topics.connector_specs("other")])
+    old, new, forged = (own.encode("position", to_message(Standing("mine", epoch=n), 0)) for n in (7, 8, 9))
+    mine = TransactionalWriter(bus.access, f"{topics.prefix}connector-mine")
+    epochs = []
+
+    async def look() -> None:
+        epochs.append({name: one.epoch for name, (one, _) in (await read_standings(bus.reach, own, wait=True)).items()})
+
+    try:
+        await mine.start()
+        await mine.commit([Outgoing(topics.positions("other"), 0, b"mine", forged)])
+        await look()
+        await mine.commit([Outgoing(shared.name, 0, b"mine", old)])
+        await look()
+        await take_over(bus.reach, own, mine, "mine")
+        await mine.commit([Outgoing(topics.positions("mine"), 0, b"mine", new), Outgoing(shared.name, 0, b"mine", old)])
+        await look()
+    finally:
+        await mine.stop()
+    assert epochs == [{}, {"mine": 7}, {"mine": 8}]
 
 
 async def test_what_was_just_read_anew_is_not_taken_for_gone(bus: Any) -> None:

@@ -12,31 +12,35 @@ from bus.topics import Topics
 
 TOPICS = Topics("", 8)
 REACH = Reach(KafkaAccess("kafka:1"), RegistryAccess("http://sr"), TOPICS)
-BUS = {TOPICS.positions: 1, TOPICS.commands: 8, TOPICS.deadletters: 8}
+BUS = {TOPICS.commands: 8, TOPICS.deadletters: 8}
+DATASETS, POSITIONS = ["land.right", "land.plot"], TOPICS.positions("land")
+CHANGES = [TOPICS.changes(name) for name in DATASETS]
 
 
 @pytest.mark.parametrize(
     ("topics", "registered", "weight"),
     [
-        (["land.right", "land.plot"], False, Weight.GOOD),
+        ([POSITIONS, *CHANGES], False, Weight.GOOD),
         ([], False, Weight.GOOD),
-        (["land.right"], False, Weight.ERROR),
+        (CHANGES, False, Weight.GOOD),
+        ([POSITIONS, CHANGES[0]], False, Weight.ERROR),
         ([], True, Weight.ERROR),
+        (CHANGES, True, Weight.ERROR),
     ],
-    ids=["all there", "none yet", "one is missing", "registered, and none there"],
+    ids=["all there", "none yet", "another's", "one is missing", "registered, and none there", "none of its own"],
 )
 async def test_a_connector_that_may_not_be_registered_need_have_no_topics(
     monkeypatch: pytest.MonkeyPatch, topics: list[str], *, registered: bool, weight: Weight
 ) -> None:
-    """Where no user tells that it was registered its topics do: all or none of them are right."""
+    """Where no user tells that it was registered its own topic does: then all must be there."""
 
     class There:
         def __init__(self, _access: KafkaAccess) -> None:
             pass
 
         async def topics(self) -> dict[str, int]:
-            return BUS | {TOPICS.changes(name): 8 for name in topics}
+            return BUS | {name: 1 if name == POSITIONS else 8 for name in topics}
 
     monkeypatch.setattr(founding, "Admin", There)
-    (finding,) = await check_bus(REACH, ["land.right", "land.plot"], registered=registered)
+    (finding,) = await check_bus(REACH, "land", DATASETS, registered=registered)
     assert finding.weight is weight

@@ -7,6 +7,7 @@ from bus.topics import Topics, TopicSpec
 SPECS = (
     *Topics("", 8).founding(),
     Topics("", 8).changes_spec("a.b"),
+    *Topics("", 8).connector_specs("a"),
     Topics("", 8).agency_spec("x", pseudonymous=True),
 )
 

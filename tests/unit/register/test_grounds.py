@@ -35,6 +35,9 @@ class Noting:
     async def ensure_rights(self, rights: Iterable[Right]) -> None:
         self.asked.append(f"rights {next(iter(rights)).user}")
 
+    async def remove_rights(self, rights: Iterable[Right]) -> None:
+        self.asked += [f"no more {right.operation} of {right.name}: {right.user}" for right in rights]
+
     async def remove_user(self, name: str, *, password: bool) -> None:
         self.asked.append(f"gone {name}, password too: {password}")
 

@@ -22,6 +22,7 @@ from tests.unit.connect.adversary.table import Table
 from tests.unit.connect.conftest import headers_of
 
 TOPICS = Topics("", 4)
+POSITIONS = TOPICS.positions("test")
 
 
 class Kafka:
@@ -57,14 +58,14 @@ class Kafka:
             read = Incoming(record.topic, record.partition, len(listed), 0, record.key, record.value, headers)
             listed.append(read)
             self._unmarked.append(read)
-            if record.topic == TOPICS.positions:
+            if record.topic == POSITIONS:
                 self._position(read)
             else:
                 self._look(read, dict(headers))
 
     def standing(self) -> Standing | None:
         """Where the connector stands."""
-        found = self.records.get(TOPICS.positions)
+        found = self.records.get(POSITIONS)
         return from_message(json.loads(found[-1].value or b"")) if found else None
 
     def live(self, dataset: str) -> dict[str, int]:

@@ -62,6 +62,7 @@ class Play:
 
         stand_ins: dict[str, Any] = {
             "require_same_bus": nothing,
+            "take_over": nothing,
             "SchemaRegistryClient": Nothing,
             "OwnMessages": lambda _: Own(self.kafka),
             "contracts_of": contracts_of,
