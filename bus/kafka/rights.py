@@ -100,7 +100,7 @@ def connector_rights(topics: Topics, connector: str, registry: str) -> list[Righ
         *_read(user, own, Pattern.PREFIXED),  # where a source cannot tell the old key, the kit reads back its own
         *_read(user, topics.positions(connector)),
         *_write(user, topics.positions(connector)),
-        *(right for topic in (topics.deadletters, topics.status) for right in _write(user, topic)),
+        *_write(user, topics.deadletters),
         *_read(user, topics.commands),
         *_transactions(user, connector_transactional_id(topics, connector)),
     ]
@@ -108,8 +108,8 @@ def connector_rights(topics: Topics, connector: str, registry: str) -> list[Righ
 
 def former_connector_rights(topics: Topics, connector: str) -> list[Right]:
     """What a connector could write as long as connectors shared topics, and must no more. It may still read there."""
-    user = connector_user(connector)
-    return [Right(user, "WRITE", Resource.TOPIC, Pattern.LITERAL, topic) for topic in (topics.shared_positions,)]
+    user, shared = connector_user(connector), (topics.shared_positions, topics.status)
+    return [Right(user, "WRITE", Resource.TOPIC, Pattern.LITERAL, topic) for topic in shared]
 
 
 def schema_registry_rights(topics: Topics) -> list[Right]:

@@ -196,7 +196,7 @@ async def test_connector(users: Users) -> None:
     assert await users.reads(land, own) == granted(own)
     foreign = (topics.changes("population.thing"), topics.positions("population"))
     inside = (topics.register, topics.consents, topics.schemas, topics.lane_state, topics.disclosures)
-    forbidden = (*foreign, topics.shared_positions, topics.agency("bank", "x", 1), *inside)
+    forbidden = (*foreign, topics.shared_positions, topics.status, topics.agency("bank", "x", 1), *inside)
     assert await users.writes(land, forbidden) == refused(forbidden)
     assert await users.reads(land, foreign) == refused(foreign)
 
