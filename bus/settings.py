@@ -11,6 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bus.errors import SettingWrong
 
+_LETTER = r"([^\s/?#@\[\]%]|%[0-9A-Fa-f]{2})"
+"""A letter of a user or a password in an address; one at which the address would be split stands there as `%40`. Where
+it is split elsewhere than its writer meant, errors would tell a part of the password."""
+
+_URL = rf"^https?://({_LETTER}*@)?([^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{{1,5}})?(/[^\s?#@]*)?$"
+
 
 class _Environment(BaseSettings):
     """Settings whose wrong values are told by the variable's name. Raises SettingWrong."""
@@ -50,13 +56,16 @@ class Settings(_Environment):
         description="host:port[,host:port] of your own Kafka; then none is started here",
     )
     postgres: str | None = Field(
-        default=None, description="postgresql:// of your own PostgreSQL; then none is started here"
+        default=None,
+        pattern=rf"^postgres(ql)?://({_LETTER}*@)?[^\s/?#@]*(/{_LETTER}*)?(\?[^\s#@]*)?$",
+        description="postgresql:// of your own PostgreSQL, an @ in its password as %40; then none is started here",
     )
     schema_registry: str | None = Field(
-        default=None, description="URL of your own schema registry; then none is started here"
+        default=None, pattern=_URL, description="URL of your own schema registry; then none is started here"
     )
     citizen: str | None = Field(
         default=None,
+        pattern=_URL,
         description="URL of a consent API elsewhere, for `bus consent` and `bus country`; unset: the one of this home",
     )
     country_host: str | None = Field(

@@ -31,6 +31,7 @@ class ConsentClient:
                 timeout=TIMEOUT_SECONDS,
                 transport=transport,
             )
+            self._url = str(httpx.URL(self._url).copy_with(userinfo=b""))  # errors tell it
         except httpx.InvalidURL as error:
             raise ConsentApiUnreachable(url=self._url, reason="that is no address such as http://host:port") from error
 

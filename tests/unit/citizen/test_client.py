@@ -65,6 +65,18 @@ def test_no_answer() -> None:
             citizen.send([])
 
 
+def test_a_password_in_the_address() -> None:
+    """What a proxy before the API wants to know stays untold where there is no answer."""
+
+    def silent(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    citizen = ConsentClient("http://bus:hidden@citizen:8085/", "a-token", transport=httpx.MockTransport(silent))
+    with citizen, pytest.raises(ConsentApiUnreachable, match="at http://citizen:8085 ") as raised:
+        citizen.send([])
+    assert "hidden" not in " ".join(raised.value.lines)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
