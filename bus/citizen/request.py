@@ -55,7 +55,7 @@ def _symbol(kind: type[ConsentAction | GivenBy]) -> BeforeValidator:
 
 
 Moment = Annotated[int, BeforeValidator(_moment)]
-Subject = Annotated[str, StringConstraints(pattern=r"^[^/\s\p{C}]+$", max_length=64)]
+Subject = Annotated[str, StringConstraints(pattern=r"^[^/\s\p{C}\p{DI}\x{2800}]+$", max_length=64)]
 """Without what nobody sees: a withdrawal under an id with a blank of no width would be somebody else's."""
 
 EventId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=200)]

@@ -87,7 +87,7 @@ def operators(keys: Keys) -> list[PublicKey]:
 
 
 def spelt_otherwise(holder: str, keys: Keys) -> str | None:
-    """A known holder who is this one in another spelling: letters, blanks or the form of accents; None without one.
+    """A known holder who is this one in another spelling: letters, blanks, accents, what nobody sees; None without one.
 
     That nobody approves what they wrote, nor twice, is held by the name.
     """
@@ -97,7 +97,8 @@ def spelt_otherwise(holder: str, keys: Keys) -> str | None:
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    seen = "".join(one for one in name if unicodedata.category(one) != "Cf")  # the others take no place on a screen
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
 def _may_add(signer: PublicKey, added: PublicKey, keys: Keys) -> bool:

@@ -13,7 +13,15 @@ HOLDER = "Nguyễn Văn Ấn"
 
 
 @pytest.mark.parametrize(
-    "holder", [f"{HOLDER} ", HOLDER.upper(), unicodedata.normalize("NFD", HOLDER), HOLDER.replace(" ", "\u00a0")]
+    "holder",
+    [
+        f"{HOLDER} ",
+        HOLDER.upper(),
+        unicodedata.normalize("NFD", HOLDER),
+        HOLDER.replace(" ", "\u00a0"),
+        f"\ufeff{HOLDER}",
+        HOLDER.replace("Văn", "V\u00adăn\u200b"),
+    ],
 )
 def test_a_holder_in_another_spelling(holder: str) -> None:
     """Whoever holds a key is known again, however a tool or a hurried clerk spells them, and a new holder is new."""
