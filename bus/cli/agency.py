@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from bus.avro.client import SchemaRegistryClient
 from bus.cli.contract import agency_contract
+from bus.cli.speaking import on_drawn_line
 from bus.deliver.recipients import Recipient, flows_of, read_register, recipients
 from bus.deliver.subscribe import Wanted
 from bus.deliver.tail import Seen, tail
@@ -96,10 +96,10 @@ async def _show(seen: AsyncIterator[Seen], most: int | None, *, as_json: bool) -
 
 
 def _line(one: Seen) -> str:
-    head = f"[dim]{one.time or '-'}[/]  [bold]{one.agreement}[/]  {escape(one.key)}"
+    head = f"[dim]{on_drawn_line(one.time or '-')}[/]  [bold]{one.agreement}[/]  {on_drawn_line(one.key)}"
     if one.fields is None:
-        return f"{head}  [red]erased[/]  {one.reason or 'no reason given'}: {one.words}"
-    fields = "  ".join(f"[dim]{name}[/]={escape(_plain(value))}" for name, value in one.fields.items())
+        return f"{head}  [red]erased[/]  {on_drawn_line(one.reason or 'no reason given')}: {one.words}"
+    fields = "  ".join(f"[dim]{name}[/]={on_drawn_line(_plain(value))}" for name, value in one.fields.items())
     return f"{head}  [green]released[/]  {fields}"
 
 
@@ -113,7 +113,7 @@ def _print(found: list[Recipient], lang: str) -> None:
     wide = max((len(flow.agreement) for one in found for flow in one.flows), default=0)
     for recipient in found:
         name = recipient.name.get(lang) or next(iter(recipient.name.values()), "")
-        console.print(f"[bold]{recipient.agency}[/]  {escape(name)}")
+        console.print(f"[bold]{recipient.agency}[/]  {on_drawn_line(name)}")
         for flow in recipient.flows:
             console.print(f"  {flow.agreement:<{wide}}  {flow.standing:<9}  [dim]{flow.topic}[/]")
         if not recipient.flows:

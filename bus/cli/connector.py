@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bus.cli import joining, ordering, showing, trying
 from bus.cli.contract import dataset_contract
+from bus.cli.speaking import on_one_line
 from bus.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,9 +68,10 @@ def status(*, as_json: bool) -> None:
             if one.trouble:
                 click.echo(f"{one.name}: {one.trouble}\n  remedy: {one.remedy}")
             for strange in one.standing.drift.found if one.standing else ():
-                click.echo(f"{one.name}: {strange}, {strange.mode}, in {strange.rows:,} rows")
+                click.echo(on_one_line(f"{one.name}: {strange}, {strange.mode}, in {strange.rows:,} rows"))
             if one.standing and one.standing.drift.frozen:
-                click.echo(f"{one.name}: stands still before {one.standing.drift.frozen}; see `bus connector accept`")
+                frozen = on_one_line(one.standing.drift.frozen)
+                click.echo(f"{one.name}: stands still before {frozen}; see `bus connector accept`")
     if not all(one.caught_up for one in found):
         raise SystemExit(1)
 

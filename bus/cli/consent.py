@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 
 from bus.citizen.client import ConsentClient
+from bus.cli.speaking import on_drawn_line
 from bus.model.consent import ConsentAction, GivenBy
 from bus.settings import Settings
 
@@ -136,4 +136,4 @@ def _standing(one: dict[str, Any]) -> str:
 
 def _text(words: Mapping[str, str], lang: str) -> str:
     """A text in the language, or in the first that there is."""
-    return escape(words.get(lang) or next(iter(words.values()), ""))
+    return on_drawn_line(words.get(lang) or next(iter(words.values()), ""))

@@ -7,12 +7,11 @@ import sys
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from bus import clock
 from bus.avro.own import Message
-from bus.cli.speaking import on_one_line
+from bus.cli.speaking import on_drawn_line, on_one_line
 from bus.kafka.rights import CUSTODIAN
 from bus.model.command import CommandKind, Ending
 from bus.model.record import Incoming
@@ -105,9 +104,9 @@ def table(found: list[Letter]) -> Table:
     drawn.add_column("bytes", justify="right")
     drawn.add_column("state", overflow="fold")
     for one in found:
-        state = "[yellow]open[/]" if one.closed is None else f"{one.closed['outcome']} by {escape(one.closed['by'])}"
-        since = clock.iso(one.at_ms)
-        drawn.add_row(one.name, since, escape(one.reason), escape(one.origin), f"{one.size:,}", state)
+        closed = one.closed and on_drawn_line(f"{one.closed['outcome']} by {one.closed['by']}")
+        why, whence = on_drawn_line(one.reason), on_drawn_line(one.origin)
+        drawn.add_row(one.name, clock.iso(one.at_ms), why, whence, f"{one.size:,}", closed or "[yellow]open[/]")
     return drawn
 
 

@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 
 from bus.cli.living import draw_on, is_looked_at
+from bus.cli.speaking import on_drawn_line
 from bus.kafka.rights import OPERATOR
 from bus.model.waits import MEND_HELD_BACK, MEND_WAIT
 from bus.settings import Settings
@@ -76,8 +77,8 @@ def shown(found: Sequence[LaneView]) -> Group:
     waits = [(one.lane, one.awaiting_broker) for one in found if one.awaiting_broker is not None]
     lines = [f"lane {lane} waits for the broker since {wait['since']}: {wait['reason']}" for lane, wait in waits]
     held = [
-        f"lane {lane.lane} cannot read on in {one['topic']}, partition {one['partition']}: since {one['since']} or"
-        f" longer a transaction is open there that begins at offset {one['stable_offset']};"
+        f"lane {lane.lane} cannot read on in {on_drawn_line(one['topic'])}, partition {one['partition']}: since"
+        f" {one['since']} or longer a transaction is open there that begins at offset {one['stable_offset']};"
         f" {one['unread']:,} offsets are unread"
         for lane in found
         for one in lane.held_back
@@ -108,7 +109,7 @@ def table(found: Iterable[LaneView], *, narrow: bool = False) -> Table:
     for group in groups:
         drawn.add_column("\n".join(group), justify="right", no_wrap=True)
     for one in found:
-        who = [_health(one), one.owner or "-"]
+        who = [_health(one), on_drawn_line(one.owner or "-")]
         figures = dict(zip(_FIGURES, _figures(one), strict=True))
         cells = ["\n".join(figures[name] for name in group) for group in groups]
         drawn.add_row(str(one.lane), *(["\n".join(who)] if narrow else who), *cells)

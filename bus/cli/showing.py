@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from bus.cli.joining import located
+from bus.cli.speaking import on_drawn_line
 from bus.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ def _json(one: "Published") -> str:
 
 
 def _line(one: "Published") -> None:
-    head = f"[bold]{one.dataset}[/]  {one.what:8} {escape(one.key)}"
+    head = f"[bold]{one.dataset}[/]  {on_drawn_line(one.what):8} {on_drawn_line(one.key)}"
     fields = "" if one.fields is None else "  ".join(f"[dim]{name}[/]={_plain(at)}" for name, at in one.fields.items())
     Console(highlight=False, soft_wrap=True).print(f"{head}  {fields}".rstrip())
 
 
 def _plain(value: object) -> str:
-    return "-" if value is None else escape(str(value))
+    return "-" if value is None else on_drawn_line(str(value))
 
 
 ALL = (tail,)

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import click
 from click.exceptions import NoArgsIsHelpError
+from rich.markup import escape
 
 from bus.agreements.finding import LANGUAGES, Finding, words_of
 from bus.errors import BusError, WrongUse
@@ -56,6 +57,11 @@ def on_one_line(text: str) -> str:
     Nobody may write what looks like another line, or wipe out what stands there.
     """
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def on_drawn_line(text: str) -> str:
+    """The same for what `rich` draws, to which some words in brackets are orders too."""
+    return escape(on_one_line(text))
 
 
 def misuse(language: str, code: str, **names: str) -> WrongUse:

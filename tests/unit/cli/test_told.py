@@ -4,12 +4,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
 from bus.agreements.finding import words_of
+from bus.cli import agency, lanes, showing
+from bus.cli.deadletter import table
 from bus.cli.life import steps_told
 from bus.cli.speaking import on_one_line
+from bus.connect.tail import Published
+from bus.deliver.tail import Seen
 from bus.model.fact import Fact, FactKind
 from bus.register.life import Action
+from bus.watch.lanes import lane_view
+from bus.watch.letters import Letter
 from tests.unit.register.book import NOW, TAX, peopled
+from tests.unit.watch.test_counting import ENDS, HELD, report
+
+ORDERS = "x\n[red]y\x1b[2J\x1b]0;z\x07\u202e"
+"""What a terminal, or who draws on it, would obey."""
+
+AS_TEXT = r"x\n[red]y\x1b[2J\x1b]0;z\x07\u202e"
 
 
 def test_nobody_draws_a_line_that_is_none() -> None:
@@ -23,6 +38,35 @@ def test_nobody_draws_a_line_that_is_none() -> None:
     assert r"nobody: x\n2026-01-01T00:00:00Z  ended  tax.boss: it is over\x1b[2K\r" in forged
     assert forged.endswith(f"✗ {words['refusals']['unsigned']}")
     assert not any("\n" in line or "\x1b" in line for line in (*counted, forged))
+
+
+def drawn(capsys: pytest.CaptureFixture[str], *what: object) -> str:
+    Console(width=1000, highlight=False).print(*what)
+    return capsys.readouterr().out
+
+
+def test_a_record_is_no_order_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a registry's record holds is shown as it is written: to the agency that got it, and to its integrator."""
+    seen = Seen("a", "t", 0, 0, ORDERS, ORDERS, {"street": ORDERS}, None, None, {})
+    erased = Seen("a", "t", 0, 0, None, ORDERS, None, ORDERS, "it was withdrawn", {})
+    agency_sees = drawn(capsys, agency._line(seen), agency._line(erased))
+    assert agency_sees.count(AS_TEXT) == 5
+    showing._line(Published("land.right", 0, 0, None, ORDERS, ORDERS, {"street": ORDERS}))
+    connector_sees = capsys.readouterr().out
+    assert connector_sees.count(AS_TEXT) == 3
+    assert "\x1b" not in agency_sees + connector_sees
+    assert len((agency_sees + connector_sees).splitlines()) == 2
+
+
+def test_a_letter_or_a_report_is_no_order_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever may write dead letters, or the state of processes, cannot draw on an operator's screen."""
+    closed = {"outcome": "discarded", "by": ORDERS, "reason": "", "at": NOW, "command_id": ""}
+    letters = drawn(capsys, table([Letter(0, 1, NOW, ORDERS, ORDERS, 1, closed)]))
+    assert letters.count(AS_TEXT) == 3
+    forged = report(at=1_000_000, held_back=[HELD | {"topic": ORDERS}])
+    held = drawn(capsys, lanes.shown([lane_view(0, forged, ENDS, ORDERS, 1_000_000)]))
+    assert held.count(AS_TEXT) == 2
+    assert "\x1b" not in letters + held
 
 
 def test_words_of_any_language_stay() -> None:
