@@ -1,5 +1,6 @@
 """Commands as the shell of a lane meets them: decoded, with the dead letter that each of them names."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from bus.route.commands import Command
 from bus.route.load import change_of
 from bus.telemetry import Event, emit
 from bus.topics import Topics
+
+_OFFSET = re.compile(r"[0-9]{1,18}\Z")
 
 
 class Orders:
@@ -55,10 +58,13 @@ class Orders:
             await reader.stop()
 
     def _change(self, letter: Incoming, has_subject: Mapping[str, bool]) -> Change | None:
-        """The change that the letter was to be; None for what a connector set aside, or what has no readable key."""
+        """The change that the letter was to be; None for what a connector set aside, or what has no readable key.
+
+        Any connector may write letters, and whatever stands in this one must not stop the lane.
+        """
         topic, _, offset = ["", "", *(letter.header("dead-origin") or "").split("/")][-3:]
         dataset = topic.removeprefix(self._topics.changes_prefix)
-        if not topic.startswith(self._topics.changes_prefix) or dataset not in has_subject or not offset.isdigit():
+        if not topic.startswith(self._topics.changes_prefix) or dataset not in has_subject or not _OFFSET.match(offset):
             return None
         headers = tuple(one for one in letter.headers if not one[0].startswith("dead-"))
         origin = Incoming(topic, letter.partition, int(offset), letter.timestamp_ms, letter.key, letter.value, headers)

@@ -1,19 +1,23 @@
 """Orders about dead letters, and flows that an operator holds up, in the pure core of a lane."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from bus.model.change import Change
 from bus.model.command import CommandKind, Ending
 from bus.model.reasons import Reason
+from bus.model.record import Incoming
 from bus.register.state import AgreementEntry, Standing
 from bus.route.batch import Inputs, Outcome
 from bus.route.commands import Command, ending
 from bus.route.lane import LaneCore
+from bus.route.orders import Orders
 from bus.route.rules import Rules
 from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState
+from bus.topics import Topics
 from tests.unit.register.book import founded, route
 from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, give, rule, rules, value, values, withdraw
 
@@ -192,3 +196,22 @@ def test_other_route_facts() -> None:
     assert book.state.apply_unreadable(b"route/a", 7).standing_of(entry()) is Standing.PAUSED
     with pytest.raises(ValueError, match="cannot be"):
         book.sign(route("a", "doubled"))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["", "/", "changes.a.b/0/1", f"changes.{PERSON}/0/²", f"changes.{PERSON}/0/{'9' * 5000}", f"changes.{PERSON}/0/-1"],
+)
+def test_a_letter_with_a_forged_origin(origin: str) -> None:
+    """A letter whose origin no router wrote names no record: an order about it must not stop its lane."""
+    orders = Orders(cast("Any", None), Topics("", 8), cast("Any", None))
+    letter = Incoming("deadletters", 0, 5, 0, b"p/1", POISON, (("dead-origin", origin.encode()),))
+    assert orders._change(letter, {PERSON: True}) is None
+    true = replace_origin(letter, f"changes.{PERSON}/0/7")
+    change = orders._change(true, {PERSON: True})
+    assert change is not None
+    assert change.origin.offset == 7
+
+
+def replace_origin(letter: Incoming, origin: str) -> Incoming:
+    return letter._replace(headers=(("dead-origin", origin.encode()),))
