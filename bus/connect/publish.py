@@ -1,5 +1,6 @@
 """How a change, and a row that cannot be one, lie in Kafka: key, lane, frame, CloudEvents headers."""
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
@@ -27,6 +28,8 @@ ROOM_BYTES = 4096
 BODY_BYTES = MAX_RECORD_BYTES - ROOM_BYTES - BODY_START
 
 ID = encoded_name("ce_id")
+_EPOCH = re.compile(r"[^.]*\.([0-9]{1,9})\.")
+"""What an id begins with; an epoch is a small number, and others may write ids too."""
 
 REASON_LETTERS = 300
 """So much of a reason stands in a dead letter's header: of a row with a thousand fields each may have one."""
@@ -185,8 +188,8 @@ class Envelope:
 
 def epoch_of(ce_id: str | None) -> int:
     """The epoch in the id of a change; 0 for an id that is none of ours."""
-    parts = (ce_id or "").split(".", 2)
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
+    found = _EPOCH.match(ce_id or "")
+    return int(found[1]) if found else 0
 
 
 # The same in every record of a batch, and made once.

@@ -1,6 +1,7 @@
 """What a connector recalls at its start, from what it has committed: where it stands, and what it has published."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bus.avro.access import RegistryAccess
@@ -8,6 +9,7 @@ from bus.avro.own import OwnMessages
 from bus.connect.known import Known, digest
 from bus.connect.publish import Contract, epoch_of
 from bus.connect.standing import Standing, from_message
+from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place
@@ -53,14 +55,22 @@ async def take_over(reach: Reach, own: OwnMessages, writer: TransactionalWriter,
 
 
 async def read_standings(reach: Reach, own: OwnMessages, *, wait: bool = False) -> dict[str, tuple[Standing, int]]:
-    """The committed standing of every connector, and when it was written (ms); without `wait`, as far as it is told."""
+    """The committed standing of every connector, and when it was written (ms); without `wait`, as far as it is told.
+
+    What is none, for any connector may once have written into the topic that they shared, is passed over.
+    """
     topics, there = reach.topics, await Admin(reach.access).topics()
     listed = [one for one in there if one == topics.shared_positions or one.startswith(topics.positions_prefix)]
     newest = await _newest(reach, listed, wait=wait)
     values = {name: value for (topic, name), value in newest.items() if topic == topics.shared_positions}
     values |= {name: value for (topic, name), value in newest.items() if topic == topics.positions(name)}
-    messages = {name: await own.decode(value) for name, value in values.items()}
-    return {name: (from_message(message), message["at"]) for name, message in messages.items()}
+    found: dict[str, tuple[Standing, int]] = {}
+    for name, value in values.items():
+        with contextlib.suppress(RecordUnreadable, SchemaUnknown, KeyError, TypeError, ValueError):
+            message = await own.decode(value)
+            if message["connector"] == name:
+                found[name] = from_message(message), message["at"]
+    return found
 
 
 async def _newest(reach: Reach, topics: Iterable[str], *, wait: bool) -> dict[tuple[str, str], bytes]:
@@ -88,8 +98,8 @@ async def read_known(reach: Reach, dataset: str, contract: Contract, known: Know
                 live[record.key] = digest(record.value)
             elif record.key is not None:
                 live.pop(record.key, None)
-    for key, seen in live.items():  # only now: a record that moved between lanes is met in any order
-        known.recover(dataset, _key(key, contract), seen)
+    for key, name in _named(live, contract):  # only now: a record that moved between lanes is met in any order
+        known.recover(dataset, name, live[key])
 
 
 async def read_epoch(reach: Reach, datasets: Iterable[str]) -> int:
@@ -122,11 +132,14 @@ async def read_stale(
                 old[record.key] = None
             elif record.key is not None:
                 old.pop(record.key, None)
-    return [_key(key, contract) for key in old]
+    return [name for _, name in _named(old, contract)]
 
 
-def _key(key: bytes, contract: Contract) -> RecordKey:
-    return RecordKey.decode(key, has_subject=contract.mapper.dataset.subject is not None)
+def _named(keys: Iterable[bytes], contract: Contract) -> Iterator[tuple[bytes, RecordKey]]:
+    """What each key names; one that names nothing is no connector's, and lies in `deadletters` by now."""
+    for key in keys:
+        with contextlib.suppress(ValueError):
+            yield key, RecordKey.decode(key, has_subject=contract.mapper.dataset.subject is not None)
 
 
 def _places(topics: Topics, dataset: str) -> list[Place]:

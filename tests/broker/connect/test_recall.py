@@ -77,6 +77,39 @@ async def test_who_stood_in_the_shared_topic_begins_nothing_anew(bus: Any) -> No
     assert epochs == [{}, {"mine": 7}, {"mine": 8}]
 
 
+async def test_what_no_connector_wrote_stops_none(bus: Any) -> None:
+    """Any connector may have written into the shared topic, and a tool of Kafka into a dataset: all start all the same.
+
+    What lies there under no proper key, or cannot be read, is nobody's standing and nobody's record.
+    """
+    own, topic, known = OwnMessages(bus.client), bus.topics.changes(PERSON), Known()
+    await own.prepare()
+    shared = TopicSpec(bus.topics.shared_positions, 1, COMPACTED)
+    await Admin(bus.access).ensure_topics([shared, *bus.topics.connector_specs("mine")])
+    value = own.encode("position", to_message(Standing("mine", epoch=7), 0))
+    about = {"command_id": "x", "kind": "x", "outcome": "x", "by": "x", "reason": "x"}
+    other = own.encode("completion", about | dict.fromkeys(("lane", "offset", "asked_at", "at", "block"), 0))
+    mine = TransactionalWriter(bus.access, f"{bus.topics.prefix}connector-mine")
+    try:
+        await mine.start()
+        garbage = [(b"\xff", value), (b"a", b"\0"), (b"b", b"\0\0\0\0\0"), (b"c", other)]
+        own_topic, places = bus.topics.positions("mine"), (bus.topics.positions("mine"), shared.name)
+        positions = [Outgoing(own_topic, 0, b"mine", value)]
+        positions += [Outgoing(place, 0, key, said) for place in places for key, said in garbage]
+        nameless = [read_in(1, topic, key) for key in (b"1/1", b"\xff/1", b"1", b"/1", b"1/")]
+        await mine.commit([*positions, *nameless])
+    finally:
+        await mine.stop()
+    standing = await read_standing(bus.reach, own, "mine")
+    assert standing is not None
+    assert standing.epoch == 7
+    assert list(await read_standings(bus.reach, own)) == ["mine"]
+    await read_known(bus.reach, PERSON, CONTRACT, known)
+    assert known.missing(PERSON, set()) == [RecordKey("1", "1")]
+    stale = await read_stale(bus.reach, PERSON, CONTRACT, Standing("population", epoch=2), {})
+    assert [key.encode() for key in stale] == [b"1/1"]
+
+
 async def test_what_was_just_read_anew_is_not_taken_for_gone(bus: Any) -> None:
     """A commit is answered before its markers lie in every partition; a sweep that looked meanwhile erased live rows.
 

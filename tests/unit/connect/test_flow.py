@@ -296,7 +296,8 @@ def test_a_restarted_source_begins_a_new_epoch(make: Make) -> None:
 def test_the_epoch_is_read_back_from_an_id() -> None:
     """Ids of this kit carry their epoch; any other text counts as older than all."""
     assert epoch_of("land.12.5f.3") == 12
-    assert [epoch_of(text) for text in (None, "", "a.b", "urn:x.y.z")] == [0, 0, 0, 0]
+    assert [epoch_of(text) for text in (None, "", "a.b", "a.1", "urn:x.y.z")] == [0, 0, 0, 0, 0]
+    assert [epoch_of(text) for text in ("land.².s0", f"land.{'9' * 5000}.s0", "land.9999999999.s0")] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
