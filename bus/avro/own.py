@@ -35,6 +35,12 @@ def own_subject(name: str) -> str:
     return f"bus.{name}"
 
 
+@cache
+def needed(name: str) -> frozenset[str]:
+    """The fields that every message of that name has, whichever release wrote it: those without a default."""
+    return frozenset(one["name"] for one in own_schema(name)["fields"] if "default" not in one)
+
+
 class OwnMessages:
     """Encodes and decodes own messages; `prepare` once, before anything else, or `learn` where nothing is written."""
 

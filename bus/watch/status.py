@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bus.avro.own import Message
+from bus.avro.own import Message, needed
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.log import Place, Reader
 from bus.model.record import Incoming
 from bus.model.waits import OF_A_START
 from bus.watch.reach import Look
+
+_MESSAGES = {b"lane": "lane_report", b"command": "completion"}
+"""What stands in `status` under which kind of key."""
 
 
 class Status:
@@ -30,12 +33,14 @@ class Status:
 
     async def _take(self, record: Incoming) -> None:
         kind = (record.key or b"").partition(b"/")[0]
-        if record.value is None or kind not in {b"lane", b"command"}:
+        if record.value is None or kind not in _MESSAGES:
             return
         try:
             message = await self._look.messages.decode(record.value)
         except (RecordUnreadable, SchemaUnknown):
             return  # of another release; the next report follows
+        if not needed(_MESSAGES[kind]) <= message.keys():
+            return  # of nobody who is to write here
         if kind == b"command":
             self.completions[message["command_id"]] = message
         else:

@@ -14,6 +14,7 @@ from bus.cli.flows import table as flows_table
 from bus.cli.lanes import shown
 from bus.errors import WrongUse
 from bus.model.command import Ending
+from bus.model.record import Incoming
 from bus.model.waits import MEND_HELD_BACK
 from bus.topics import Topics
 from bus.watch.flows import Flows
@@ -128,6 +129,21 @@ def test_a_lane_that_a_transaction_holds_back() -> None:
     assert f"remedy: {MEND_HELD_BACK}" in screen.getvalue()
     of_an_earlier_release = lane_view(2, report(), ENDS, "r", NOW)
     assert of_an_earlier_release.as_json()["held_back"] == []
+
+
+async def test_a_report_that_is_none() -> None:
+    """Many may write into `status`: what lies there and is no report of a lane, nor of an order, is passed over."""
+    said: dict[bytes, Any] = {b"1": {"lane": 0, "at": 1}, b"2": {"command_id": "x"}}
+
+    async def decode(value: bytes) -> Any:
+        return said[value]
+
+    look = SimpleNamespace(topics=Topics("", 8), messages=SimpleNamespace(decode=decode))
+    status = Status(cast("Look", look), cast("Reader", None))
+    for key, value in ((b"lane/0", b"1"), (b"lane/1", b"2"), (b"command/x", b"2"), (b"command/y", b"1")):
+        await status._take(Incoming("status", 0, 0, 0, key, value))
+    assert not status.reports
+    assert not status.completions
 
 
 @pytest.mark.parametrize("width", [80, 200])
