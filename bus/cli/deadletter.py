@@ -55,7 +55,7 @@ def list_(*, closed: bool, as_json: bool) -> None:
 def show(letter: str, *, value: bool, as_json: bool) -> None:
     """Show the headers of one dead letter, and with --value what it says."""
     found, record = asyncio.run(_letter(letter))
-    told = found.as_json() | {"headers": {name: text.decode("utf-8", "replace") for name, text in record.headers}}
+    told = found.as_json() | {"headers": record.header_texts()}
     if value:
         click.echo("This may be personal data: do not copy it into a ticket or a log.", err=True)
         told |= _content(record)
@@ -67,7 +67,7 @@ def show(letter: str, *, value: bool, as_json: bool) -> None:
             click.echo(f"{name:<10} {'' if text is None else on_one_line(str(text))}")
     for group in ("closed", "headers"):
         for name, text in (told[group] or {}).items():
-            click.echo(f"{group:<10} {on_one_line(f'{name}: {text}')}")
+            click.echo(f"{group:<10} {on_one_line(f'{name}: {text}' if text is not None else name)}")
 
 
 @deadletter.command()

@@ -40,7 +40,7 @@ class Seen:
     fields: dict[str, Any] | None
     reason: str | None
     words: str | None
-    headers: dict[str, str]
+    headers: dict[str, str | None]
 
     @property
     def what(self) -> str:
@@ -157,5 +157,5 @@ async def _seen(record: Incoming, agreement: str, client: SchemaRegistryClient) 
         fields=fields,
         reason=reason,
         words=words_of(reason) if fields is None else None,
-        headers={name: value.decode("utf-8", "replace") for name, value in record.headers},
+        headers=record.header_texts(),
     )

@@ -8,6 +8,8 @@ from functools import partial
 from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes], ...]
+AnyHeaders = tuple[tuple[str, bytes | None], ...]
+"""As others may write them: with a name and no value."""
 
 
 class Incoming(NamedTuple):
@@ -19,14 +21,22 @@ class Incoming(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: AnyHeaders = ()
 
     def header(self, name: str) -> str | None:
         """The text of the last header of that name, or None."""
         for key, value in reversed(self.headers):
             if key == name:
-                return value.decode("utf-8", "replace")
+                return _text(value)
         return None
+
+    def header_texts(self) -> dict[str, str | None]:
+        """The text of the last header of each name; None for one without a value."""
+        return {name: _text(value) for name, value in self.headers}
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")
 
 
 class Outgoing(NamedTuple):
@@ -40,11 +50,11 @@ class Outgoing(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: AnyHeaders = ()
     timestamp_ms: int | None = None
     stamp: bytes | None = None
 
 
-_Parts = tuple[str, int, bytes | None, bytes | None, Headers, int | None, bytes | None]
+_Parts = tuple[str, int, bytes | None, bytes | None, AnyHeaders, int | None, bytes | None]
 new_record: Callable[[_Parts], Outgoing] = partial(tuple.__new__, Outgoing)
 """A record from its parts: where there is one for every delivery, without the call that a name for each part costs."""

@@ -129,7 +129,7 @@ class Planter:
             "subject": self.keyring.subject_hash(subject),
             "topic": record.topic,
             "partition": record.partition,
-            "event_id": dict(record.headers)["ce_id"].decode(),
+            "event_id": (dict(record.headers)["ce_id"] or b"").decode(),
             "reason": None,
         }
 

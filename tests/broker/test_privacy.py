@@ -70,9 +70,9 @@ def tells(record: Incoming, view: dict[str, Any], shown: frozenset[str]) -> set[
     """Everything in a record by which it could be joined, but for the data that both sides are to have."""
     data = {str(value) for name, value in view.items() if name in shown}
     parts = {*(record.key or b"").decode().split("/"), str(record.timestamp_ms)}
-    for name, value in record.headers:
-        parts |= set() if name in SAID_OF_THE_FLOW else {value.decode()}
-        parts |= set(value.decode().split("-")) if name == "traceparent" else set()
+    for name, text in record.header_texts().items():
+        parts |= set() if name in SAID_OF_THE_FLOW else {text or ""}
+        parts |= set((text or "").split("-")) if name == "traceparent" else set()
     for value in view.values():
         told = isinstance(value, str) and len(value) >= SHORT
         told = told or (isinstance(value, int | float) and abs(value) >= SMALL)
@@ -116,7 +116,7 @@ async def test_two_recipients_have_nothing_to_join_by(small_bus: SmallBus) -> No
 def _ends_here(records: dict[str, list[Incoming]]) -> None:
     """Nothing that a connector wrote beside the record goes further than the bus; a recipient's trace begins anew."""
     for record in itertools.chain.from_iterable(records.values()):
-        values = {value.decode() for _, value in record.headers}
+        values = {text or "" for text in record.header_texts().values()}
         assert values.isdisjoint(SOURCE.values())
         assert not [value for value in values if SOURCE["traceparent"].split("-")[1] in value]
         assert record.header("traceparent")

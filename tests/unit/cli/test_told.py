@@ -5,19 +5,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from bus.agreements.finding import words_of
-from bus.cli import agency, lanes, showing
+from bus.cli import agency, deadletter, lanes, showing
 from bus.cli.deadletter import table
 from bus.cli.life import steps_told
 from bus.cli.speaking import on_one_line
 from bus.connect.tail import Published
 from bus.deliver.tail import Seen
 from bus.model.fact import Fact, FactKind
+from bus.model.record import Incoming
 from bus.register.life import Action
 from bus.watch.lanes import lane_view
-from bus.watch.letters import Letter
+from bus.watch.letters import Letter, letter_of
 from tests.unit.register.book import NOW, TAX, peopled
 from tests.unit.watch.test_counting import ENDS, HELD, report
 
@@ -67,6 +69,25 @@ def test_a_letter_or_a_report_is_no_order_to_the_terminal(capsys: pytest.Capture
     held = drawn(capsys, lanes.shown([lane_view(0, forged, ENDS, ORDERS, 1_000_000)]))
     assert held.count(AS_TEXT) == 2
     assert "\x1b" not in letters + held
+
+
+def test_a_letter_whose_headers_have_no_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka takes a header without a value: such a letter is listed and shown like every other."""
+    record = Incoming(
+        "deadletters", 0, 1, NOW, b"k", b"v", (("dead-reason", None), ("x", b"\xff"), ("dead-origin", None))
+    )
+    one = letter_of(record, {})
+    assert (one.reason, one.origin) == ("", "")
+
+    async def found(_name: str) -> tuple[Letter, Incoming]:
+        return one, record
+
+    monkeypatch.setattr(deadletter, "_letter", found)
+    said = CliRunner().invoke(deadletter.show, ["0:1"])
+    assert said.exit_code == 0
+    assert said.stdout.splitlines()[-3:] == [
+        f"headers    {told}" for told in ("dead-reason", "x: \ufffd", "dead-origin")
+    ]
 
 
 def test_words_of_any_language_stay() -> None:
