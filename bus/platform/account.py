@@ -35,7 +35,7 @@ class Account:
     def give(self, path: Path) -> None:
         """Let the account own a file."""
         if self.ids:
-            os.chown(path, *self.ids)
+            os.chown(path, *self.ids, follow_symlinks=False)  # the folder is theirs: a link may stand there by now
 
     def remove(self) -> None:
         """Delete what lies outside the home; nothing when all of it is in the home."""
@@ -46,6 +46,11 @@ class Account:
 def popen_ids(ids: tuple[int, int] | None) -> dict[str, Any]:
     """User and group as the subprocess module wants them; nothing for our own."""
     return {} if ids is None else {"user": ids[0], "group": ids[1], "extra_groups": []}
+
+
+def inherited(ids: tuple[int, int] | None) -> dict[str, str]:
+    """Our environment for a child; only where programs are under another account, whose processes all may read it."""
+    return {**os.environ} if ids is None else {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 def fit_account(home: Home) -> Account:

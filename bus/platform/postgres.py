@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from bus.errors import DiskFull, PortTaken, StartFailed
-from bus.platform.account import Account, fit_account
+from bus.platform.account import Account, fit_account, inherited
 from bus.platform.home import Home, read_object, write_whole
 from bus.platform.ports import LOOPBACK, free_port, is_free
 from bus.platform.processes import ProcessSpec, Supervisor
@@ -96,6 +96,7 @@ class LocalPostgres:
             timeout=120,
             check=False,
             cwd=account.data,
+            env=inherited(account.ids),
             **account.for_popen(),
         )
         password.unlink()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import subprocess
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ import psutil
 from bus.clock import monotonic, now_ms
 from bus.errors import BusError, DiskFull, KafkaHangsUp, PortTaken, ProcessDied, ProcessNotReady, WrongUse
 from bus.kafka.words import tells_of_closing
-from bus.platform.account import popen_ids
+from bus.platform.account import inherited, popen_ids
 from bus.platform.ending import end, end_all, kill_group, stop_leftovers
 from bus.platform.home import READY_FILE_VARIABLE, Home
 from bus.platform.ports import accepts
@@ -141,7 +140,7 @@ class Supervisor:
         if log.exists() and log.stat().st_size > _LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
         environment = {
-            **os.environ,
+            **inherited(spec.ids),
             "BUS_HOME": str(self.home.path),
             **spec.env,
             READY_FILE_VARIABLE: str(self.home.ready_file(spec.name)),

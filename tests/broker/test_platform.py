@@ -162,8 +162,11 @@ async def test_a_postgres_that_dies_is_quoted(home: Home, parent: Supervisor) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand PostgreSQL to another account")
-async def test_root_without_user_namespaces_hands_postgres_to_another_account(home: Home, parent: Supervisor) -> None:
-    """Where namespaces are refused the server must run under an account that is not root, and serve."""
+async def test_root_without_user_namespaces_hands_postgres_to_another_account(
+    home: Home, parent: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where namespaces are refused the server must run under an account that is not root, know no secret, and serve."""
+    monkeypatch.setenv("BUS_KAFKA_PASSWORD", "hidden")
     account = as_other_account(home)
     try:
         dsn = await LocalPostgres(home, account=account).start(parent)
@@ -172,6 +175,7 @@ async def test_root_without_user_namespaces_hands_postgres_to_another_account(ho
         process = parent.record("postgres").process()
         assert process is not None
         assert process.uids().effective != 0
+        assert "hidden" not in process.environ().values()
     finally:
         await parent.stop_all()
         account.remove()
