@@ -1,10 +1,12 @@
 """A filter's text, cut into tokens."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from bus.agreements.filters.syntax import FilterUnreadable, Problem
+from bus.agreements.moments import read_day
 
 LONGEST = 2000
 """Characters that a filter may have: what is longer, nobody reviews."""
@@ -43,6 +45,11 @@ _PATTERN = re.compile(
 _SLIPS = {"=": "==", "&": "&&", "|": "||", "≠": "!=", "≤": "<=", "≥": ">=", "“": '"', "”": '"'}
 _SLIP_NAMES = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!", "True": "true"}
 _SLIP_NAMES |= {"False": "false"}
+_WORD = re.compile("[\\w\u0300-\u036f]+")
+_ELSEWHERE = re.compile(
+    r"(?P<number>\d{1,3}(?:[.,]\d{3})+)(?![\d.])|(?P<day>\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4})(?!\d)", re.ASCII
+)
+"""Numbers and days as they are written outside of filters."""
 
 
 def pieces(text: str) -> list[Piece]:
@@ -65,9 +72,30 @@ def pieces(text: str) -> list[Piece]:
     return found
 
 
+def written_elsewhere(text: str, at: int) -> Problem | None:
+    """What is wrong at a place where a number or a day is written as people write them, and not as a filter does."""
+    found = next((one for one in _ELSEWHERE.finditer(text) if one.start() <= at < one.end()), None)
+    if found is None:
+        return None
+    details = (("text", found.group()),)
+    if found.lastgroup == "number":
+        plain = re.sub("[.,]", "", found.group())
+        return Problem("filter-grouped", found.start(), found.end(), details, suggestion=plain)
+    try:
+        suggestion = f'date("{read_day(found.group())}")'
+    except ValueError:
+        suggestion = None
+    return Problem("filter-date", found.start(), found.end(), details, suggestion=suggestion)
+
+
 def _unreadable(text: str, at: int) -> Problem:
     if text[at] in "\"'":
         return Problem("filter-open-string", at, at + 1)
+    if elsewhere := written_elsewhere(text, at):
+        return elsewhere
+    word = next((one for one in _WORD.finditer(text) if one.start() <= at < one.end()), None)
+    if word and unicodedata.name(text[at], "").startswith(("LATIN ", "COMBINING ")):  # a letter of ours, with its marks
+        return Problem("filter-unknown-field", word.start(), word.end(), (("text", word.group()),))
     seen = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"  # a blank of another kind looks like one
     return Problem("filter-character", at, at + 1, (("text", seen),), suggestion=_SLIPS.get(text[at]))
 

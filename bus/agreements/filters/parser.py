@@ -11,7 +11,7 @@ literal  := "true" | "false" | STRING | "-"? INT | "-"? DOUBLE | "date" "(" STRI
 
 from datetime import UTC, datetime, timedelta
 
-from bus.agreements.filters.lexer import Piece, Token, pieces, quote, unescape
+from bus.agreements.filters.lexer import Piece, Token, pieces, quote, unescape, written_elsewhere
 from bus.agreements.filters.syntax import (
     And,
     Call,
@@ -49,6 +49,7 @@ class _Parser:
     """Recursive descent over the tokens of one filter."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._pieces = pieces(text)
         self._at = 0
         self._depth = 0
@@ -78,6 +79,8 @@ class _Parser:
 
     def _unexpected(self, *wanted: str) -> FilterUnreadable:
         piece = self._next
+        if elsewhere := written_elsewhere(self._text, piece.start):
+            return FilterUnreadable(elsewhere)
         code = "filter-ends-early" if piece.token is Token.END else "filter-unexpected"
         start = max(piece.start - 1, 0) if piece.token is Token.END else piece.start
         return FilterUnreadable(Problem(code, start, max(piece.end, 1), (("text", piece.text),), allowed=wanted))
