@@ -56,6 +56,11 @@ class Agencies(_Part):
     consent_basis: Text = Field(description="The code of consent as a legal basis.")
     agencies: Annotated[tuple[Agency, ...], BeforeValidator(_list)]
 
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """The ids of the agencies that may be recipients."""
+        return tuple(one.id for one in self.agencies if one.receives)
+
     def agency(self, name: str) -> Agency | None:
         """The agency of that id, or None."""
         return next((agency for agency in self.agencies if agency.id == name), None)

@@ -34,7 +34,7 @@ def check(
     text = read_text(source)
     if text.data is None:
         return Checked(text.file, None, _ordered(text.findings))
-    form = read_form(text, agencies.timezone)
+    form = read_form(text, agencies.timezone, {"dataset": tuple(datasets), "recipient": agencies.receivers})
     surprises = {finding.place for finding in text.findings}  # what YAML misread is not wrong twice
     findings = [*text.findings, *(finding for finding in form.findings if finding.place not in surprises)]
     if form.document is not None:

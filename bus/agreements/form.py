@@ -3,7 +3,7 @@
 So that all findings of a file come at once, what is wrong is set aside and the rest is read as a document.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +67,7 @@ _CODES = {
     "too_short": "empty",
     "string_too_long": "too-long",
 }
+_GAPS = {"missing": "missing-key", "key-empty": "key-empty"}
 _BOUNDS = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
 
 
@@ -83,15 +84,35 @@ class Form:
     findings: tuple[Finding, ...]
 
 
-def read_form(text: Text, timezone: str) -> Form:
-    """The document that a text holds, and what is wrong with its form. `timezone` holds where the text names none."""
+def read_form(text: Text, timezone: str, names: Mapping[str, tuple[str, ...]]) -> Form:
+    """The document that a text holds, and what is wrong with its form. `timezone` holds where the text names none.
+
+    `names` are those that there are of what a key names, by key.
+    """
     data = {"timezone": timezone, **text.data}
+    empty = tuple(_empty(text.data))
     try:
         document = AgreementDocument.model_validate(data)
+        errors: list[Any] = []
     except ValidationError as error:
-        errors = error.errors(include_url=False)
-        return _mended(data, errors, tuple(dict.fromkeys(_finding(text, one) for one in errors)))
-    return Form(document, frozenset(), _all_kept(data), ())
+        errors = [one for one in error.errors(include_url=False) if _as_written(tuple(one["loc"])) not in empty]
+    errors += [{"type": "key-empty", "loc": where, "input": None} for where in empty]
+    if not errors:
+        return Form(document, frozenset(), _all_kept(data), ())
+    return _mended(data, errors, tuple(dict.fromkeys(_finding(text, one, names) for one in errors)))
+
+
+def _empty(data: Mapping[str, Any], *around: str | int) -> Iterator[Where]:
+    """Keys with nothing behind them: not the same as no key. In an example they say that a record lacks a field."""
+    for key, value in data.items():
+        where = (*around, key)
+        if value is None:
+            yield where
+        elif isinstance(value, Mapping):
+            yield from _empty(value, *where)
+        elif isinstance(value, list) and key != "examples":
+            items = ((number, item) for number, item in enumerate(value) if isinstance(item, Mapping))
+            yield from (found for number, item in items for found in _empty(item, *where, number))
 
 
 def keys_at(where: Where) -> tuple[str, ...]:
@@ -102,12 +123,12 @@ def keys_at(where: Where) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-def _finding(text: Text, error: Any) -> Finding:
+def _finding(text: Text, error: Any, names: Mapping[str, tuple[str, ...]]) -> Finding:
     """One error of pydantic, as a finding at its place in the file."""
     where = _as_written(tuple(error["loc"]))
     kind, name = error["type"], str(where[-1] if where else "")
     shown = str(error["input"]) if isinstance(error["input"], str | int | float) else name
-    shown = shown or name
+    shown = (shown.lower() if isinstance(error["input"], bool) else shown) or name
     if "as" in error["loc"] and kind not in _CODES:
         place = text.value(where)
         return Finding(
@@ -116,15 +137,22 @@ def _finding(text: Text, error: Any) -> Finding:
     if kind == "extra_forbidden":
         known = keys_at(where[:-1])
         return Finding("unknown-key", text.key(where), (("text", name),), known, nearest(name, known))
-    if kind == "missing":
-        return Finding("missing-key", text.key(where[:-1]), (("text", name),))
+    if kind in _GAPS:
+        return Finding(_GAPS[kind], text.key(where[:-1] if kind == "missing" else where), (("text", name),))
     if kind in _KINDS:
         return Finding("wrong-kind", text.value(where), (("text", name), ("kind", _KINDS[kind])))
     if kind not in _CODES:
         return Finding(*_of_value(error, text.value(where), shown))
-    allowed = tuple(TransformKind) if kind == "unknown-transform" else _expected(error.get("ctx", {}))
-    suggestion = nearest(shown, allowed)
-    return Finding(_CODES[kind], text.value(where), (("text", shown),), allowed, suggestion)
+    code, allowed = _CODES[kind], _expected(error.get("ctx", {}))
+    if kind == "unknown-transform":
+        allowed = tuple(TransformKind)
+    elif kind == "string_pattern_mismatch" and not error["input"]:
+        code = "empty"
+    elif kind == "string_pattern_mismatch" and name in names:
+        code, allowed = f"unknown-{name}", names[name]
+    elif kind == "string_pattern_mismatch" and name == "called":
+        code = "bad-field-name"
+    return Finding(code, text.value(where), (("text", shown),), allowed, nearest(shown, allowed))
 
 
 def _of_value(error: Any, place: Place, shown: str) -> tuple[str, Place, tuple[tuple[str, str], ...]]:

@@ -59,8 +59,7 @@ def recipient_receives(case: Case) -> Iterator[Finding]:
     name = case.document.recipient
     agency = case.agencies.agency(name)
     if agency is None:
-        known = tuple(agency.id for agency in case.agencies.agencies if agency.receives)
-        yield case.finding("unknown-recipient", "recipient", text=name, known=known)
+        yield case.finding("unknown-recipient", "recipient", text=name, known=case.agencies.receivers)
     elif not agency.receives:
         yield case.finding("not-a-recipient", "recipient", text=name)
 
@@ -138,6 +137,13 @@ def valid_forwards(case: Case) -> Iterator[Finding]:
     first, last = case.document.valid.from_, case.document.valid.until
     if last is not None and last < first:
         yield case.finding("valid-backwards", "valid", "until", until=str(last), start=str(first))
+
+
+def retention_lasts(case: Case) -> Iterator[Finding]:
+    """A copy may be kept for some time: of none, it would be erased as it arrives."""
+    retention = case.document.retention
+    if retention is not None and not duration_ms(retention):
+        yield case.finding("not-a-duration", "retention", text=retention)
 
 
 def timezone_exists(case: Case) -> Iterator[Finding]:
@@ -322,6 +328,7 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (title_in_every_language, frozenset({"title"})),
     (purpose_in_every_language, frozenset({"purpose"})),
     (basis_is_known, frozenset({"basis"})),
+    (retention_lasts, frozenset({"retention"})),
     *RULES_OF_THE_DOCUMENT,
 )
 """Every rule: one is left out when the form of a key that it reads is wrong."""

@@ -125,9 +125,20 @@ class Text:
         if isinstance(node, MappingNode):
             return dict(self._items(node, where))
         if isinstance(node, SequenceNode):
+            self._too_far_in(node)
             return [self.read(item, (*where, number)) for number, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
         return self._scalar(node)
+
+    def _too_far_in(self, node: SequenceNode) -> None:
+        """An item that begins further in than those above would be read as more of their text."""
+        for item in node.value:
+            if isinstance(item, ScalarNode) and item.style is None:
+                for number in range(item.start_mark.line + 1, item.end_mark.line + 1):
+                    told = self._line(number).lstrip()
+                    if told.startswith("- "):
+                        self.report("yaml-indent", self._place(number, len(self._line(number)) - len(told), len(told)))
+                        item.value = item.value.partition(" - ")[0]
 
     def _items(self, node: MappingNode, where: Where) -> Iterator[tuple[str, Any]]:
         seen: dict[str, int] = {}

@@ -65,6 +65,19 @@ def test_how_a_finding_looks() -> None:
     assert line[caret.index("^") : caret.rindex("^") + 1] == "residance_commune"
 
 
+def test_a_value_is_told_as_it_was_written() -> None:
+    """A plain `true` is told as `true`, for the file has no `True`."""
+    (finding,) = checked("consent-true").findings
+    assert finding.sentence("en").startswith("`true` cannot stand here")
+
+
+def test_an_example_may_leave_a_field_empty() -> None:
+    """Nothing behind a field of an example says that the record lacks it, and is no key left empty."""
+    text = (SEEDS / "person-to-tax.yaml").read_text(encoding="utf-8").replace("given: {", "given: {phone: , ")
+    assert "given: {phone: , " in text
+    assert not check(text, DATASETS, AGENCIES, BASES).findings
+
+
 def test_languages_have_the_same_sentences() -> None:
     """Every sentence and term is there in every language, with the same places to fill."""
     reference = places(words_of("en"))
