@@ -17,9 +17,13 @@ from bus.agreements.agencies import Agencies, LegalBasis
 from bus.agreements.document import revision
 from bus.agreements.finding import LANGUAGES, words_of
 from bus.agreements.jsonschema import schema_file, schema_text
+from bus.agreements.moments import day_of
 from bus.agreements.sentence import article_words, filter_words, length, sentence, transform_words
+from bus.avro.said import PlainNames
 from bus.clock import iso
+from bus.register.counted import NOBODY
 from bus.register.published import Published, Step, public_text
+from bus.register.state import Standing
 
 LINES = "agreements.jsonl"
 _PARTS = files("bus.register.pages")
@@ -124,12 +128,12 @@ class Page:
         recipients = sorted({(self._agency(one.document.recipient), one.document.recipient) for one in self._all()})
         return (
             f"<form id=search role=search hidden><label class=wide>{escape(words['search'])}"
-            f'<input type=search id=q autocomplete=off placeholder="{escape(words["search-hint"])}"></label>'
+            f'<input type=search id=q placeholder="{escape(words["search-hint"])}"></label>'
             + self._choice("state", [(self._words["stages"][state], state) for state in states])
             + self._choice("ground", [(words["by-law"], "law"), (words["by-consent"], "consent")])
             + self._choice("recipient", recipients)
-            + f"<p aria-live=polite><strong id=count>{len(self._site.agreements)}</strong> "
-            f"{escape(words['count'])}</p></form>"
+            + f"<p aria-live=polite>{escape(words['count'])} "
+            f"<strong id=count>{len(self._site.agreements)}</strong></p></form>"
         )
 
     def _choice(self, name: str, options: Sequence[tuple[str, str]]) -> str:
@@ -168,7 +172,7 @@ class Page:
                 f"<p>{escape(self._sentence(one))}</p></section>",
                 f"<h2>{escape(words['terms'])}</h2><dl class=terms>",
                 *(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in self._terms(one)),
-                f"</dl><h2>{escape(words['fields'])}</h2>{self._fields(one)}",
+                f"</dl><h2 id=fields>{escape(words['fields'])}</h2>{self._fields(one)}",
                 f"<h2>{escape(words['history'])}</h2><ol class=history>{''.join(map(self._step, one.steps))}</ol>",
                 f"<h2>{escape(words['texts'])}</h2><ul class=texts>{self._texts(one)}</ul>",
             )
@@ -179,7 +183,8 @@ class Page:
         """Each term's name, and what it says as HTML."""
         words, document = self._site_words, one.document
         yield words["recipient"], escape(self._agency(document.recipient))
-        yield words["dataset"], f"<code>{document.dataset}</code> · {escape(self._owner(document.dataset))}"
+        code, owner = f"<code>{document.dataset}</code>", escape(self._owner(document.dataset))
+        yield words["dataset"], f"{escape(self._record(one))} {code} · {owner}"
         yield words["purpose"], escape(document.purpose.text.get(self._language, document.purpose.code))
         yield words["basis"], self._basis(one)
         yield words["people"], escape(self._words["sentence"][document.identifier])
@@ -218,7 +223,7 @@ class Page:
         return f"{escape(said)}<br><small>{escape(self._site_words['written'])} <code>{written}</code></small>"
 
     def _fields(self, one: Published) -> str:
-        words = self._site_words
+        words, names = self._site_words, PlainNames(one.dataset.schema, self._language)
         rows = []
         for rule in one.document.fields:
             known = one.dataset.field(rule.name)
@@ -228,13 +233,15 @@ class Page:
             category = str(known.category)
             spoken = self._language if self._language in known.translations else "en"
             rows.append(
-                f"<tr><th scope=row><code>{escape(rule.name)}</code></th><td>{escape(how + named)}</td>"
+                f"<tr><th scope=row>{escape(names.fields([rule.name])[0])}<br><code>{escape(rule.name)}</code></th>"
+                f"<td>{escape(how + named)}</td>"
                 f"<td><span class='pill {category}'>{escape(words['categories'].get(category, category))}</span></td>"
                 f"<td lang={spoken}>{escape(known.said(self._language))}</td></tr>"
             )
         heads = "".join(f"<th scope=col>{escape(words[name])}</th>" for name in _COLUMNS)
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        return f"<div class=scroll tabindex=0>{table}</div><p><small>{escape(words['no-others'])}</small></p>"
+        scroll = f"<div class=scroll tabindex=0 role=region aria-labelledby=fields>{table}</div>"
+        return f"{scroll}<p><small>{escape(words['no-others'])}</small></p>"
 
     def _step(self, step: Step) -> str:
         words = self._site_words
@@ -242,16 +249,18 @@ class Page:
         action = self._words["actions"].get(step.action, step.action)
         told = [words["revision"].format(revision=step.revision)]
         small = " · ".join([*told, words["key"].format(key=step.key)] if step.key else told)
+        who = office if step.role == NOBODY else f"{office}: {step.reason}"
         return (
-            f'<li><time datetime="{iso(step.at_ms)}">{iso(step.at_ms)[:10]}</time> <strong>{escape(action)}</strong>'
-            f"<br>{escape(office)}: {escape(step.reason)}<br><small>{escape(small)}</small></li>"
+            f'<li><time datetime="{iso(step.at_ms)}">{self._day(step.at_ms)}</time> <strong>{escape(action)}</strong>'
+            f"<br>{escape(who)}<br><small>{escape(small)}</small></li>"
         )
 
     def _texts(self, one: Published) -> str:
         words = self._site_words
+        in_force = None if one.state == Standing.ENDED else revision(one.document)
         return "".join(
             f'<li><a href="../texts/{one.id}-{key}.yaml">{words["revision"].format(revision=key)}</a> '
-            f"({escape(words['in-force' if key == revision(one.document) else 'earlier'])})</li>"
+            f"({escape(words['in-force' if key == in_force else 'earlier'])})</li>"
             for key in one.texts
         )
 
@@ -265,7 +274,8 @@ class Page:
             f"{escape(words_of(language)['site']['language'])}</a>"
             for language in self._site.languages
         )
-        made = words["made"].format(offset=self._site.offset, day=iso(self._site.at_ms)[:10])
+        zone = self._site.agencies.timezone
+        made = words["made"].format(offset=self._site.offset, day=self._day(self._site.at_ms), zone=zone)
         return _PAGE.format(
             style=_STYLE,
             language=self._language,
@@ -296,9 +306,16 @@ class Page:
         owner = self._site.agencies.registry_owner(dataset.partition(".")[0])
         return "" if owner is None else owner.name.get(self._language, owner.id)
 
+    def _record(self, one: Published) -> str:
+        return PlainNames(one.dataset.schema, self._language).record() or ""
+
+    def _day(self, ms: int) -> str:
+        """The day in the country: a text that takes over at its midnight does so on its first day."""
+        return str(day_of(ms, self._site.agencies.timezone))
+
     def _flow(self, one: Published) -> str:
-        document = one.document
-        return f"<code>{document.dataset}</code> → {escape(self._agency(document.recipient))}"
+        shared = escape(self._record(one)) or f"<code>{one.document.dataset}</code>"
+        return f"{shared} → {escape(self._agency(one.document.recipient))}"
 
     def _state(self, one: Published) -> str:
         return f"<span class='pill {one.state}'>{escape(self._words['stages'][one.state])}</span>"

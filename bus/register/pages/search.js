@@ -19,6 +19,5 @@
   find("search").hidden = false;
   find("search").addEventListener("input", search);
   find("search").addEventListener("submit", event => event.preventDefault());
-  find("q").value = decodeURIComponent(location.hash.slice(1));
-  search();
+  addEventListener("pageshow", search); // by then a browser that went back has put back what was typed and chosen
 })();

@@ -185,6 +185,43 @@ def test_history_goes_on_after_a_fact_that_nobody_could_read() -> None:
     assert [one.action for one in found.steps[-2:]] == [Action.RESUMED, Action.SUSPENDED]
 
 
+def pages_of(book: Book) -> dict[str, str]:
+    """The files of the site of a register."""
+    return dict(site_files(Site(published(book.state, book.counted), AGENCIES, BASES, book.state.offset, book.now_ms)))
+
+
+def test_days_are_those_of_the_country() -> None:
+    """A text that took over at a midnight of its time zone did so on its first day, not on the day before in UTC."""
+    book, text = peopled(), TEXTS["person-to-tax"]
+    book.life(text)
+    day = text.valid.from_.replace(year=text.valid.from_.year + 9)
+    later = text.model_copy(update={"valid": text.valid.model_copy(update={"from_": day})})
+    book.life(later)
+    book.now_ms = midnight_ms(day, text.timezone)
+    book.plain(FactKind.AGREEMENT, text.id, Action.TOOK_EFFECT, {"revision": revision(later)})
+    page = pages_of(book)["vi/person-to-tax.html"]
+    assert f">{day}</time> <strong>đã có hiệu lực" in page
+    assert f", {day}. Ngày tính theo múi giờ {AGENCIES.timezone}." in page
+    assert DAY_HAS_COME not in page
+
+
+def test_no_text_of_an_ended_agreement_is_in_force() -> None:
+    """The texts of an agreement that was ended are told as those of before."""
+    book = peopled().life()
+    assert "(in force)" in pages_of(book)["en/person-to-tax.html"]
+    book.sign(step("person-to-tax", Action.ENDED, POLICE, "it is over"))
+    page = pages_of(book)["en/person-to-tax.html"]
+    assert "(in force)" not in page
+    assert "(earlier)" in page
+
+
+def test_what_is_shared_is_called_by_plain_names() -> None:
+    """Records and fields are called as people call them, in the language of the page; their codes stand beside."""
+    assert "person → Tax Department" in site()["en/index.html"]
+    assert "person <code>population.person</code>" in site()["en/person-to-tax.html"]
+    assert "<th scope=row>họ và tên<br><code>full_name</code></th>" in site()["vi/person-to-tax.html"]
+
+
 def test_texts_and_lines_for_programs() -> None:
     """Each text that was in force is a file that reads as that revision; each agreement is a line of JSON."""
     lines = [json.loads(line) for line in site()[LINES].splitlines()]
