@@ -51,6 +51,9 @@ class Ground:
     def path(self, named: str) -> Path:
         """The file of an agreement that is named like that. Raises NotFound."""
         path = Path(named) if Path(named).is_file() else self.folder / f"{named}.yaml"
+        if not path.is_file() and Path(named).suffix in {".yaml", ".yml"}:
+            known = ", ".join(sorted(one.name for one in Path(named).parent.glob("*.y*ml")))
+            raise NotFound(kind="file", name=named, known=known or "none")
         if not path.is_file():
             known = ", ".join(sorted(one.stem for one in self.folder.glob("*.yaml")))
             raise NotFound(kind="agreement", name=named, known=known or "none")

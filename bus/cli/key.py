@@ -10,7 +10,7 @@ import click
 
 from bus.agreements.finding import LANGUAGES, number, words_of
 from bus.cli.speaking import SpokenCommand, SpokenGroup, language_of, misuse, on_one_line
-from bus.errors import KeyStepRefused, StepRefused, WrongUse
+from bus.errors import KeyStepRefused, NotFound, StepRefused, WrongUse
 from bus.kafka.rights import OPERATOR
 from bus.model.signature import PublicKey, Role
 from bus.platform.home import Home
@@ -122,7 +122,10 @@ def add(file: Path, *, signer: str, reason: str) -> None:
         raise _misuse("no-public-key", file=str(file)) from error
 
     async def work(registrar: Registrar) -> None:
-        known = spelt_otherwise(added.holder, (await registrar.state()).keys)
+        state = await registrar.state()
+        if added.agency and added.agency not in state.agencies:
+            raise NotFound(kind="agency", name=added.agency, known=", ".join(sorted(state.agencies)) or "none")
+        known = spelt_otherwise(added.holder, state.keys)
         if known is not None:
             raise _misuse("holder-spelt", holder=added.holder, known=known)
         await registrar.sign([key_added(added, await registrar.key(signer), reason)])

@@ -73,6 +73,12 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
         written(f"{name}.json", made)
     await done("key", "add", "desk.json")
     await done("key", "add", "police.json")
+    written(
+        "typo.json",
+        await done("key", "new", "typo", "--holder", "x", "--agency", "tax-autority", "--role", "recipient"),
+    )
+    answer = await run("key", "add", "typo.json")
+    assert str(answer.exception) == "there is no agency named tax-autority"
     told = await refused("key", "add", "boss.json")
     assert "each further one, signed with one of its own (--as)" in told
     assert "`bus key list`" in told  # there is no agreement of the key's name, to look at the history of

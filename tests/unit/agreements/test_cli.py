@@ -181,6 +181,15 @@ def test_an_agreement_that_is_not_there() -> None:
         run("show", "nothing")
 
 
+def test_a_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt file is no agreement that nobody knows: the files that lie in its folder are listed."""
+    monkeypatch.chdir(tmp_path)
+    Path("person-to-x.yaml").touch()
+    with pytest.raises(NotFound, match="there is no file named person-to-y") as told:
+        run("show", "person-to-y.yaml")
+    assert told.value.how_to_mend == "Known: person-to-x.yaml."
+
+
 def test_list() -> None:
     """The list shows each agreement with its dataset, recipient and ground, and the broken ones as such."""
     lines = run("list", str(SEEDS)).stdout.splitlines()
