@@ -14,7 +14,7 @@ from starlette.routing import Route
 from bus.agreements.finding import LANGUAGES
 from bus.agreements.jsonschema import json_schema, schema_file
 from bus.citizen.desk import ConsentDesk, Taken
-from bus.citizen.request import Finding, read_acts, refused
+from bus.citizen.request import Finding, read_acts, read_subject, refused
 from bus.errors import ActsRefused, BusError, NotNow
 from bus.kafka.log import KafkaError
 from bus.telemetry import Event, emit, place_of
@@ -76,8 +76,8 @@ class _Api:
         )
 
     async def standings(self, request: Request) -> Response:
-        """How a person stands to every agreement."""
-        subject = request.path_params["subject"]
+        """How a person stands to every agreement. Raises ActsRefused for what no act could name either."""
+        subject = read_subject(request.path_params["subject"])
         return JSONResponse({"subject": subject, "consents": await self._desk.standings(subject)})
 
     async def health(self, _request: Request) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bus.clock import parse_iso
@@ -116,6 +116,15 @@ def read_acts(body: Any) -> tuple[Act, ...]:
     if findings:
         raise refused(findings)
     return tuple(acts)
+
+
+def read_subject(text: str) -> str:
+    """A personal id, of the form that acts name it in. Raises ActsRefused: of another one, nothing could be known."""
+    try:
+        return TypeAdapter(Subject).validate_python(text, strict=True)
+    except ValidationError as error:
+        (details,) = error.errors(include_url=False, include_input=False)
+        raise refused([_finding("", {**details, "loc": ("subject",)})]) from None
 
 
 def join(place: str, name: str) -> str:

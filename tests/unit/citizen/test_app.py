@@ -52,6 +52,15 @@ async def test_a_key_that_stands_twice(http: httpx.AsyncClient, desk: Desk) -> N
     assert len(desk.taken) == 1
 
 
+@pytest.mark.parametrize("subject", ["001 190 000 029", "001190000029%20", "%20", "0" * 65])
+async def test_nobody_has_a_personal_id_that_no_act_could_name(http: httpx.AsyncClient, subject: str) -> None:
+    """A slip of the keyboard is told, and not answered as of a person who never consented."""
+    answer = await http.get(f"/v1/subjects/{subject}/consents")
+    (told,) = answer.json()["errors"]
+    assert (answer.status_code, told["place"]) == (422, "subject")
+    assert subject not in answer.text
+
+
 async def test_a_failure_repeats_nothing(
     http: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
