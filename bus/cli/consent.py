@@ -95,6 +95,13 @@ def _act(action: ConsentAction, *, no_wait: bool, as_json: bool, **words: Any) -
             told |= {"state": "effective", "effective_after_ms": round(seconds * 1000)}
             if not as_json:
                 click.echo(f"effective  after {told['effective_after_ms']} ms")
+        if action is ConsentAction.WITHDRAW and not as_json:
+            standings = client.standings(words["subject"])
+            lawful = (
+                one for one in standings if one["standing"] == "by-law" and one["agreement"] == words["agreement"]
+            )
+            for one in lawful:  # the withdrawal is taken, and stops nothing
+                click.echo(one["words"])
     if as_json:
         click.echo(json.dumps(told))
 

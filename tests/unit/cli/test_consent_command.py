@@ -25,7 +25,16 @@ class Answering:
         pass
 
     def standings(self, subject: str) -> list[dict[str, Any]]:
-        return [{"asked": subject}]
+        return [
+            {"asked": subject, "agreement": name, "standing": standing, "words": f"{name} goes on"}
+            for name, standing in (("person-to-tax", "by-law"), ("person-to-portal", "not-consented"))
+        ]
+
+    def send(self, acts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"partition": 0, "offset": number} for number in range(len(acts))]
+
+    def until_effective(self, _partition: int, _offset: int, _seconds: float) -> float:
+        return 0.01
 
 
 def test_the_personal_id_need_not_stand_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,4 +42,12 @@ def test_the_personal_id_need_not_stand_on_the_command_line(monkeypatch: pytest.
     monkeypatch.setattr(module, "ConsentClient", Answering)
     answer = CliRunner().invoke(module.consent, ["show", "--json"], input="001190000029\n")
     assert answer.exit_code == 0, answer.output
-    assert json.loads(answer.stdout) == [{"asked": "001190000029"}]
+    assert {one["asked"] for one in json.loads(answer.stdout)} == {"001190000029"}
+
+
+def test_a_withdrawal_that_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever withdraws from what rests on law is told that the data flow on: "effective" alone sounds otherwise."""
+    monkeypatch.setattr(module, "ConsentClient", Answering)
+    withdraw = ["withdraw", "--subject", "001190000029", "--agreement"]
+    assert CliRunner().invoke(module.consent, [*withdraw, "person-to-tax"]).stdout.endswith("person-to-tax goes on\n")
+    assert CliRunner().invoke(module.consent, [*withdraw, "person-to-portal"]).stdout.endswith("after 10 ms\n")
