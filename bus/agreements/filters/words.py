@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 
 from bus.agreements.filters.syntax import And, Call, Compare, Field, Has, ListLiteral, Literal, Node, Not, Or
+from bus.agreements.finding import number
 from bus.agreements.shape import Kind
 from bus.avro.said import PlainNames
 
 _PLAIN = frozenset({Kind.INT, Kind.DOUBLE})
+_LONG = 10_000
+"""From here on a whole number is read wrongly without marks between its thousands."""
+
 _TURNED = {"==": "!=", "!=": "=="}
 _MOMENTS = frozenset({Kind.DATE, Kind.TIMESTAMP})
 
@@ -49,8 +53,9 @@ def _thing(node: Node, words: Mapping[str, str], names: PlainNames, other: Node 
 def _literal(node: Literal, words: Mapping[str, str], names: PlainNames, other: Node | None) -> str:
     if node.kind is Kind.BOOL:
         return words["true" if node.value else "false"]
-    if node.kind in _PLAIN:
-        return node.text
+    if isinstance(node.value, int | float) and node.kind in _PLAIN:
+        grouped = node.kind is Kind.INT and abs(node.value) >= _LONG  # a year, 2026, has no mark in it
+        return number(f"{node.value:,}" if grouped else node.text, names.language)
     if node.kind in _MOMENTS:
         return node.text.partition("(")[2].strip(")\"' ")
     value = str(node.value)
