@@ -156,8 +156,9 @@ h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem } h3 { font-size: 1rem; margin: 1
 .tiles dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--soft) }
 table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .3rem; text-align: left; vertical-align: top }
-thead td { color: var(--soft); font-size: .9rem }
-th { font-weight: 400; overflow-wrap: anywhere } td { text-align: right; font-variant-numeric: tabular-nums }
+th { font-weight: 400; overflow-wrap: anywhere }
+thead th { color: var(--soft); font-size: .9rem; text-align: right }
+td { text-align: right; font-variant-numeric: tabular-nums }
 @media print { .card, .tiles div { border: 1px solid #999 } }
 """
 
@@ -212,7 +213,7 @@ def _places_as_text(told: Told) -> Iterator[str]:
 
 def _places_as_html(told: Told) -> str:
     title, heads, rows = _places(told)
-    head = "".join(f"<td>{html.escape(one)}</td>" for one in ("", *heads))
+    head = "".join(("<td></td>", *(f"<th scope=col>{html.escape(one)}</th>" for one in heads)))
     body = "".join(
         f"<tr><th scope=row>{html.escape(place)}</th>{''.join(f'<td>{html.escape(one)}</td>' for one in counts)}</tr>"
         for place, counts in rows

@@ -1,5 +1,6 @@
 """What the country's own files say, said in Vietnamese too: fields of datasets, legal bases and their articles."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,14 @@ def test_a_preview_says_what_fields_are() -> None:
     assert any("birth_date: Ngày, tháng, năm sinh." in line for line in as_text(told))
     assert "birth_date: Ngày, tháng, năm sinh." in as_html(told)
     assert any(line.endswith("3  birth_date") for line in as_text(Told(found, (), "", "en")))
+
+
+def test_columns_of_a_preview_have_heads() -> None:
+    """Who hears the page read out is told of each count by place what is counted."""
+    found = Foresight(TAX.id, TAX.recipient, 1, keys={}, by="residence_province")
+    found.places["01"] = Counter(released=2, erased=1)
+    page = as_html(Told(found, (), "", "en"))
+    assert "<th scope=col>newly released</th><th scope=col>no longer released</th>" in page
 
 
 def test_numbers_are_written_as_the_language_has_them() -> None:
