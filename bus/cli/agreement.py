@@ -24,7 +24,7 @@ from bus.cli.ground import ANY, FILE, FINDINGS, FOLDER, Ground, grounded, sound,
 from bus.cli.life import COMMANDS
 from bus.cli.preview import preview
 from bus.cli.publish import publish
-from bus.cli.speaking import SpokenGroup, language_of, on_one_line, translated
+from bus.cli.speaking import Day, SpokenGroup, language_of, on_one_line, translated
 from bus.cli.standing import asked, place_of
 from bus.register.state import RegisterState
 
@@ -80,7 +80,7 @@ def check_command(ground: Ground, paths: tuple[Path, ...], *, as_json: bool) -> 
 
 @agreement.command(name="lint")
 @click.argument("folder", required=False, type=FOLDER)
-@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to look from (default: today).")
+@click.option("--at", type=Day(), help="The day to look from (default: today).")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list of findings on stdout.")
 @grounded
 def lint_command(ground: Ground, folder: Path | None, *, at: datetime | None, as_json: bool) -> None:
@@ -192,7 +192,7 @@ def schema() -> None:
 @agreement.command(name="try")
 @click.argument("named", metavar="ID|FILE")
 @click.option("--record", "record_file", type=FILE, required=True, help="The record, as YAML or JSON.")
-@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge on (default: today).")
+@click.option("--at", type=Day(), help="The day to judge on (default: today).")
 @click.option(
     "--consent",
     type=click.Choice(sorted(CONSENTS)),

@@ -26,7 +26,7 @@ _BAD_VALUES = {
     "is-folder": r"^(?:File|Path) '(?P<path>.*)' is a directory\.$",
     "is-file": r"^(?:Directory|Path) '(?P<path>.*)' is a file\.$",
     "not-one-of": r"^'(?P<value>.*)' is not one of (?P<allowed>.*)\.$",
-    "not-a-day": r"^'(?P<value>.*)' does not match the format '%Y-%m-%d'\.$",
+    "not-a-day": r"^'(?P<value>.*)' is not a date; a date is written YYYY-MM-DD\.$",
     "not-in-range": r"^(?P<value>.*) is not in the range (?P<range>.*)\.$",
     "not-a-number": r"^'(?P<value>.*)' is not a valid integer(?: range)?\.$",
 }
@@ -37,6 +37,25 @@ _OTHER = {
     "extra": r"^Got unexpected extra arguments? \((?P<what>.*)\)$",
     "no-value": r"^Option '(?P<option>.*)' requires an argument\.$",
 }
+
+
+class Day(click.DateTime):
+    """A day on the command line, told and refused as people write it, not by the signs of a format."""
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d"])
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """How its help calls it."""
+        del param, ctx
+        return "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The midnight that begins it. Raises BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            return self.fail(f"'{value}' is not a date; a date is written YYYY-MM-DD.", param, ctx)
 
 
 def locale_language() -> str:

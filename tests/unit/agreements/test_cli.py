@@ -202,7 +202,10 @@ def test_lint() -> None:
     """Lint tells what stands across agreements, and ends with exit code 1 when there is something to tell."""
     result = run("lint", str(SEEDS), "--at", "2034-12-15")
     assert result.exit_code == 1
-    assert "warning expires-soon: it ends on 2034-12-31, in 16 days" in result.output
+    assert "warning expires-soon: it ends on 2034-12-31; days left: 16" in result.output
+    refused = run("lint", "--at", "15/12/2034")
+    assert "'15/12/2034' is not a date; a date is written YYYY-MM-DD." in refused.output
+    assert "%" not in refused.output + run("lint", "--help").output
 
 
 def test_ctrl_c_before_anything_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
