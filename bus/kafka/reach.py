@@ -23,6 +23,9 @@ GRANTED_SECONDS = 2.0
 KNOWN_SECONDS = 30.0
 """A password that was set just now is known to the broker after this long."""
 
+AGAIN_SECONDS = 0.1
+"""A client's task that goes on for so long after it was told to end has not heard of it."""
+
 
 class Client(Protocol):
     """Any client of aiokafka, before its start."""
@@ -56,7 +59,15 @@ def side_by_side(client: AIOKafkaClient) -> None:
 
 
 async def closed(consumer: AIOKafkaConsumer) -> None:
-    """Close a consumer. It cancels what it asks a broker that is gone, and lets that out as if we were cancelled."""
+    """Close a consumer. It cancels what it asks a broker that is gone, and lets that out as if we were cancelled.
+
+    Its task that fetches is ended here: where the consumer was just assigned anew, that task takes its own end for that
+    of what it had asked before, goes on, and the consumer waits for it for ever.
+    """
+    fetching = consumer._fetcher and consumer._fetcher._fetch_task  # noqa: SLF001 - nothing else ends it
+    while fetching and not fetching.done():
+        fetching.cancel()
+        await asyncio.wait({fetching}, timeout=AGAIN_SECONDS)
     try:
         await consumer.stop()
     except asyncio.CancelledError:

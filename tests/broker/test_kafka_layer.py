@@ -171,6 +171,20 @@ async def test_reading_goes_on_where_it_broke_off(kafka: KafkaAccess, prefix: st
         await reader.stop()
 
 
+async def test_a_reader_that_was_just_set_back_can_be_stopped(kafka: KafkaAccess, prefix: str) -> None:
+    """Who fails on what it read sets its reader back and stops it: that ends, whatever the client is about to do."""
+    topic = await topic_of(kafka, prefix)
+    for turns in range(6):
+        reader = LogReader(kafka, topic)
+        await reader.start(0)
+        await reader.read_to_end()
+        reader.again(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await reader.stop()
+
+
 async def test_pump(kafka: KafkaAccess, prefix: str) -> None:
     """A pump wakes who waits, keeps order, lets taken records be put back, and passes a transaction's marker."""
     topic = await topic_of(kafka, prefix)
