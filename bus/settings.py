@@ -126,7 +126,7 @@ class SchemaRegistrySettings(_Environment):
     )
 
     host: str = Field(default="127.0.0.1", description="address that the registry served here listens on")
-    port: int = Field(default=0, ge=0, le=65535, description="its port; 0 takes a free one")
+    port: int = Field(default=0, ge=0, le=65535, description="its port; 0 takes a free one, kept from start to start")
     token: SecretStr | None = Field(
         default=None, description="needed for changes to the registry served here; sent to your own as a bearer token"
     )
@@ -140,7 +140,7 @@ class CitizenSettings(_Environment):
     model_config = SettingsConfigDict(env_prefix="BUS_CITIZEN_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     host: str = Field(default="127.0.0.1", description="address that the consent API served here listens on")
-    port: int = Field(default=0, ge=0, le=65535, description="its port; 0 takes a free one")
+    port: int = Field(default=0, ge=0, le=65535, description="its port; 0 takes a free one, kept from start to start")
     token: SecretStr | None = Field(
         default=None, description="the bearer token that callers need; unset: the secret citizen-token in BUS_HOME"
     )

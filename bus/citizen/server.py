@@ -26,7 +26,7 @@ def run(settings: Settings) -> None:
 async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:
     access = kafka_access(settings, KafkaSettings(), home, CITIZEN)
     async with contextlib.AsyncExitStack() as closing:
-        listener = closing.enter_context(listening(CITIZEN, own.host, own.port))
+        listener = closing.enter_context(listening(home, CITIZEN, own.host, own.port))
         client = SchemaRegistryClient.from_settings(settings, home, registers=True)
         closing.push_async_callback(client.close)
         messages = OwnMessages(client)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +12,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bus.errors import PortTaken
+from bus.platform.home import Home, read_object, write_whole
+from bus.platform.ports import free_port
+from bus.telemetry import Event, emit
 
 REQUEST_SECONDS = 60.0
 """How long a client may take to send a request: one that sends it byte by byte would hold its connection for ever."""
@@ -19,8 +23,28 @@ LAST_ANSWERS_SECONDS = 3
 """How long requests under way may take after the process was asked to end."""
 
 
-def listening(name: str, host: str, port: int) -> socket.socket:
-    """A socket that listens already; port 0 takes a free one. Raises PortTaken."""
+def listening(home: Home, name: str, host: str, port: int) -> socket.socket:
+    """A socket that listens already. Raises PortTaken.
+
+    Port 0: one is picked at the first start and kept, unless it is taken by then. Who asked there before the process
+    was killed asks there still.
+    """
+    if port:
+        return _bound(name, host, port)
+    file = home.data / f"{name}-port.json"
+    kept = (read_object(file) or {}).get("port")
+    if kept:
+        with contextlib.suppress(PortTaken):
+            return _bound(name, host, kept)
+    picked = free_port()
+    listener = _bound(name, host, picked)
+    if kept:
+        emit(Event.PORT_MOVED, child=name, taken=kept, port=picked)
+    write_whole(file, json.dumps({"port": picked}))
+    return listener
+
+
+def _bound(name: str, host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms for an ACK
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -26,7 +26,7 @@ def run(settings: Settings) -> None:
 async def _serve(settings: Settings, own: SchemaRegistrySettings, home: Home, access: KafkaAccess) -> None:
     log = KafkaLog(access, Topics(settings.prefix, settings.lanes).schemas)
     store = SchemaStore(log)
-    with listening(SCHEMA_REGISTRY, own.host, own.port) as listener:
+    with listening(home, SCHEMA_REGISTRY, own.host, own.port) as listener:
         try:
             await store.current()
             asyncio.get_running_loop().call_soon(_announce, home, listener.getsockname()[1])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -11,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from bus.errors import PortTaken
 from bus.platform import serving
+from bus.platform.home import Home
 
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -27,11 +30,11 @@ async def echo(request: Request) -> Response:
 
 
 @pytest.fixture
-async def dial(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Dial]:
+async def dial(monkeypatch: pytest.MonkeyPatch, home: Home) -> AsyncIterator[Dial]:
     """Connects to a server that waits no longer than the tests do."""
     monkeypatch.setattr(serving, "REQUEST_SECONDS", SECONDS, raising=False)
     app = Starlette(routes=[Route("/", echo, methods=["POST"])])
-    with contextlib.closing(serving.listening("it", "127.0.0.1", 0)) as listener:
+    with contextlib.closing(serving.listening(home, "it", "127.0.0.1", 0)) as listener:
         server = asyncio.create_task(serving.serve_http(app, listener, ending=lambda: None))
         try:
             yield partial(asyncio.open_connection, *listener.getsockname()[:2])
@@ -71,3 +74,22 @@ async def test_a_request_that_is_answered_late(dial: Dial) -> None:
         answer = await asyncio.wait_for(reader.readuntil(sent), 10)
         assert answer.startswith(b"HTTP/1.1 200")
     writer.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - as in a container
+def test_a_picked_port_is_kept(home: Home, host: str) -> None:
+    """A process that is started again listens where it did, for others ask there; where somebody is, elsewhere."""
+    ports = []
+    for _ in range(3):
+        with contextlib.closing(serving.listening(home, "it", host, 0)) as listener:
+            ports.append(listener.getsockname()[1])
+            with contextlib.closing(serving.listening(home, "another", host, 0)) as beside:
+                assert beside.getsockname()[1] != ports[0]
+    assert len(set(ports)) == 1
+    with contextlib.closing(socket.create_server((host, ports[0]))):
+        with contextlib.closing(serving.listening(home, "it", host, 0)) as listener:
+            ports.append(listener.getsockname()[1])
+        with pytest.raises(PortTaken):
+            serving.listening(home, "it", host, ports[0])
+    with contextlib.closing(serving.listening(home, "it", host, 0)) as listener:
+        assert listener.getsockname()[1] == ports[3] != ports[0]
