@@ -26,6 +26,9 @@ SECURITY_PROTOCOL = "SASL_PLAINTEXT"
 _LOGIN = "org.apache.kafka.common.security"
 _OFFSETS_KEPT_MINUTES = 365 * 24 * 60
 
+_CONFIG, _LOGGING_FILE = "server.properties", "log4j2.properties"
+_LOGGED = f"-Dlog4j2.configurationFile={_LOGGING_FILE}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Ports:
@@ -57,13 +60,13 @@ class LocalKafka:
         Raises DownloadFailed, JarCorrupt, DiskFull, JavaMissing, PortTaken, ProcessDied or ProcessNotReady.
         """
         jars = await _jars(self._cache)
-        java = await asyncio.to_thread(find_java, self._java or Settings().java)
-        environment = {"CLASSPATH": ":".join(map(str, jars))}
+        java = (await asyncio.to_thread(find_java, self._java or Settings().java)).absolute()
+        environment = {"CLASSPATH": ":".join(map(str, jars)), "LC_ALL": "C.UTF-8"}
         ports = self._ports()
-        config = self._configure(ports)
+        self._configure(ports)
         if not (self._folder / "log" / "meta.properties").is_file():
-            await asyncio.to_thread(self._format, java, config, environment)
-        await supervisor.start(self._spec(java, config, environment, ports))
+            await asyncio.to_thread(self._format, java, environment)
+        await supervisor.start(self._spec(java, environment, ports))
         return local_access(self._home, ports.client, ADMIN)
 
     @property
@@ -90,13 +93,15 @@ class LocalKafka:
             emit(Event.PORT_MOVED, child=NAME, taken=kept, port=port)
         return port
 
-    def _configure(self, ports: _Ports) -> Path:
-        """Write server.properties and the logging; both hold what this version of the bus wants, at every start."""
-        write_whole(self._folder / "log4j2.properties", _LOGGING)
-        config = self._folder / "server.properties"
-        lines = {**_FIXED, **self._addresses(ports), **self._identities(), "log.dirs": str(self._folder / "log")}
-        write_whole(config, "".join(f"{name}={value}\n" for name, value in lines.items()))
-        return config
+    def _configure(self, ports: _Ports) -> None:
+        """Write server.properties and the logging; both hold what this version of the bus wants, at every start.
+
+        Java runs in this folder, and its files have no other name than here: it reads properties as Latin-1, and a
+        comma as the end of a folder's name.
+        """
+        write_whole(self._folder / _LOGGING_FILE, _LOGGING)
+        lines = {**_FIXED, **self._addresses(ports), **self._identities(), "log.dirs": "log"}
+        write_whole(self._folder / _CONFIG, "".join(f"{name}={value}\n" for name, value in lines.items()))
 
     def _addresses(self, ports: _Ports) -> dict[str, str]:
         client, controller = f"CLIENT://{LOOPBACK}:{ports.client}", f"CONTROLLER://{LOOPBACK}:{ports.controller}"
@@ -119,16 +124,16 @@ class LocalKafka:
             ),
         }
 
-    def _format(self, java: Path, config: Path, environment: dict[str, str]) -> None:
+    def _format(self, java: Path, environment: dict[str, str]) -> None:
         """Give the empty log folder its identity and first user. Words come from a file: `ps` shows no password."""
         words = self._folder / "format.args"
         cluster = _cluster_id()
         scram = f"{SCRAM}=[name={ADMIN},password={self._home.secret(f'users/{ADMIN}')}]"
-        write_whole(words, "\n".join(["format", "-t", cluster, "-c", str(config), "--add-scram", scram]))
-        argv = [str(java), *_JVM_QUICK, f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}"]
+        write_whole(words, f"format\n-t\n{cluster}\n-c\n{_CONFIG}\n--add-scram\n{scram}")
         done = subprocess.run(
-            [*argv, "kafka.tools.StorageTool", f"@{words}"],
+            [str(java), *_JVM_QUICK, _LOGGED, "kafka.tools.StorageTool", f"@{words.name}"],
             env=environment,
+            cwd=self._folder,
             capture_output=True,
             text=True,
             timeout=60,
@@ -144,13 +149,13 @@ class LocalKafka:
                 program="Kafka's storage tool", code=done.returncode, last=last, instead=f"Look into {self._folder}."
             )
 
-    def _spec(self, java: Path, config: Path, environment: dict[str, str], ports: _Ports) -> ProcessSpec:
-        logging = f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}"
+    def _spec(self, java: Path, environment: dict[str, str], ports: _Ports) -> ProcessSpec:
         tuning = _JVM_QUICK if self._quick else _JVM
         return ProcessSpec(
             name=NAME,
-            argv=(str(java), *tuning, "-XX:+ExitOnOutOfMemoryError", logging, "kafka.Kafka", str(config)),
+            argv=(str(java), *tuning, "-XX:+ExitOnOutOfMemoryError", _LOGGED, "kafka.Kafka", _CONFIG),
             env=environment,
+            cwd=self._folder,
             ready_timeout_seconds=90,
             port=ports.client,
             details={"bootstrap": f"{LOOPBACK}:{ports.client}"},

@@ -120,6 +120,21 @@ async def test_a_restart_finds_data_passwords_and_addresses_again(home: Home, pa
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
 
 
+async def test_a_home_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blanks, a comma and letters that are no English ones, in any locale: all data must lie in that home."""
+    monkeypatch.setenv("LC_ALL", "C")
+    home = Home(tmp_path / "nhà, của tôi")
+    parent = Supervisor(home)
+    try:
+        create(await LocalKafka(home, CACHE).start(parent), "kept", 2)
+        await LocalPostgres(home).start(parent)
+        await parent.stop_all()
+        assert partitions(await LocalKafka(home, CACHE).start(parent), "kept") == 2
+    finally:
+        await parent.stop_all()
+    assert (home.data / "kafka" / "log" / "kept-1").is_dir()
+
+
 async def test_a_port_that_the_user_fixed_is_not_moved(home: Home, parent: Supervisor) -> None:
     """A fixed port that is taken must be an error that names it, before anything is started."""
     port = free_port()
