@@ -26,7 +26,7 @@ WRITES = {
 
 
 class Feed:
-    """An HTTP service with a change feed; its pages come from copies that may lag behind."""
+    """An HTTP service with a change feed; its pages come from copies that may lag behind, and it fails in every way."""
 
     compares: ClassVar[bool] = False
 
@@ -39,6 +39,7 @@ class Feed:
         self._states: list[dict[str, dict[str, Row]]] = [{dataset: {} for dataset in DATASETS}]
         self._history, self._first = 1, 1
         self._each_kind = random.random() < 0.5
+        self._says_gone = random.random() < 0.5
         self._drift = random.choice(("freeze", "discard"))
         self._datasets: tuple[str, ...] = DATASETS
 
@@ -85,11 +86,13 @@ class Feed:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if not self._calm and self._random.random() < 0.05:
-            return httpx.Response(500)
+            return self._trouble()
         limit, head = int(request.url.params["limit"]), len(self._entries)
         words: dict[str, Any] = {"head": head, "first": self._first, "history": str(self._history)}
         if request.url.path == "/feed":
-            after = max(int(request.url.params["after"]), self._first - 1)
+            after = max(asked := int(request.url.params["after"]), self._first - 1)
+            if asked < after and self._says_gone:
+                return httpx.Response(410, json=words)
             return httpx.Response(200, json=words | {"entries": self._entries[after : after + limit]})
         kind = request.url.path[1:]
         lag = self._random.choice((0, 0, 0, 1, 3)) if not self._calm else 0
@@ -101,6 +104,13 @@ class Feed:
         found = [row for so, row in sorted(rows.items()) if so > after_key][:limit]
         next_key = found[-1]["so"] if len(found) == limit else None
         return httpx.Response(200, json={"records": found, "next_key": next_key, "head": head})
+
+    def _trouble(self) -> httpx.Response:
+        """Raises httpx.ReadError."""
+        status = self._random.choice((500, 503, 429, None))
+        if status is None:
+            raise httpx.ReadError("trouble")
+        return httpx.Response(status, headers={"retry-after": "0"})
 
     def read(self, standing: Standing) -> bool:
         stream = standing.stream
