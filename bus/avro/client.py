@@ -205,7 +205,7 @@ class SchemaRegistryClient:
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
-            answer = await self._http.request(method, path, content=None if body is None else json.dumps(body))
+            answer = await self._sent(method, path, None if body is None else json.dumps(body))
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise self._unreachable(_in_words(error)) from error
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -213,6 +213,18 @@ class SchemaRegistryClient:
         if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise self._forbids(answer)
         return answer
+
+    async def _sent(self, method: str, path: str, content: str | None) -> httpx.Response:
+        """Once more where it broke off: a server may close a connection that was idle just as it is used again.
+
+        Whatever is asked here can be asked twice, but for a deletion.
+        """
+        try:
+            return await self._http.request(method, path, content=content)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            if method == "DELETE":
+                raise
+            return await self._http.request(method, path, content=content)
 
     def _good(self, answer: httpx.Response, *words: str, subject: str | None = None) -> dict[str, Any]:
         """The JSON of a good answer, which has these words.

@@ -53,6 +53,25 @@ async def test_an_id_is_asked_for_once() -> None:
     assert [request.url.path for request in wire.asked] == ["/schemas/ids/7"]
 
 
+@pytest.mark.parametrize("breaks", [1, 2])
+async def test_a_connection_that_was_just_being_closed_is_no_trouble(breaks: int) -> None:
+    """A server may close one that was idle just as it is used: the question is asked once more, not a third time."""
+    left = [httpx.ReadError("closed"), httpx.RemoteProtocolError("closed")][:breaks]
+
+    def closing(request: httpx.Request) -> httpx.Response:
+        if left:
+            raise left.pop()
+        return httpx.Response(200, json={"schema": json.dumps(SCHEMA)})
+
+    wire = Wire(closing)
+    if breaks == 1:
+        assert await wire.client().schema(7) == SCHEMA
+    else:
+        with pytest.raises(SchemaRegistryUnreachable, match="it broke off"):
+            await wire.client().schema(7)
+    assert len(wire.asked) == 2
+
+
 async def test_what_a_bus_had_there_can_be_deleted() -> None:
     """Of all subjects only those that begin so, each for good; a registry that keeps what it has is no error."""
     wire = Wire(
