@@ -294,6 +294,8 @@ class Manifest(_Strict):
                 raise ValueError(
                     f"the dataset {dataset} is not of the registry {self.registry}: call it {self.registry}.…"
                 )
+        if self.kind != "sql":  # which asks for each by itself
+            self._require_own_origins()
         for kind, section in (("feed", self.feed), ("files", self.files), ("sql", self.sql)):
             if self.kind == kind and section is None:
                 raise ValueError(f"the kind {kind} needs a section `{kind}`")
@@ -304,6 +306,15 @@ class Manifest(_Strict):
         if self.sql and (lacking := sorted(self.datasets.keys() - self.sql.tables.keys())):
             raise ValueError(f"sql.tables lacks {', '.join(lacking)}")
         return self
+
+    def _require_own_origins(self) -> None:
+        first: dict[str, str] = {}
+        for dataset, rule in self.datasets.items():
+            if (other := first.setdefault(rule.origin, dataset)) != dataset:
+                raise ValueError(
+                    f"{other} and {dataset} have one origin, {rule.origin}: what changes in it would be told of one of"
+                    " them alone; give the second to a connector of its own"
+                )
 
 
 def _known_zone(name: str) -> None:

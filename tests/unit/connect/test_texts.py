@@ -67,6 +67,10 @@ MANIFESTS = {
     "id: ma\n": ("id: {column: ma, trim: both}\n", "fields.id.trim: must be"),
     "origin: right": ("origin: right\n    page_rows: 3", "line 10, datasets.lib.right.page_rows: this key does not"),
     "lib.right": ("other.right", "the dataset other.right is not of the registry lib"),
+    "      id: ma\n": (
+        "      id: ma\n  lib.other:\n    origin: right\n    fields: {id: ma}\n",
+        "lib.right and lib.other have one origin, right: what changes in it would be told of one of them alone",
+    ),
     "deleted: [D]": ("deleted: []\n  may_lose_percent: 200", "files.may_lose_percent: must be at most 100"),
     MANIFEST: ("only words", "it is no mapping of keys"),
 }
