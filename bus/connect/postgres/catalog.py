@@ -1,5 +1,6 @@
 """What must be true in the database before it can be a source, and what the connector makes there for itself."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ Each partition has an identity of its own, by which the log is written; by that 
 
 NAME_BYTES = 63
 """PostgreSQL takes no longer names."""
+
+READER_LOOKS = 10
+READER_PAUSE_SECONDS = 0.2
+"""So often, and after such pauses, it is looked whether another reader of a slot stays."""
 
 OTHER_PREFIX = "Give one of the two buses another BUS_PREFIX, or one of the connectors another name."
 
@@ -203,17 +208,21 @@ def reader_name(slot: str, made: int | None) -> str:
 async def require_own(connection: Connection, connector: str, slot: str, made: int | None) -> None:
     """Raises SourceUnfit where another connector reads the slot than the one that made it there.
 
-    `made` None: this one has made none yet; 0: nobody can tell, for its position is from before that was noted.
+    `made` None: this one has made none yet; 0: nobody can tell, for its position is from before that was noted. Who has
+    just let go of the slot may still be listed for a moment.
     """
-    found = await _one(
-        connection,
-        """select application_name from pg_replication_slots join pg_stat_activity on pid = active_pid
-           where slot_name = %s and database = current_database()""",
-        slot,
-    )
-    if found is not None and made != 0 and (made is None or found[0] != reader_name(slot, made)):
-        reason = f"the slot {slot} is read by another connector"
-        raise SourceUnfit(connector=connector, reason=reason, mend=OTHER_PREFIX)
+    for _ in range(READER_LOOKS):
+        found = await _one(
+            connection,
+            """select application_name from pg_replication_slots join pg_stat_activity on pid = active_pid
+               where slot_name = %s and database = current_database()""",
+            slot,
+        )
+        if found is None or made == 0 or (made is not None and found[0] == reader_name(slot, made)):
+            return
+        await asyncio.sleep(READER_PAUSE_SECONDS)
+    reason = f"the slot {slot} is read by another connector"
+    raise SourceUnfit(connector=connector, reason=reason, mend=OTHER_PREFIX)
 
 
 async def log_end(connection: Connection) -> int:

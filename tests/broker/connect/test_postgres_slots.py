@@ -101,6 +101,21 @@ async def test_a_slot_that_another_reads_is_left_alone(source: Thing, database: 
         await source.open(start)
 
 
+async def test_a_reader_that_is_leaving_is_waited_for(
+    source: Thing, database: str, things: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has let go of the slot may still be listed for a moment, and refuses nobody."""
+    monkeypatch.setattr("bus.connect.postgres.catalog.READER_LOOKS", 1000)
+    next_one = Thing(Place("things", f"t{database[-8:]}.", {"dsn": database}))
+    async with reading(source, await source.open(None)):
+        opening = asyncio.create_task(next_one.open(None))
+        done, _ = await asyncio.wait({opening}, timeout=0.5)
+        assert not done
+    begun = await opening
+    assert await next_one.open(begun) == begun
+    await next_one.close()
+
+
 async def test_a_successor_takes_its_own_slot(source: Thing, database: str, things: Any) -> None:
     """One that goes on where its predecessor stood takes the slot from it, also where that still reads."""
     start = await source.open(None)
