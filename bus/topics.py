@@ -15,7 +15,7 @@ PSEUDONYMOUS_PARTITIONS = 8
 
 LARGEST_RECORD = "max.message.bytes"
 MAX_RECORD_BYTES = 1_048_576
-"""The largest record of a source topic; `deadletters` takes twice that, so that it never refuses one."""
+"""The largest record of a source topic; a topic of dead letters takes twice that, so that it never refuses one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,21 @@ class Topics:
 
     @property
     def deadletters(self) -> str:
-        """What could not be read, untouched."""
+        """Changes that the router could not read, untouched; what connectors set aside before each had its own."""
         return f"{self.prefix}deadletters"
+
+    @property
+    def deadletters_prefix(self) -> str:
+        """What every topic of a connector's dead letters begins with."""
+        return f"{self.prefix}deadletters."
+
+    def deadletters_of(self, connector: str) -> str:
+        """Rows that a connector could make no change of, untouched."""
+        return f"{self.deadletters_prefix}{connector}"
+
+    def set_aside_by(self, topic: str) -> str:
+        """The connector whose dead letters lie in a topic; empty for `deadletters` itself."""
+        return topic.removeprefix(self.deadletters).removeprefix(".")
 
     @property
     def commands(self) -> str:
@@ -128,7 +141,10 @@ class Topics:
 
     def connector_specs(self, connector: str) -> tuple[TopicSpec, ...]:
         """The topics that a connector has for itself."""
-        return (TopicSpec(self.positions(connector), 1, COMPACTED),)
+        return (
+            TopicSpec(self.positions(connector), 1, COMPACTED),
+            TopicSpec(self.deadletters_of(connector), self.lanes, LONG_AND_LARGE),
+        )
 
     def changes_spec(self, dataset: str) -> TopicSpec:
         """A dataset's topic as it must be."""

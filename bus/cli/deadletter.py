@@ -30,7 +30,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="JSON alone instead
 def deadletter() -> None:
     """Records that could not be read. They block nothing and are never dropped: each waits here for a decision.
 
-    A letter is named by its lane and offset, as `3:17`. Only the Kafka user `custodian` may read them.
+    A letter is named by its lane and offset, as `3:17`; what a connector set aside, by that one too, as
+    `population/3:17`. Only the Kafka user `custodian` may read them.
     """
 
 

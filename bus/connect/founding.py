@@ -16,23 +16,24 @@ async def require_same_bus(reach: Reach, connector: str, datasets: Iterable[str]
     """Return where the topics of the bus have as many partitions as they must.
 
     Raises BusNotFounded under another prefix, BusMismatch with other lanes, ConnectorUnregistered for a connector
-    without a topic of its own, DatasetUnregistered for a dataset without one, KafkaUnreachable.
+    without topics of its own, DatasetUnregistered for a dataset without one, KafkaUnreachable.
     """
     listed, topics = list(datasets), reach.topics
-    there = await _topics(reach, listed)
-    if topics.positions(connector) not in there:
+    there = await _topics(reach, connector, listed)
+    if any(spec.name not in there for spec in topics.connector_specs(connector)):
         raise ConnectorUnregistered(connector=connector)
     if missing := [name for name in listed if topics.changes(name) not in there]:
         raise DatasetUnregistered(dataset=missing[0], subject=topics.changes(missing[0]))
 
 
-async def _topics(reach: Reach, datasets: Iterable[str]) -> Iterable[str]:
+async def _topics(reach: Reach, connector: str, datasets: Iterable[str]) -> Iterable[str]:
     """The topics that are there. Raises BusNotFounded, BusMismatch, KafkaUnreachable."""
     topics = reach.topics
     there = await Admin(reach.access).topics()
     if topics.commands not in there:
         raise BusNotFounded(bootstrap=reach.access.bootstrap, prefix=topics.prefix)
-    for topic in (topics.commands, topics.deadletters, *(topics.changes(name) for name in datasets)):
+    by_lane = (topics.commands, topics.deadletters_of(connector), *(topics.changes(name) for name in datasets))
+    for topic in by_lane:
         if there.get(topic, topics.lanes) != topics.lanes:
             raise BusMismatch(setting="lanes", founded=there[topic], given=topics.lanes)
     return there.keys()
@@ -45,7 +46,7 @@ async def check_bus(reach: Reach, connector: str, datasets: Iterable[str], *, re
     """
     listed = list(datasets)
     try:
-        if not registered and reach.topics.positions(connector) not in await _topics(reach, listed):
+        if not registered and reach.topics.positions(connector) not in await _topics(reach, connector, listed):
             return [good(f"the bus has {reach.topics.lanes} lanes, and no topic of this connector yet")]
         await require_same_bus(reach, connector, listed)
     except BusError as wrong:

@@ -171,7 +171,7 @@ class Envelope:
             *self._event(stamp, "unreadable"),
         )
         whole = None if key is None else key.encode()
-        return Outgoing(self.topics.deadletters, lane, whole, original[:DEAD_LETTER_BYTES], headers)
+        return Outgoing(self.topics.deadletters_of(self.connector), lane, whole, original[:DEAD_LETTER_BYTES], headers)
 
     def _event(self, stamp: Stamp, what: str) -> Headers:
         return (

@@ -20,7 +20,7 @@ class ConnectorFolderWrong(BusError):
 
 
 class ConnectorUnregistered(BusError):
-    """A connector has no Kafka user here, or no topic of its own: it could not say where it stands."""
+    """A connector has no Kafka user here, or no topics of its own: it could not say where it stands."""
 
     message = "connector {connector} is not registered with this bus"
     remedy = "`bus connector register {connector}` brings it and its datasets onto the bus."

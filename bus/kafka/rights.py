@@ -100,7 +100,7 @@ def connector_rights(topics: Topics, connector: str, registry: str) -> list[Righ
         *_read(user, own, Pattern.PREFIXED),  # where a source cannot tell the old key, the kit reads back its own
         *_read(user, topics.positions(connector)),
         *_write(user, topics.positions(connector)),
-        *_write(user, topics.deadletters),
+        *_write(user, topics.deadletters_of(connector)),
         *_read(user, topics.commands),
         *_transactions(user, connector_transactional_id(topics, connector)),
     ]
@@ -108,7 +108,7 @@ def connector_rights(topics: Topics, connector: str, registry: str) -> list[Righ
 
 def former_connector_rights(topics: Topics, connector: str) -> list[Right]:
     """What a connector could write as long as connectors shared topics, and must no more. It may still read there."""
-    user, shared = connector_user(connector), (topics.shared_positions, topics.status)
+    user, shared = connector_user(connector), (topics.shared_positions, topics.deadletters, topics.status)
     return [Right(user, "WRITE", Resource.TOPIC, Pattern.LITERAL, topic) for topic in shared]
 
 
@@ -154,6 +154,7 @@ def custodian_rights(topics: Topics) -> list[Right]:
     seen = (topics.deadletters, topics.register, topics.status)
     return [
         *(right for topic in seen for right in _read(CUSTODIAN, topic)),
+        *_read(CUSTODIAN, topics.deadletters_prefix, Pattern.PREFIXED),
         *_write(CUSTODIAN, topics.commands),
     ]
 

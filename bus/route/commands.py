@@ -11,8 +11,9 @@ from bus.route.state import DeadVersion
 class Command:
     """One order, with the dead letter that it names as the shell found it.
 
-    `letter` is its offset in `deadletters`. `change` is the change that the letter was to be, with its own offset; None
-    when it names no record. `trouble` is an ending that the shell has found already.
+    `letter` is its offset in `deadletters`, or, with a `connector`, among what that one set aside. `change` is the
+    change that the letter was to be, with its own offset; None when it names no record. `trouble` is an ending that the
+    shell has found already.
     """
 
     command_id: str
@@ -23,6 +24,7 @@ class Command:
     at_ms: int
     change: Change | None = None
     trouble: Ending | None = None
+    connector: str = ""
 
 
 @dataclass(frozen=True, slots=True)

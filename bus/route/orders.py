@@ -37,6 +37,8 @@ class Orders:
         except (RecordUnreadable, SchemaUnknown, KeyError, ValueError) as error:
             emit(Event.COMMAND_UNREADABLE, lane=record.partition, offset=record.offset, reason=type(error).__name__)
             return None
+        if order.connector:  # what it says of a letter's origin nobody can check: there is nothing to release
+            return order
         letter = await self._letter(Place(self._topics.deadletters, record.partition), order.letter)
         if letter is None:
             return replace(order, trouble=Ending.NOT_FOUND)
@@ -81,4 +83,5 @@ def _order(message: Message) -> Command:
         by=message["by"],
         reason=message["reason"],
         at_ms=message["at"],
+        connector=message.get("connector", ""),  # an older order knows of one topic only
     )

@@ -163,6 +163,7 @@ def completion_message(done: Completion, lane: int, position: Position) -> Messa
         "kind": command.kind.value,
         "lane": lane,
         "offset": command.letter,
+        "connector": command.connector,
         "outcome": done.ending.value,
         "by": command.by,
         "reason": command.reason,

@@ -1,6 +1,6 @@
 """Dead letters: which there are, what one of them says of itself, and orders about them.
 
-A letter is named `lane:offset`, its place in `deadletters`.
+A letter is named `lane:offset`, its place in `deadletters`, or `connector/lane:offset`, in that connector's own topic.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any
 from bus import clock
 from bus.avro.own import Message
 from bus.errors import LetterClosed, NotFound, OrderPending, WrongUse
+from bus.kafka.admin import Admin
 from bus.kafka.log import LogWriter, Place, Reader
 from bus.model.command import LANE_ORDER, CommandKind, Ending
 from bus.model.record import Incoming, Outgoing
@@ -23,8 +24,12 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter without its value and its key, which may be personal. `closed` is the order that closed it."""
+    """One dead letter without its value and its key, which may be personal. `closed` is the order that closed it.
 
+    `connector` is who set it aside; empty for what lies in `deadletters`.
+    """
+
+    connector: str
     lane: int
     offset: int
     at_ms: int
@@ -36,7 +41,7 @@ class Letter:
     @property
     def name(self) -> str:
         """How it is called in commands."""
-        return f"{self.lane}:{self.offset}"
+        return f"{self.connector}{'/' if self.connector else ''}{self.lane}:{self.offset}"
 
     def as_json(self) -> dict[str, Any]:
         """For machines; see the README of this folder."""
@@ -59,43 +64,53 @@ class Letter:
         }
 
 
-def parse_name(text: str) -> tuple[int, int]:
+LetterPlace = tuple[str, int, int]
+"""Connector (empty for `deadletters`), lane, offset."""
+
+
+def parse_name(text: str) -> LetterPlace:
     """The inverse of `Letter.name`. Raises WrongUse."""
-    lane, colon, offset = text.partition(":")
-    if not (colon and text.isascii() and lane.isdigit() and offset.isdigit()):
+    connector, slash, place = text.rpartition("/")
+    lane, colon, offset = place.partition(":")
+    if not (colon and text.isascii() and lane.isdigit() and offset.isdigit()) or (slash and not connector):
         raise WrongUse(what=f"{text} names no dead letter", instead="Name it as `bus deadletter list` does: 3:17.")
-    return int(lane), int(offset)
+    return connector, int(lane), int(offset)
 
 
 async def letters(look: Look) -> list[Letter]:
-    """Every dead letter, oldest first in each lane."""
+    """Every dead letter, those of the router first, and of each writer oldest first in each lane."""
     async with status_of(look) as status:
         closed = closings(status.completions)
     reader = Reader(look.access, committed=True)
     await reader.start()
     try:
-        places = [Place(look.topics.deadletters, lane) for lane in range(look.topics.lanes)]
+        places = [Place(topic, lane) for topic in await _topics(look) for lane in range(look.topics.lanes)]
         ends = await look.asker.ends(places)
         reader.assign(await look.asker.beginnings(places))
-        found = [letter_of(record, closed) async for records in reader.to_ends(ends) for record in records]
+        found = [_letter_of(look, record, closed) async for records in reader.to_ends(ends) for record in records]
     finally:
         await reader.stop()
-    return sorted(found, key=lambda letter: (letter.lane, letter.offset))
+    return sorted(found, key=lambda letter: (letter.connector, letter.lane, letter.offset))
 
 
-def closings(completions: Mapping[str, Message]) -> dict[tuple[int, int], Message]:
-    """(lane, offset) → the first order that closed that letter."""
-    found: dict[tuple[int, int], Message] = {}
+async def _topics(look: Look) -> list[str]:
+    """The topics in which dead letters lie."""
+    topics, there = look.topics, await Admin(look.access).topics()
+    return [one for one in there if one == topics.deadletters or one.startswith(topics.deadletters_prefix)]
+
+
+def closings(completions: Mapping[str, Message]) -> dict[LetterPlace, Message]:
+    """Place → the first order that closed the letter there."""
+    found: dict[LetterPlace, Message] = {}
     known = {ending.value for ending in Ending if ending.closes}
     for one in sorted(completions.values(), key=lambda message: (message["lane"], message["block"])):
         if one["outcome"] in known:
-            found.setdefault((one["lane"], one["offset"]), one)
+            found.setdefault((one.get("connector", ""), one["lane"], one["offset"]), one)
     return found
 
 
-def letter_of(record: Incoming, closed: Mapping[tuple[int, int], Message]) -> Letter:
-    """What is told of a dead letter."""
-    place = (record.partition, record.offset)
+def _letter_of(look: Look, record: Incoming, closed: Mapping[LetterPlace, Message]) -> Letter:
+    place = (look.topics.set_aside_by(record.topic), record.partition, record.offset)
     return Letter(
         *place,
         record.timestamp_ms,
@@ -108,16 +123,15 @@ def letter_of(record: Incoming, closed: Mapping[tuple[int, int], Message]) -> Le
 
 async def letter_at(look: Look, name: str) -> tuple[Letter, Incoming]:
     """One dead letter and its record as it lies there. Raises WrongUse, NotFound."""
-    lane, offset = parse_name(name)
+    connector, lane, offset = parse_name(name)
     if lane >= look.topics.lanes:
         raise NotFound(kind="lane", name=str(lane), known=f"0 to {look.topics.lanes - 1}")
-    place = Place(look.topics.deadletters, lane)
-    oldest, end = (await look.asker.beginnings([place]))[place], (await look.asker.ends([place]))[place]
-    record = await _read(look, place, offset) if oldest <= offset < end else None
+    topic = look.topics.deadletters_of(connector) if connector else look.topics.deadletters
+    record = await _read(look, Place(topic, lane), offset) if topic in await _topics(look) else None
     if record is None:
         raise NotFound(kind="dead letter", name=name, known="see `bus deadletter list`")
     async with status_of(look) as status:
-        return letter_of(record, closings(status.completions)), record
+        return _letter_of(look, record, closings(status.completions)), record
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +164,7 @@ async def _append(look: Look, letter: Letter, command_id: str, order: Order) -> 
         "kind": order.kind.value,
         "lane": letter.lane,
         "offset": letter.offset,
+        "connector": letter.connector,
         "by": order.by,
         "reason": order.reason,
         "at": clock.now_ms(),
@@ -174,6 +189,9 @@ async def _until_done(status: Status, command_id: str, lane: int, timeout_second
 
 
 async def _read(look: Look, place: Place, offset: int) -> Incoming | None:
+    oldest, end = (await look.asker.beginnings([place]))[place], (await look.asker.ends([place]))[place]
+    if not oldest <= offset < end:
+        return None
     reader = Reader(look.access, committed=True)
     await reader.start()
     try:

@@ -87,10 +87,11 @@ def read_bus(config: Mapping[str, Any], prefix: str, schema_of: SchemaOf) -> Bus
     decoder = Decoder(schema_of)
     by_topic: dict[str, list[Raw]] = defaultdict(list)
     names = {prefix + name for name in ("register", "disclosures", "consents", "deadletters")}
-    topics, raws = _read_topics(config, lambda topic: topic in names or topic.startswith(f"{prefix}agency."))
+    begins = (f"{prefix}agency.", f"{prefix}deadletters.")
+    topics, raws = _read_topics(config, lambda topic: topic in names or topic.startswith(begins))
     for raw in raws:
         by_topic[raw.topic].append(raw)
-    agency_topics = frozenset(topic for topic in topics if topic not in names)
+    agency_topics = frozenset(topic for topic in topics if topic.startswith(begins[0]))
     return BusReading(
         prefix=prefix,
         topics=agency_topics,
@@ -98,7 +99,7 @@ def read_bus(config: Mapping[str, Any], prefix: str, schema_of: SchemaOf) -> Bus
         blocks=tuple(_block(raw, decoder) for raw in by_topic[f"{prefix}disclosures"]),
         consents=tuple(_consents(by_topic[f"{prefix}consents"], decoder)),
         revisions=_revisions(by_topic[f"{prefix}register"], decoder),
-        dead_letters=len(by_topic[f"{prefix}deadletters"]),
+        dead_letters=sum(len(by_topic[topic]) for topic in topics if topic.startswith(f"{prefix}deadletters")),
     )
 
 

@@ -359,6 +359,33 @@ async def test_superseded_and_discarded(bus: SmallBus) -> None:
     assert len(bus.read(bus.agency_topic(TAX))) == 1
 
 
+async def test_what_a_connector_sets_aside_is_never_released(bus: SmallBus) -> None:
+    """A letter of a connector is listed and can be discarded: one that says it is another's record is not taken for it.
+
+    Whoever held the key of any connector could have had a record of its own making released in that one's place.
+    """
+    await bus.activate(TAX)
+    await bus.route()
+    letter, _ = await poison(bus)
+    (real,) = bus.read(bus.topics.deadletters)
+    await Admin(bus.access).ensure_topics(bus.topics.connector_specs("shop"))
+    forged = await bus.person(AN, full_name="Somebody Else")
+    topic = bus.topics.deadletters_of("shop")
+    await bus.publish(Outgoing(topic, real.partition, real.key, forged.value, real.headers))
+    found = await until_told(lambda found: len(found) == 2, "deadletter", "list")
+    assert [one["letter"] for one in found] == [letter, f"shop/{letter}"]  # at the same place, each in its topic
+    shown = await call("deadletter", "show", f"shop/{letter}", "--value")
+    assert "Somebody Else" in shown.stdout
+    answer = await call("deadletter", "release", f"shop/{letter}", "--reason", "a test")
+    assert (answer.code, "no-change" in answer.stdout) == (1, True), answer
+    assert bus.read(bus.agency_topic(TAX)) == []
+    done = await told("deadletter", "discard", f"shop/{letter}", "--reason", "a test")
+    assert done["outcome"] == "discarded"
+    assert [one["letter"] for one in await told("deadletter", "list")] == [letter]
+    answer = await call("deadletter", "show", f"nobody/{letter}")
+    assert f"no dead letter named nobody/{letter}" in answer.stderr
+
+
 async def test_verify(bus: SmallBus) -> None:
     """Topics, log and books agree after a kill and a withdrawal; each thing planted in the topics is found."""
     await bus.activate(TAX, BANK)

@@ -189,14 +189,16 @@ async def test_agency_groups(users: Users) -> None:
 
 
 async def test_connector(users: Users) -> None:
-    """A connector writes its own registry's topics and where it stands, and nothing that is another's or all's."""
+    """A connector writes its own registry's topics and its own, and nothing that is another's or everybody's."""
     topics, land = users.topics, "connector-land"
-    own = (topics.changes("land.thing"), topics.positions("land"))
-    assert await users.writes(land, own) == granted(own)
+    own, letters = (topics.changes("land.thing"), topics.positions("land")), topics.deadletters_of("land")
+    assert await users.writes(land, (*own, letters)) == granted((*own, letters))
     assert await users.reads(land, own) == granted(own)
-    foreign = (topics.changes("population.thing"), topics.positions("population"))
+    others = topics.connector_specs("population")
+    foreign = (topics.changes("population.thing"), *(spec.name for spec in others))
+    shared = (topics.shared_positions, topics.deadletters, topics.status)
     inside = (topics.register, topics.consents, topics.schemas, topics.lane_state, topics.disclosures)
-    forbidden = (*foreign, topics.shared_positions, topics.status, topics.agency("bank", "x", 1), *inside)
+    forbidden = (*foreign, *shared, topics.agency("bank", "x", 1), *inside)
     assert await users.writes(land, forbidden) == refused(forbidden)
     assert await users.reads(land, foreign) == refused(foreign)
 
@@ -253,7 +255,8 @@ async def test_operator_and_schema_registry(users: Users) -> None:
     """An operator sees no record of a person, and the schema registry nothing but schemas."""
     topics = users.topics
     flow, changes = topics.agency("bank", "x", 1), topics.changes("population.thing")
-    personal = (flow, changes, topics.consents, topics.lane_state, topics.deadletters)
+    letters = (topics.deadletters, topics.deadletters_of("land"))
+    personal = (flow, changes, topics.consents, topics.lane_state, *letters)
     assert await users.reads(rights.OPERATOR, personal) == refused(personal)
     assert await users.reads(rights.OPERATOR, [topics.register]) == granted([topics.register])
     assert await users.writes(rights.OPERATOR, [topics.register]) == refused([topics.register])
@@ -267,12 +270,13 @@ async def test_custodian(users: Users) -> None:
     topics = users.topics
     flow, changes = topics.agency("bank", "x", 1), topics.changes("population.thing")
     assert await users.writes(rights.CUSTODIAN, [topics.commands]) == granted([topics.commands])
-    assert await users.writes(ADMIN, [topics.deadletters]) == granted([topics.deadletters])
-    seen = (topics.deadletters, topics.register)
+    letters = (topics.deadletters, topics.deadletters_of("land"))
+    assert await users.writes(ADMIN, letters) == granted(letters)
+    seen = (*letters, topics.register)
     assert await users.reads(rights.CUSTODIAN, seen) == granted(seen)
     hidden = (flow, changes, topics.consents, topics.lane_state)
     assert await users.reads(rights.CUSTODIAN, hidden) == refused(hidden)
-    own = (topics.deadletters, topics.register, topics.status)
+    own = (*letters, topics.register, topics.status)
     assert await users.writes(rights.CUSTODIAN, own) == refused(own)
 
 

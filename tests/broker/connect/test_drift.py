@@ -93,7 +93,7 @@ async def test_a_new_column_is_proposed_and_another_type_discarded(bus: Any, pop
         population.sql.execute("update citizen set ho_ten = 'Sau'")
 
         async def dead() -> bool:
-            return len(await bus.read(bus.topics.deadletters)) == 3
+            return len(await bus.read(bus.topics.deadletters_of("population"))) == 3
 
         await bus.until(dead)
     schema = json.loads((tmp_path / "proposed" / "population" / "person.avsc").read_text(encoding="utf-8"))

@@ -66,4 +66,4 @@ async def test_from_the_table_to_the_topic(bus: Any, tmp_path: Path) -> None:
     newest = await bus.newest(DIPLOMA)
     assert len(newest) == count
     assert newest[first]["personal_id"] == person
-    assert await bus.read(bus.topics.deadletters) == []
+    assert await bus.read(bus.topics.deadletters_of("education")) == []

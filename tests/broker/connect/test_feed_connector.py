@@ -145,7 +145,7 @@ async def test_a_broken_entry_is_a_dead_letter(bus: Any, tax: Tax, source: Sourc
         tax.taxpayer("c2", "p2")
         await bus.caught_up(source, "tax")
     assert set(await bus.newest(TAXPAYER)) == {"p2/c2"}
-    dead = await bus.read(bus.topics.deadletters)
+    dead = await bus.read(bus.topics.deadletters_of("tax"))
     assert {record.header("dead-dataset") for record in dead} == {TAXPAYER, OBLIGATION}
 
 

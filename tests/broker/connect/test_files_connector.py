@@ -84,7 +84,9 @@ async def test_a_broken_line_never_loses_the_file(bus: Any, folder: Path, source
         (folder / "coverage-full-2.csv").write_bytes(torn.replace("Công ty".encode(), b"C\xf4ng ty", 1))
         await bus.caught_up(source, "insurance")
     assert set(await months(bus)) == {f"p000{n}/s000{n}-COMPULSORY" for n in (1, 2, 3, 4)}
-    dead = {record.header("dead-reason"): record.value for record in await bus.read(bus.topics.deadletters)}
+    dead = {
+        record.header("dead-reason"): record.value for record in await bus.read(bus.topics.deadletters_of("insurance"))
+    }
     assert len(dead) == 2
     assert any(b'"BB;p' in value for value in dead.values())
     assert any(b"C\xf4ng ty" in value for value in dead.values())
@@ -107,7 +109,7 @@ async def test_a_half_written_file_waits(bus: Any, folder: Path, source: Source)
         (folder / "coverage-delta-2.csv").write_text(f"thao_tac;{COLUMNS}\nU;{line(1, 2)}\n")
         await bus.caught_up(source, "insurance")
     assert await months(bus) == {"p0001/s0001-COMPULSORY": 2, "p0005/s0005-COMPULSORY": 1}
-    assert await bus.read(bus.topics.deadletters) == []
+    assert await bus.read(bus.topics.deadletters_of("insurance")) == []
 
 
 async def test_an_empty_full_file_erases_nothing(bus: Any, folder: Path, source: Source) -> None:
@@ -164,6 +166,6 @@ async def test_excel(bus: Any, folder: Path, source: Source) -> None:
         (folder / "coverage-full-2.xlsx").write_bytes(b"PK\x05\x06" + bytes(18))
         await bus.caught_up(source, "insurance")
     assert await months(bus) == {"p0001/s0001-COMPULSORY": 7}
-    reasons = [record.header("dead-reason") or "" for record in await bus.read(bus.topics.deadletters)]
+    reasons = [record.header("dead-reason") or "" for record in await bus.read(bus.topics.deadletters_of("insurance"))]
     assert len(reasons) == 2
     assert any("no workbook" in reason for reason in reasons)

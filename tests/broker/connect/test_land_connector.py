@@ -68,6 +68,6 @@ async def test_a_state_secret_never_travels(bus: Any, land: Any, source: Source)
     newest = await bus.newest(PARCEL)
     assert newest["open"]["purposes"] == ["URBAN_RESIDENTIAL", "PERENNIAL_CROP"]
     assert newest["open"]["area_m2"] == 120.5
-    records = [*await bus.changes(PARCEL), *await bus.read(bus.topics.deadletters)]
+    records = [*await bus.changes(PARCEL), *await bus.read(bus.topics.deadletters_of("land"))]
     assert not [record for record in records if b"secret" in (record.key or b"") + (record.value or b"")]
     assert (await bus.standing("land")).refused == 3

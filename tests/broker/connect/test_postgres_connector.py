@@ -124,7 +124,7 @@ async def test_a_row_outside_the_contract_becomes_a_dead_letter(bus: Any, popula
         population.sql.execute("update citizen set hon_nhan = 99 where so_dinh_danh = %s", (number(2),))
         population.sql.execute("update citizen set ho_ten = 'Sau' where so_dinh_danh = %s", (number(0),))
         await bus.caught_up(source, "population")
-    dead = await bus.read(bus.topics.deadletters)
+    dead = await bus.read(bus.topics.deadletters_of("population"))
     reasons = {record.key.decode(): record.header("dead-reason") for record in dead}
     assert set(reasons) == {f"{number(1)}/{number(1)}", f"{number(2)}/{number(2)}"}
     assert "gioi_tinh" in reasons[f"{number(1)}/{number(1)}"]
@@ -294,7 +294,7 @@ async def test_a_row_too_large_for_kafka_blocks_nothing(bus: Any, population: An
         population.sql.execute("update citizen set ho_ten = 'Sau' where so_dinh_danh = %s", (number(2),))
         await bus.caught_up(source, "population")
     assert (await published(bus))[f"{number(2)}/{number(2)}"] == "Sau"
-    dead = {record.key.decode()[:12]: record for record in await bus.read(bus.topics.deadletters)}
+    dead = {record.key.decode()[:12]: record for record in await bus.read(bus.topics.deadletters_of("population"))}
     assert json.loads(dead[number(0)].value)["ho_ten"] == "x" * 1_500_000
     assert dead[number(0)].header("dead-cut-from") is None
     assert int(dead[number(1)].header("dead-cut-from")) > 3_000_000

@@ -87,7 +87,7 @@ def test_an_unfit_row_under_a_new_key_still_leaves_the_old_one(make: Make) -> No
     flow.take(change(row("r1", "p1"), row("r1", "p2") | {"gia": "?"}), 0)
     tombstone, dead = flow.drain()
     assert keys([tombstone]) == [("p1/r1", True)]
-    assert dead.topic == "deadletters"
+    assert dead.topic == "deadletters.test"
     assert dead.key == b"p2/r1"
 
 
@@ -97,7 +97,7 @@ def test_a_row_whose_key_cannot_be_read_any_more_leaves_its_old_one(make: Make) 
     flow.take(change(row("r1", "p1"), row("r1", "p/2"), 1), 0)
     flow.take(change(row("r1", "p/2"), row("r1", "p2"), 2), 0)
     tombstone, dead, mended = flow.drain()
-    assert dead.topic == "deadletters"
+    assert dead.topic == "deadletters.test"
     assert keys([tombstone, mended]) == [("p1/r1", True), ("p2/r1", False)]
 
 
@@ -153,7 +153,7 @@ def test_a_deletion_that_names_no_record_is_a_dead_letter(make: Make) -> None:
     flow.take(change(row(""), None, 1, Operation.DELETED), 0)
     flow.take(change(row("r9"), None, 2, Operation.DELETED), 0)
     (dead,) = flow.drain()
-    assert dead.topic == "deadletters"
+    assert dead.topic == "deadletters.test"
     assert dead.value == original_bytes(row(""))
 
 
@@ -163,7 +163,7 @@ def test_half_a_pair_of_utf_16_stops_nothing(make: Make) -> None:
     for one in (row("r1", "p\ud800"), row("r1") | {"gia": "\ud800"}, row("r1") | {"gia": "?", "note": "\udfff"}):
         flow.take(change(None, one), 0)
         (dead,) = flow.drain()
-        assert dead.topic == "deadletters"
+        assert dead.topic == "deadletters.test"
         assert json.loads(dead.value or b"") == one
 
 
@@ -174,7 +174,7 @@ def test_what_is_long_stays_within_what_kafka_takes(make: Make, envelope: Envelo
     flow.take(change(None, row("r" * KEY_BYTES, "ế")), 0)
     flow.take(change(None, row("r" * (KEY_BYTES - 3), "ế")), 0)
     *dead, whole = flow.drain()
-    assert [record.topic for record in dead] == ["deadletters"] * 2
+    assert [record.topic for record in dead] == ["deadletters.test"] * 2
     longest = RecordKey("p", "r" * (KEY_BYTES - 1))
     letter = envelope.dead(Stamp(DATASET, "1", 0), longest, bytes(2 * DEAD_LETTER_BYTES), "lý do; " * 9999)
     for record, most in ((whole, MAX_RECORD_BYTES), (letter, 2 * MAX_RECORD_BYTES)):

@@ -12,18 +12,18 @@ from bus.topics import Topics
 
 TOPICS = Topics("", 8)
 REACH = Reach(KafkaAccess("kafka:1"), RegistryAccess("http://sr"), TOPICS)
-BUS = {TOPICS.commands: 8, TOPICS.deadletters: 8}
-DATASETS, POSITIONS = ["land.right", "land.plot"], TOPICS.positions("land")
+BUS = {TOPICS.commands: 8}
+DATASETS, OWN = ["land.right", "land.plot"], [spec.name for spec in TOPICS.connector_specs("land")]
 CHANGES = [TOPICS.changes(name) for name in DATASETS]
 
 
 @pytest.mark.parametrize(
     ("topics", "registered", "weight"),
     [
-        ([POSITIONS, *CHANGES], False, Weight.GOOD),
+        ([*OWN, *CHANGES], False, Weight.GOOD),
         ([], False, Weight.GOOD),
         (CHANGES, False, Weight.GOOD),
-        ([POSITIONS, CHANGES[0]], False, Weight.ERROR),
+        ([*OWN, CHANGES[0]], False, Weight.ERROR),
         ([], True, Weight.ERROR),
         (CHANGES, True, Weight.ERROR),
     ],
@@ -39,7 +39,7 @@ async def test_a_connector_that_may_not_be_registered_need_have_no_topics(
             pass
 
         async def topics(self) -> dict[str, int]:
-            return BUS | {name: 1 if name == POSITIONS else 8 for name in topics}
+            return BUS | {name: 1 if name == TOPICS.positions("land") else 8 for name in topics}
 
     monkeypatch.setattr(founding, "Admin", There)
     (finding,) = await check_bus(REACH, "land", DATASETS, registered=registered)

@@ -170,7 +170,7 @@ def test_a_lane_that_nobody_ever_served() -> None:
 def test_dead_letters_on_a_narrow_screen() -> None:
     """Where a letter comes from is told whole, in as many lines as it needs."""
     closed = {"outcome": "discarded", "by": "somebody"}
-    letter = Letter(5, 0, NOW, "RecordUnreadable", "changes.a-registry.a-long-dataset/5/43", 18, closed)
+    letter = Letter("", 5, 0, NOW, "RecordUnreadable", "changes.a-registry.a-long-dataset/5/43", 18, closed)
     screen = StringIO()
     Console(file=screen, width=80).print(letters_table([letter]))
     assert "…" not in screen.getvalue()
@@ -235,13 +235,17 @@ def test_the_first_closing_order_counts() -> None:
         completion("second", Ending.RELEASED, 5),
         completion("first", Ending.STILL_UNREADABLE, 2),
     ]
-    assert closings({one["command_id"]: one for one in orders})[1, 4]["command_id"] == "second"
+    assert closings({one["command_id"]: one for one in orders})["", 1, 4]["command_id"] == "second"
 
 
 def test_the_name_of_a_letter() -> None:
-    """A letter is named by lane and offset, and by nothing else."""
-    assert parse_name("3:17") == (3, 17)
-    for wrong in ("3", "3:", ":17", "a:1", "-1:2"):
+    """A letter is named by lane and offset, and by the connector that set it aside, and by nothing else."""
+    assert parse_name("3:17") == ("", 3, 17)
+    assert parse_name("a-registry/3:17") == ("a-registry", 3, 17)
+    assert (
+        Letter(*parse_name("a-registry/3:17"), NOW, "unfit", "connector/a-registry", 18, None).name == "a-registry/3:17"
+    )
+    for wrong in ("3", "3:", ":17", "a:1", "-1:2", "/3:17", "a/b:1"):
         with pytest.raises(WrongUse):
             parse_name(wrong)
 

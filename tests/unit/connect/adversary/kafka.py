@@ -22,7 +22,7 @@ from tests.unit.connect.adversary.table import Table
 from tests.unit.connect.conftest import headers_of
 
 TOPICS = Topics("", 4)
-POSITIONS = TOPICS.positions("test")
+POSITIONS, DEADLETTERS = TOPICS.positions("test"), TOPICS.deadletters_of("test")
 
 
 class Kafka:
@@ -84,10 +84,10 @@ class Kafka:
 
     def _look(self, record: Incoming, headers: dict[str, bytes]) -> None:
         """Each change has an id of its own, no secret travels, and no record goes back to what it was."""
-        told_again = self.compares and record.topic == TOPICS.deadletters  # by a whole reading that began anew
+        told_again = self.compares and record.topic == DEADLETTERS  # by a whole reading that began anew
         assert told_again or headers["ce_id"] not in self._ids, ("twice", headers["ce_id"])
         self._ids.add(headers["ce_id"])
-        if record.topic == TOPICS.deadletters:
+        if record.topic == DEADLETTERS:
             worth = json.loads(record.value or b"")["gia"]
             assert worth not in self._table.secrets, ("a secret", worth)
             self.dead[worth] = self.dead.get(worth, 0) + 1
