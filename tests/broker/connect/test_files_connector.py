@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 
 from bus.connect.place import Place
+from bus.kafka.admin import Admin
+from bus.kafka.log import LogWriter
+from bus.model.record import Outgoing
+from bus.topics import COMPACTED, TopicSpec
 from connectors.insurance.source import Source
 
 pytestmark = [pytest.mark.broker]
@@ -57,6 +61,26 @@ async def test_full_and_delta(bus: Any, folder: Path, source: Source) -> None:
     assert await months(bus) == {"p0001/s0001-COMPULSORY": 1, "p0002/s0002-COMPULSORY": 7, "p0004/s0004-COMPULSORY": 1}
     words = [record.header("ce_type").rpartition(".")[2] for record in await bus.changes(COVERAGE)]
     assert sorted(words) == ["created", "deleted", "read", "read", "read", "updated"]
+
+
+async def test_a_connector_goes_on_where_all_stood_together(bus: Any, folder: Path, source: Source) -> None:
+    """One that stands in the topic that connectors once shared goes on there: no epoch begins, nothing comes twice."""
+    drop(folder, "coverage-full-000001.csv", line(1), line(2))
+    async with bus.running(source):
+        await bus.caught_up(source, "insurance")
+    own, shared = bus.topics.positions("insurance"), bus.topics.shared_positions
+    value = (await bus.read(own, 1))[-1].value
+    await Admin(bus.access).ensure_topics([TopicSpec(shared, 1, COMPACTED)])
+    writer = LogWriter(bus.access)
+    await writer.start()
+    for topic, stood in ((shared, value), (own, None)):
+        await writer.append(Outgoing(topic, 0, b"insurance", stood))
+    await writer.stop()
+    drop(folder, "coverage-delta-000002.csv", f"U;{line(2, 7)}")
+    async with bus.running(source):
+        await bus.caught_up(source, "insurance")
+    assert (await bus.standing("insurance")).epoch == 1
+    assert len(await bus.changes(COVERAGE)) == 3
 
 
 async def test_a_full_file_becomes_the_difference(bus: Any, folder: Path, source: Source) -> None:
