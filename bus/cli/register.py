@@ -14,7 +14,7 @@ from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.cli.speaking import on_one_line
 from bus.kafka.rights import OPERATOR
-from bus.model.fact import Fact
+from bus.model.fact import Fact, FactKind
 from bus.platform.home import Home
 from bus.platform.reach import kafka_access
 from bus.register.log import Register
@@ -29,7 +29,7 @@ def register() -> None:
 
 
 @register.command("show")
-@click.option("--kind", help="Only facts of this kind: bus, agency, key, dataset, connector, agreement.")
+@click.option("--kind", type=click.Choice([kind.value for kind in FactKind]), help="Only facts of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole.")
 def show(*, kind: str | None, as_json: bool) -> None:
     """List the facts that count, in the order in which they took effect; `refused` lists the others."""
@@ -40,7 +40,7 @@ def show(*, kind: str | None, as_json: bool) -> None:
         return
     wide = max((len(_name(fact)) for _, fact in facts), default=0)
     for offset, fact in facts:
-        when = clock.iso(fact.at_ms)[:19].replace("T", " ")
+        when = f"{clock.iso(fact.at_ms)[:19]}Z"
         told = on_one_line(f"{fact.action} by {fact.by}: {fact.reason}")
         click.echo(f"{offset:>6}  {when}  {_name(fact):<{wide}}  {told}")
 

@@ -87,7 +87,11 @@ async def letters(look: Look) -> list[Letter]:
         places = [Place(topic, lane) for topic in await _topics(look) for lane in range(look.topics.lanes)]
         ends = await look.asker.ends(places)
         reader.assign(await look.asker.beginnings(places))
-        found = [_letter_of(look, record, closed) async for records in reader.to_ends(ends) for record in records]
+        found = [
+            letter_of(record, closed, look.topics.set_aside_by(record.topic))
+            async for records in reader.to_ends(ends)
+            for record in records
+        ]
     finally:
         await reader.stop()
     return sorted(found, key=lambda letter: (letter.connector, letter.lane, letter.offset))
@@ -109,8 +113,9 @@ def closings(completions: Mapping[str, Message]) -> dict[LetterPlace, Message]:
     return found
 
 
-def _letter_of(look: Look, record: Incoming, closed: Mapping[LetterPlace, Message]) -> Letter:
-    place = (look.topics.set_aside_by(record.topic), record.partition, record.offset)
+def letter_of(record: Incoming, closed: Mapping[LetterPlace, Message], connector: str = "") -> Letter:
+    """A record of a topic of dead letters, that of a connector or of the router; `closed` as `closings` tells."""
+    place = (connector, record.partition, record.offset)
     return Letter(
         *place,
         record.timestamp_ms,
@@ -131,7 +136,7 @@ async def letter_at(look: Look, name: str) -> tuple[Letter, Incoming]:
     if record is None:
         raise NotFound(kind="dead letter", name=name, known="see `bus deadletter list`")
     async with status_of(look) as status:
-        return _letter_of(look, record, closings(status.completions)), record
+        return letter_of(record, closings(status.completions), connector), record
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from bus.agreements.finding import words_of
 from bus.cli import agency, deadletter, lanes, showing
 from bus.cli.deadletter import table
 from bus.cli.life import steps_told
+from bus.cli.register import register
 from bus.cli.speaking import on_one_line
+from bus.clock import iso
 from bus.connect.tail import Published
 from bus.deliver.tail import Seen
 from bus.model.fact import Fact, FactKind
@@ -63,7 +65,7 @@ def test_a_record_is_no_order_to_the_terminal(capsys: pytest.CaptureFixture[str]
 def test_a_letter_or_a_report_is_no_order_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever may write dead letters, or the state of processes, cannot draw on an operator's screen."""
     closed = {"outcome": "discarded", "by": ORDERS, "reason": "", "at": NOW, "command_id": ""}
-    letters = drawn(capsys, table([Letter(0, 1, NOW, ORDERS, ORDERS, 1, closed)]))
+    letters = drawn(capsys, table([Letter("", 0, 1, NOW, ORDERS, ORDERS, 1, closed)]))
     assert letters.count(AS_TEXT) == 3
     forged = report(at=1_000_000, held_back=[HELD | {"topic": ORDERS}])
     held = drawn(capsys, lanes.shown([lane_view(0, forged, ENDS, ORDERS, 1_000_000)]))
@@ -88,6 +90,18 @@ def test_a_letter_whose_headers_have_no_values(monkeypatch: pytest.MonkeyPatch) 
     assert said.stdout.splitlines()[-3:] == [
         f"headers    {told}" for told in ("dead-reason", "x: \ufffd", "dead-origin")
     ]
+
+
+def test_facts_are_shown_with_the_zone_of_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fact's time says that it is in UTC, and a kind that there is not is told: nothing would be shown of it."""
+
+    async def facts() -> list[tuple[int, Fact]]:
+        return [(0, Fact(FactKind.AGREEMENT, TAX.id, Action.ENDED, {}, "nobody", "a test", NOW))]
+
+    monkeypatch.setattr("bus.cli.register._facts", facts)
+    shown = CliRunner().invoke(register, ["show", "--kind", "agreement"]).output
+    assert f"{iso(NOW)[:19]}Z" in shown
+    assert CliRunner().invoke(register, ["show", "--kind", "agreements"]).exit_code == 2
 
 
 def test_words_of_any_language_stay() -> None:
