@@ -66,9 +66,18 @@ def _say(part: dict[str, Any], texts: Mapping[str, str], marks: Mapping[str, str
     part["description"] = texts.get("itself", part["description"])
     for name, key in _keys(part):
         key.pop("title", None)
+        _never_empty(key)
         told = texts.get(name, key["description"])
         mark = key.pop("mark", None)
         key["description"] = told if mark is None else f"{told} [{marks[mark]}]"
+
+
+def _never_empty(key: dict[str, Any]) -> None:
+    """A key that may be left out is not one with nothing behind it, though the model knows both as None."""
+    allowed = [one for one in key.pop("anyOf", ()) if one != {"type": "null"}]
+    key |= allowed[0] if len(allowed) == 1 else {"anyOf": allowed} if allowed else {}
+    if key.get("default", "") is None:
+        del key["default"]
 
 
 def _keys(part: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
