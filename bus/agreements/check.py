@@ -47,8 +47,8 @@ def check(
             findings.extend(_file_name(case, source))
         whole = len(form.kept["examples"]) == len(text.data.get("examples") or ())
         if known is not None and whole and not form.spoiled & {"dataset", "basis", "examples"}:
-            findings.extend(run_examples(case, known, sound=not findings))
-    wrong = any(finding.severity is Severity.ERROR for finding in findings)
+            findings.extend(run_examples(case, known, sound=not _wrong(findings)))
+    wrong = _wrong(findings)
     return Checked(text.file, None if wrong else form.document, _ordered(findings))
 
 
@@ -86,6 +86,10 @@ def load_agreements(
             raise AgreementWrong(file=result.file, count=len(result.findings), findings=shown)
         documents.append(result.document)
     return tuple(documents)
+
+
+def _wrong(findings: list[Finding]) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in findings)
 
 
 def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:

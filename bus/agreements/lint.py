@@ -1,16 +1,14 @@
-"""What people weigh: what can be joined, what runs out, whom nobody can reach, unlisted articles, odd texts."""
+"""What people weigh: what a recipient can join, what runs out, whom nobody can reach, which articles no list has."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from unicodedata import is_normalized, normalize
 
 from bus.agreements.agencies import Agencies, LegalBasis
 from bus.agreements.check import Checked
 from bus.agreements.document import AgreementDocument, TransformKind
-from bus.agreements.filters.lexer import Token, pieces
 from bus.agreements.finding import Finding, Severity, nearest
 from bus.agreements.text import Text, read_text
 from bus.avro.datasets import Dataset
@@ -43,7 +41,6 @@ def lint(
         *(finding for one in sound for finding in _ending(one, today)),
         *(finding for one in sound for finding in _unreachable(one, agencies)),
         *(finding for one in sound for finding in _unlisted(one, bases or {})),
-        *(finding for one in sound for finding in _decomposed(one)),
     ]
     return tuple(sorted(found, key=lambda finding: (finding.place.file, finding.place.line, finding.code)))
 
@@ -128,12 +125,3 @@ def _unlisted(one: _Sound, bases: Mapping[str, LegalBasis]) -> Iterator[Finding]
             details = (("text", article), ("basis", str(basis.statutory)))
             suggestion = nearest(article, known.articles)
             yield Finding("article-unlisted", place, details, suggestion=suggestion, severity=Severity.WARNING)
-
-
-def _decomposed(one: _Sound) -> Iterator[Finding]:
-    """Texts of a filter with accents as characters of their own, as some programs hand them on when they are pasted."""
-    for piece in pieces(one.document.filter or ""):
-        if piece.token is Token.STRING and not is_normalized("NFC", piece.text):
-            place = one.text.value(("filter",), piece.start, piece.end)
-            whole = normalize("NFC", piece.text)
-            yield Finding("filter-decomposed", place, suggestion=whole, severity=Severity.WARNING)

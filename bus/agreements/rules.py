@@ -1,15 +1,18 @@
 """What must hold of an agreement beyond its form: each rule is one function, and they are listed at the end."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import is_normalized, normalize
 
 from bus.agreements.agencies import Agencies, LegalBasis, is_zone
 from bus.agreements.document import AgreementDocument, FieldRule, TransformKind
+from bus.agreements.filters.lexer import Token, pieces
 from bus.agreements.filters.parser import parse
 from bus.agreements.filters.syntax import FilterUnreadable, Problem
 from bus.agreements.filters.types import check_filter
-from bus.agreements.finding import Finding, nearest
+from bus.agreements.finding import Finding, Place, Severity, nearest
 from bus.agreements.retention import duration_ms
 from bus.agreements.shape import Kind, Shape, shape_of
 from bus.agreements.text import Text, Where
@@ -296,6 +299,34 @@ def _in_filter(case: Case, problem: Problem) -> Finding:
     return Finding(problem.code, place, problem.details, problem.allowed, problem.suggestion)
 
 
+def letters_have_their_marks(case: Case) -> Iterator[Finding]:
+    """Texts are compared as they are stored: one with its marks apart looks like others, and equals none of them."""
+    for where, text in _texts(case.text.data.get("examples"), ("examples",)):
+        yield from _marks_apart(text, case.text.value(where))
+    with contextlib.suppress(FilterUnreadable):  # `filter_fits` tells of it
+        for piece in pieces(case.document.filter or ""):
+            if piece.token is Token.STRING:
+                yield from _marks_apart(piece.text, case.text.value(("filter",), piece.start, piece.end))
+
+
+def _marks_apart(text: str, place: Place) -> Iterator[Finding]:
+    if not is_normalized("NFC", text):
+        whole = normalize("NFC", text)
+        yield Finding("marks-apart", place, (("text", text),), suggestion=whole, severity=Severity.WARNING)
+
+
+def _texts(value: Any, where: Where) -> Iterator[tuple[Where, str]]:
+    """Each text in a value of the file, with its place."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(inner, (*where, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, (*where, number))
+
+
 def unfit(document: AgreementDocument, dataset: Dataset) -> Finding | None:
     """The first reason why a document that comes from elsewhere than a checked text must not be obeyed, or None.
 
@@ -329,6 +360,7 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (purpose_in_every_language, frozenset({"purpose"})),
     (basis_is_known, frozenset({"basis"})),
     (retention_lasts, frozenset({"retention"})),
+    (letters_have_their_marks, frozenset()),
     *RULES_OF_THE_DOCUMENT,
 )
 """Every rule: one is left out when the form of a key that it reads is wrong."""

@@ -122,7 +122,6 @@ def test_every_code_is_tried() -> None:
         "expired",
         "nobody-reached",
         "article-unlisted",
-        "filter-decomposed",
         "yaml-encoding",
         "yaml-deep",
         "bad-value",  # the net under whatever else the form may find

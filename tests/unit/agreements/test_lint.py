@@ -2,7 +2,6 @@
 
 from datetime import date
 from pathlib import Path
-from unicodedata import normalize
 
 import pytest
 
@@ -113,17 +112,3 @@ def test_articles_that_are_not_listed(tmp_path: Path) -> None:
     bare = {code: basis.model_copy(update={"articles": {}}) for code, basis in BASES.items()}
     for bases in (bare, None):
         assert lint(checked, DATASETS, AGENCIES, bases, date(2026, 3, 1)) == ()
-
-
-def test_a_filter_with_accents_apart(tmp_path: Path) -> None:
-    """A text of a filter whose accents are characters of their own is shown at its place, with the text to write."""
-    assert found("filter-decomposed") == []
-    text = (SEEDS / "person-to-tax.yaml").read_text(encoding="utf-8")
-    old, apart = "has(residence_province)\n", normalize("NFD", '"Trần"')
-    new = text.replace(old, f'has(residence_province) && !(full_name in ["Lê", {apart}, "B\\u0301"])\n')
-    (tmp_path / "person-to-tax.yaml").write_text(new, encoding="utf-8")
-    (finding,) = lint(check_folder(tmp_path, DATASETS, AGENCIES, BASES), DATASETS, AGENCIES, BASES, date(2026, 3, 1))
-    place = finding.place
-    assert place.line_text[place.column - 1 :][: place.length] == apart
-    assert (finding.code, finding.suggestion) == ("filter-decomposed", '"Trần"')
-    assert finding.severity is Severity.WARNING
