@@ -1,5 +1,6 @@
 """Whether a value fits a schema, told by field and never by value: the contract check of what comes from outside."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -30,12 +31,38 @@ def misfits(schema: Any, value: Any) -> tuple[str, ...]:
     Stricter than fastavro: a bool or a float is no int, an int has 32 bits, a record has all of its fields and no
     other. Values of the logical types are taken where a schema has one. The texts quote no value.
     """
-    return tuple(_Check(named_types(schema)).of(schema, value, "", ""))
+    return tuple(_Check(named_types(schema), Steps(sys.maxsize)).of(schema, value, "", ""))
+
+
+def fits(part: Any, value: Any, space: str, names: Mapping[str, Any], steps: "Steps") -> bool:
+    """Whether a value fits a part of a schema that stands in `space` and whose names are these.
+
+    Raises TooManySteps: with unions of records within each other a few bytes may have no end of ways to fit.
+    """
+    return not _Check(names, steps).of(part, value, "", space)
+
+
+class TooManySteps(Exception):
+    """Whether something fits would take too long to find out."""
+
+
+class Steps:
+    """How much may still be looked at."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, count: int) -> None:
+        """Look at so much. Raises TooManySteps."""
+        self._left -= count
+        if self._left < 0:
+            raise TooManySteps
 
 
 class _Check:
-    def __init__(self, names: dict[str, Any]) -> None:
+    def __init__(self, names: Mapping[str, Any], steps: Steps) -> None:
         self._names = names
+        self._take = steps.take
         self._complex: dict[str, Callable[[Mapping[str, Any], Any, str, str], list[str]]] = {
             "record": self._record,
             "error": self._record,
@@ -46,6 +73,7 @@ class _Check:
         }
 
     def of(self, schema: Any, value: Any, path: str, space: str) -> list[str]:
+        self._take(1)
         if isinstance(schema, list):
             return self._union(schema, value, path, space)
         if isinstance(schema, str):
@@ -65,18 +93,20 @@ class _Check:
         return self.of(self._names[full], value, path, full.rpartition(".")[0])
 
     def _enum(self, schema: Mapping[str, Any], value: Any, path: str, _space: str) -> list[str]:
-        fits = isinstance(value, str) and value in schema["symbols"]
-        return [] if fits else [_at(path, f"is none of the {len(schema['symbols'])} symbols")]
+        self._take(len(schema["symbols"]))
+        is_one = isinstance(value, str) and value in schema["symbols"]
+        return [] if is_one else [_at(path, f"is none of the {len(schema['symbols'])} symbols")]
 
     def _fixed(self, schema: Mapping[str, Any], value: Any, path: str, _space: str) -> list[str]:
-        fits = isinstance(value, bytes) and len(value) == schema["size"]
-        return [] if fits else [_at(path, f"must be {schema['size']} bytes")]
+        is_one = isinstance(value, bytes) and len(value) == schema["size"]
+        return [] if is_one else [_at(path, f"must be {schema['size']} bytes")]
 
     def _record(self, schema: Mapping[str, Any], value: Any, path: str, space: str) -> list[str]:
         if not isinstance(value, Mapping):
             return [_at(path, f"must be a record, and is {_kind(value)}")]
+        self._take(len(schema["fields"]))
         inner = space_of(schema, space)
-        names = [one["name"] for one in schema["fields"]]
+        names = {one["name"] for one in schema["fields"]}
         found = [_at(_join(path, str(name)), "is not in the schema") for name in value if name not in names]
         for one in schema["fields"]:
             place = _join(path, one["name"])

@@ -5,11 +5,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bus.avro.fit import misfits
-from bus.avro.names import NAMED, PRIMITIVES, full_name, own_name, self_contained
+from bus.avro.fit import Steps, TooManySteps, fits
+from bus.avro.names import NAMED, PRIMITIVES, full_name, own_name
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _SPACE = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*)?$")
+
+MOST_STEPS = 200_000
+"""To look at the defaults of one schema. Anybody may ask about a schema, and in a few kilobytes there is room for
+defaults within defaults that nobody would ever have looked through."""
 
 
 def flaws(schema: Any) -> tuple[str, ...]:
@@ -45,11 +49,17 @@ class _Check:
 
     def defaults(self) -> Iterator[str]:
         """Flaws of default values; asked for once every name is known."""
+        steps = Steps(MOST_STEPS)
         for path, avro_type, default, space in self._defaults:
             # Avro 1.12 lets a default fit any branch of a union; libraries in use know the older rule, the first branch
             first = avro_type[0] if isinstance(avro_type, list) and avro_type else avro_type
-            value = from_json_default(first, default, space, self._names)
-            if misfits(self_contained(first, space, self._names), value):
+            try:
+                value = _Filler(self._names, steps).whole(first, default, space)
+                fit = fits(first, value, space, self._names, steps)
+            except TooManySteps:
+                yield _at(path, "this default, or those before it, cannot be looked through")
+                return
+            if not fit:
                 which = "the union's first branch" if isinstance(avro_type, list) else "its type"
                 yield _at(path, f"the default does not fit {which}")
 
@@ -109,28 +119,36 @@ class _Check:
             yield _at(f"{path}.{name}" if path else str(name), "two fields have this name")
 
 
-def from_json_default(avro_type: Any, default: Any, space: str, names: Mapping[str, Any]) -> Any:
-    """The value that a default in a schema stands for: bytes are written as text there, inner defaults left out."""
-    kind = _bottom(avro_type, space, names)
-    word = kind["type"] if isinstance(kind, dict) else kind
-    if word in ("bytes", "fixed") and isinstance(default, str):
-        return default.encode("latin-1", "replace")
-    if word == "array" and isinstance(default, list):
-        return [from_json_default(kind["items"], item, space, names) for item in default]
-    if word == "map" and isinstance(default, dict):
-        return {key: from_json_default(kind["values"], item, space, names) for key, item in default.items()}
-    if word in ("record", "error") and isinstance(default, dict):
-        return _record_default(kind, default, own_name(kind, space).rpartition(".")[0], names)
-    return default
+class _Filler:
+    """Finds the value that a default stands for: bytes are written as text in a schema, and inner defaults left out."""
 
+    def __init__(self, names: Mapping[str, Any], steps: Steps) -> None:
+        self._names = names
+        self._steps = steps
 
-def _record_default(kind: Any, default: Mapping[str, Any], space: str, names: Mapping[str, Any]) -> dict[str, Any]:
-    whole = dict(default)
-    for one in kind["fields"]:
-        name = one["name"]
-        if name in default or "default" in one:
-            whole[name] = from_json_default(one["type"], default.get(name, one.get("default")), space, names)
-    return whole
+    def whole(self, avro_type: Any, default: Any, space: str) -> Any:
+        """Raises TooManySteps."""
+        self._steps.take(1)
+        kind = _bottom(avro_type, space, self._names)
+        word = kind["type"] if isinstance(kind, dict) else kind
+        if word in ("bytes", "fixed") and isinstance(default, str):
+            return default.encode("latin-1", "replace")
+        if word == "array" and isinstance(default, list):
+            return [self.whole(kind["items"], item, space) for item in default]
+        if word == "map" and isinstance(default, dict):
+            return {key: self.whole(kind["values"], item, space) for key, item in default.items()}
+        if word in ("record", "error") and isinstance(default, dict):
+            return self._record(kind, default, own_name(kind, space).rpartition(".")[0])
+        return default
+
+    def _record(self, kind: Any, default: Mapping[str, Any], space: str) -> dict[str, Any]:
+        self._steps.take(len(kind["fields"]))
+        whole = dict(default)
+        for one in kind["fields"]:
+            name = one["name"]
+            if name in default or "default" in one:
+                whole[name] = self.whole(one["type"], default.get(name, one.get("default")), space)
+        return whole
 
 
 def _bottom(avro_type: Any, space: str, names: Mapping[str, Any]) -> Any:

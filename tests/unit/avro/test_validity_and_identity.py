@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from bus.avro.canonical import compact, identity
 from bus.avro.codec import parse
+from bus.avro.names import PRIMITIVES
 from bus.avro.validity import flaws
 from tests.unit.avro.strategies import schemas
 
@@ -68,6 +69,45 @@ def test_flaws(schema: Any, said: str) -> None:
 def test_defaults_that_fit(field: dict[str, Any]) -> None:
     """Defaults are spelt as JSON: bytes as text, inner fields left to their own defaults."""
     assert flaws(record({"name": "a", **field})) == ()
+
+
+def doubling(levels: int, at: int = 0) -> dict[str, Any]:
+    """A record whose default, written out, is twice as large with each level."""
+    inner: list[Any] = [doubling(levels, at + 1), f"D{at + 1}"] if at < levels else []
+    fields = [{"name": f"f{number}", "type": one, "default": {}} for number, one in enumerate(inner)]
+    return {"type": "record", "name": f"D{at}", "fields": fields}
+
+
+def tripling(levels: int) -> Any:
+    """A union of records in each of which stands such a union: three times as many ways to fit with each level."""
+    branches: list[Any] = ["int"]
+    for level in range(levels):
+        inner, branches = branches, []
+        known = [one if isinstance(one, str) else one["name"] for one in inner]
+        for number in range(3):
+            name = f"L{level}_{number}"
+            branches.append(
+                {"type": "record", "name": name, "fields": [{"name": "a", "type": known if number else inner}]}
+            )
+    return {"type": "array", "items": branches}
+
+
+def nested(levels: int) -> Any:
+    return {"a": nested(levels - 1)} if levels else "no number"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"type": doubling(17), "default": {}},
+        {"type": tripling(12), "default": [nested(12)]},
+        {"type": {"type": "array", "items": [COLOUR, *PRIMITIVES - {"string"}]}, "default": ["X"] * 50_000},
+    ],
+)
+def test_a_default_that_takes_too_long(field: dict[str, Any]) -> None:
+    """A schema that anybody may ask about is refused where its defaults would keep the registry busy for long."""
+    (flaw,) = flaws(record({"name": "a", **field}))
+    assert flaw.endswith("cannot be looked through")
 
 
 @given(schemas())
