@@ -1,6 +1,7 @@
 """What a lane writes: records for agencies, disclosure blocks, lane state, dead letters. Values in, records out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from bus.avro.own import Message, OwnMessages
 from bus.avro.wire import known_text, maybe_data, number
@@ -88,7 +89,7 @@ class Writer:
         records: list[Outgoing] = []
         label: Label | None = None
         place, last_where, last_reason = b"", None, None
-        for rule, where, key, consent, value, subject, reason in deliveries:
+        for rule, where, key, consent, value, subject, reason in in_order(deliveries):
             if label is None or where is not last_where or reason is not last_reason:  # most come in long runs
                 last_where, last_reason = where, reason
                 label = labels.get((rule, where.revision, reason))
@@ -139,6 +140,18 @@ class Writer:
             yield new_record((topic, lane, key, value, (), None, NO_HEADERS))
         position = messages.encode("lane_position", position_message(draft.position))
         yield Outgoing(topic, lane, b"position", position)
+
+
+def in_order(deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    """As they are to be written: those of pseudonymous flows by what their recipient sees, the others as they came.
+
+    As they come tells of ids: what exists already, and a registry at its first reading, comes in the order of those.
+    """
+    hidden = [one for one in deliveries if one.rule.route.pseudonymous]
+    if not hidden:
+        return deliveries
+    shown = [one for one in deliveries if not one.rule.route.pseudonymous]
+    return [*shown, *sorted(hidden, key=attrgetter("key"))]  # of one key the first stays the first
 
 
 def parts_of(entries: Sequence[bytes], beside: int = 0) -> Iterator[Sequence[bytes]]:
