@@ -1,5 +1,6 @@
 """compose.yaml, as far as it can be checked without a container engine."""
 
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -123,3 +124,14 @@ def test_no_password_is_written_down(services: dict[str, dict[str, Any]]) -> Non
             if "PASSWORD" in name:
                 assert value.startswith("${BUS_"), name
                 assert ":?" in value, name
+
+
+def test_the_passwords_are_for_nobody_else(tmp_path: Path) -> None:
+    """The command that writes the passwords, at the top of the file, makes a file that its owner alone may read."""
+    first = (ROOT / "compose.yaml").read_text(encoding="utf-8").splitlines()
+    (command,) = [line.removeprefix("#   ") for line in first if line.endswith("> .env")]
+    told = f"openssl() {{ echo word; }}; {command}"
+    subprocess.run(["/bin/sh", "-c", told], cwd=tmp_path, umask=0o022, check=True)
+    made = tmp_path / ".env"
+    assert made.read_text(encoding="utf-8").count("=word") == 2
+    assert made.stat().st_mode & 0o077 == 0
