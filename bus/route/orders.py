@@ -16,6 +16,9 @@ from bus.route.load import change_of
 from bus.telemetry import Event, emit
 from bus.topics import Topics
 
+MOST_BYTES = 300_000
+"""Of an order: what became of it repeats what it says, its name twice, and must find room in `status` all the same."""
+
 _OFFSET = re.compile(r"[0-9]{1,18}\Z")
 
 
@@ -32,6 +35,8 @@ class Orders:
         if not (record.key or b"").startswith(LANE_ORDER):
             return None
         try:
+            if len(record.value or b"") > MOST_BYTES:
+                raise ValueError("nobody could be told what became of it")  # noqa: TRY301 - told as one that is no order
             message = await self._messages.decode(record.value or b"")
             order = _order(message)
         except (RecordUnreadable, SchemaUnknown, KeyError, ValueError) as error:

@@ -1,5 +1,6 @@
 """Orders about dead letters, and flows that an operator holds up, in the pure core of a lane."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from bus.route.store.memory import MemoryState
 from bus.topics import Topics
 from tests.unit.register.book import founded, route
 from tests.unit.route.lanes import KEYRING, PERSON, Nutshell, give, rule, rules, value, values, withdraw
+from tests.unit.route.model.running import messages
 
 RELEASE, DISCARD = CommandKind.RELEASE, CommandKind.DISCARD
 POISON = b"\0\0\0\0\x09x"
@@ -209,6 +211,15 @@ def test_a_letter_with_a_forged_origin(origin: str | None) -> None:
     change = orders._change(letter(f"changes.{PERSON}/0/7"), {PERSON: True})
     assert change is not None
     assert change.origin.offset == 7
+
+
+@pytest.mark.parametrize("told", ["command_id", "by", "reason"])
+def test_an_order_that_is_too_long_is_none(told: str) -> None:
+    """An order of which nobody could be told what became of it is passed over: it would stop its lane for a week."""
+    words = {"command_id": "c", "kind": RELEASE.value, "lane": 0, "offset": 0, "by": "b", "reason": "r", "at": 0}
+    value = messages().encode("command", words | {told: "x" * 1_000_000})
+    orders = Orders(cast("Any", None), Topics("", 8), messages())
+    assert asyncio.run(orders.command(Incoming("commands", 0, 0, 0, b"lane/c", value), {})) is None
 
 
 def letter(origin: str | None) -> Incoming:
