@@ -3,6 +3,11 @@
 from typing import Any
 
 from bus.model.consent import Consent, ConsentAction, ConsentEvent, GivenBy
+from bus.model.key import LONGEST_KEY
+
+LONGEST = {"event_id": 200, "subject": 256, "agreement": 60, "revision": 256, "proof": 2000}
+"""Texts of an event in bytes, as the consent API takes them at the most. They stand in one record of `lane-state`, the
+id with all others of the person and the agreement: what the broker would refuse there would stop the lane for good."""
 
 
 def consent_message(event: ConsentEvent) -> dict[str, Any]:
@@ -22,7 +27,13 @@ def consent_message(event: ConsentEvent) -> dict[str, Any]:
 
 
 def consent_event(message: dict[str, Any]) -> ConsentEvent:
-    """The inverse of `consent_message`. Raises KeyError or ValueError for a message of another shape."""
+    """The inverse of `consent_message`. Raises KeyError or ValueError for a message of another shape, or too long."""
+    if any(len(str(message[name]).encode()) > most for name, most in LONGEST.items()):
+        raise ValueError("a text of it is too long")
+    return _event(message)
+
+
+def _event(message: dict[str, Any]) -> ConsentEvent:
     return ConsentEvent(
         event_id=message["event_id"],
         subject=message["subject"],
@@ -51,7 +62,7 @@ def standing(message: dict[str, Any]) -> Consent:
     """The inverse of `standing_message`."""
     given = message["given"]
     return Consent(
-        None if given is None else consent_event(given),
+        None if given is None else _event(given),
         message["withdrawn_at"],
         frozenset(message["seen"]),
         message["unreadable"],
@@ -61,6 +72,8 @@ def standing(message: dict[str, Any]) -> Consent:
 def split_key(key: bytes) -> tuple[str, str]:
     """Subject and agreement of a key of `consents`. Raises ValueError."""
     subject, slash, agreement = key.decode().partition("/")
+    if len(key) > LONGEST_KEY:
+        raise ValueError("the key is too long to be noted")
     if not (subject and slash and agreement):
         raise ValueError("the key is not `subject/agreement`")
     return subject, agreement

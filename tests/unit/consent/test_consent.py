@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from bus.consent.covers import refusal
 from bus.consent.fold import MOST_SEEN, NEVER, fold, fold_unreadable
+from bus.consent.messages import LONGEST, consent_event, consent_message, pair_of
 from bus.model.consent import Consent, ConsentAction, ConsentEvent, GivenBy
+from bus.model.key import LONGEST_KEY
 from bus.model.reasons import Held, Reason
 from bus.route.entries import consent_body
 from bus.topics import MAX_RECORD_BYTES
@@ -146,3 +148,19 @@ def test_a_lack_of_consent_always_erases() -> None:
     of_consent = [reason for reason in Reason if reason.value.startswith("consent-")]
     assert len(of_consent) >= 6
     assert {reason.held for reason in of_consent} == {Held.ERASE}
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_an_event_with_a_text_that_is_too_long(name: str) -> None:
+    """It is unreadable, so that it counts as a withdrawal: noted in `lane-state` it would stop its lane for good."""
+    message = consent_message(giving(10))
+    fitting = message | {name: "x" * LONGEST[name]}
+    assert consent_message(consent_event(fitting)) == fitting
+    with pytest.raises(ValueError, match="too long"):
+        consent_event(message | {name: "x" * LONGEST[name] + "x"})
+
+
+def test_a_key_that_is_too_long() -> None:
+    """A key that no record of `lane-state` has room for names nobody."""
+    assert pair_of(b"s/" + b"a" * (LONGEST_KEY - 2)) is not None
+    assert pair_of(b"s/" + b"a" * (LONGEST_KEY - 1)) is None
