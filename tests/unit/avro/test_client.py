@@ -114,7 +114,7 @@ def nested(depth: int) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ['syntax = "proto3"; message A {}', None, '"no-such-type"', "{}", nested(400), nested(100_000)]
+    "text", ['syntax = "proto3"; message A {}', None, '"no-such-type"', "{}", nested(900), nested(100_000)]
 )
 async def test_a_record_of_what_is_no_schema_is_poison(text: object) -> None:
     """An id of another type of schema, or of one that nobody can read, makes the record unreadable, and no more."""
