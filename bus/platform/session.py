@@ -69,9 +69,10 @@ async def bring_down(home: Home) -> Ended:
 def detach(home: Home, words: Sequence[str]) -> int:
     """Run `bus <words>` in the background with its log in the home; returns its pid when everything is ready.
 
-    Raises ProcessDied, which quotes its log, when it ends before that.
+    Raises HomeInUse, and ProcessDied, which quotes its log, when it ends before that.
     """
-    home.withdraw(PARENT)
+    with hold(home):  # one that runs there keeps what it announced
+        home.withdraw(PARENT)
     log = home.log(PARENT)
     with log.open("ab") as output:
         offset = output.tell()

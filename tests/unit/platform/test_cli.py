@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from bus import cli, wiring
-from bus.errors import ProcessDied, WrongUse
+from bus.errors import HomeInUse, ProcessDied, WrongUse
 from bus.platform.alive import is_alive
 from bus.platform.hold import hold
 from bus.platform.home import Home
@@ -142,6 +142,15 @@ def test_a_detached_start_that_fails_is_told_with_its_last_words(home: Home, mon
     with pytest.raises(ProcessDied, match="--people and --empty contradict") as raised:
         detach(home, ["up", "--empty", "--people", "5"])
     assert raised.value.details["code"] == 2
+
+
+def test_a_second_start_in_the_background_says_who_is_there(home: Home) -> None:
+    """It is refused as one in the foreground is, with code 3, and what the first announced stays."""
+    home.announce("up")
+    with hold(home), pytest.raises(HomeInUse, match=f"process {os.getpid()} holds") as raised:
+        detach(home, ["up", "--empty", "--people", "5"])
+    assert raised.value.exit_code == 3
+    assert home.endpoint("up") is not None
 
 
 def test_an_error_is_two_lines_without_a_traceback(tmp_path: Path) -> None:
