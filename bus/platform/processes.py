@@ -163,7 +163,12 @@ class Supervisor:
                     name=spec.name, code=error.errno, log=log, last=f"{spec.argv[0]}: {error.strerror}"
                 ) from error
         record = _record(spec, popen.pid, str(log), restarts)
-        record.write(self.home)
+        try:
+            record.write(self.home)
+        except BaseException:  # else nobody would know of it
+            kill_group(record)
+            popen.wait()
+            raise
         return _Child(spec, popen, record, offset, born=monotonic())
 
     async def _until_ready(self, child: _Child) -> None:
@@ -230,7 +235,7 @@ class Supervisor:
                 child = self._children[name] = self._spawn(dead.spec, restarts=restarts)
                 child.pause_seconds = pause
                 await self._until_ready(child)
-            except BusError as error:
+            except (BusError, OSError) as error:
                 emit(Event.CHILD_NOT_BACK, child=name, reason=type(error).__name__, log=str(self.home.log(name)))
                 await end(self._children[name].record)
                 continue

@@ -1,5 +1,6 @@
 """Log lines: JSON on a file, readable on a terminal; always to stderr, for stdout belongs to results."""
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -33,13 +34,17 @@ def configure(process: str, *, level: str = "info") -> None:
 
 
 def emit(event: Event, **fields: Any) -> None:
-    """Write one event at its own level; to stderr also in a command or a recipient's program, which sets nothing up."""
+    """Write one event at its own level; to stderr also in a command or a recipient's program, which sets nothing up.
+
+    Where nothing can be written, on a full disk or a terminal that is gone, who tells goes on all the same.
+    """
     logger = (
         structlog.get_logger()
         if structlog.is_configured()
         else structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
     )
-    logger.log(_LEVELS[event.level], event.value, **fields)
+    with contextlib.suppress(OSError):
+        logger.log(_LEVELS[event.level], event.value, **fields)
 
 
 def place_of(error: BaseException) -> str:

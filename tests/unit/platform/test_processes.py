@@ -1,6 +1,7 @@
 """The parent of the local processes, on real children: start, readiness, death, restart, end."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -167,6 +168,29 @@ async def test_a_killed_child_is_started_again(home: Home, parent: Supervisor, s
     assert second.pid != first.pid
     assert ended(first)
     assert find_running(home) == [second]
+
+
+async def test_a_child_comes_back_when_a_full_disk_has_room_again(
+    home: Home, parent: Supervisor, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its log nor its record can be written meanwhile: none that nobody knows of may live on beside it."""
+    await parent.start(shell("one"))
+    write, tried = ProcessRecord.write, list[str]()
+
+    def fail(record: ProcessRecord, home: Home) -> None:
+        tried.append(record.name)
+        match len(tried):
+            case 1:
+                raise DiskFull(folder=home.path, what="writing one.json")
+            case 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            case _:
+                write(record, home)
+
+    monkeypatch.setattr(ProcessRecord, "write", fail)
+    parent.kill("one")
+    await until(lambda: len(tried) == 3 and home.endpoint("one") is not None, "it serves again")
+    assert find_running(home) == [parent.record("one")]
 
 
 async def test_a_child_that_keeps_dying_is_tried_with_longer_and_longer_pauses(
