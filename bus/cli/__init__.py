@@ -33,6 +33,9 @@ COMMANDS = {
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What writing an answer ends with where it is led to a full disk."""
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, where that is not how a command is meant to end."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
@@ -50,6 +53,14 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; one that is interrupted ends with the code that shells know for that."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing them."""

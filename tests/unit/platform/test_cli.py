@@ -153,6 +153,17 @@ def test_a_second_start_in_the_background_says_who_is_there(home: Home) -> None:
     assert home.endpoint("up") is not None
 
 
+def test_an_interrupted_command_says_so_to_the_shell(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the midst of a command must not look as if it had found something."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bus.cli.status.surveyed", interrupted)
+    done = run("status")
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "\ninterrupted\n")
+
+
 def test_an_error_is_two_lines_without_a_traceback(tmp_path: Path) -> None:
     """A home that cannot be made must be told as error and remedy, nothing else."""
     (tmp_path / "file").write_text("")
