@@ -41,6 +41,15 @@ def test_old_and_new_in_one_transaction() -> None:
     assert holdings(lane.state, PERSON, b"p0/1")["a"].epoch == 2
 
 
+def test_renewed_time_and_again() -> None:
+    """Each epoch renews every name, not the second alone."""
+    lane = Nutshell()
+    lane.step(rules(hidden(1)), lane.change("p1", value("An")))
+    for epoch in (2, 3, 4):
+        lane.step(rules(hidden(epoch), offset=epoch))
+        assert lane.held() == {f"p1-in-{epoch}/1-in-{epoch}": "An"}
+
+
 def test_a_renewed_name_is_not_a_new_copy() -> None:
     """How long a copy may be kept is counted from its release, not from the renewal of its name."""
     lane = Nutshell()
@@ -63,6 +72,14 @@ def test_a_pseudonym_in_the_view_alone() -> None:
     lane.step(rules(in_the_view(2, retention_ms=100, frequency=Ticks(10_000)), offset=2))
     copy = holdings(lane.state, PERSON, b"p1/1")["a"]
     assert (lane.held(), copy.epoch, copy.due_ms) == ({"p1/1": "An-in-2"}, 2, 1100)
+
+
+def test_a_copy_in_which_no_pseudonym_stands() -> None:
+    """Where neither key nor view holds one, nothing is sent when they are renewed, and the copy is of the new epoch."""
+    lane = Nutshell()
+    lane.step(rules(replace(rule(), epoch=1)), lane.change("p1", value("An")))
+    lane.step(rules(replace(rule(), epoch=2), offset=2))
+    assert (len(lane.log), holdings(lane.state, PERSON, b"p1/1")["a"].epoch) == (1, 2)
 
 
 def test_what_is_held_up_keeps_its_epoch() -> None:
