@@ -85,6 +85,17 @@ def test_it_fits_again() -> None:
     assert [told for _, told in lane.story()] == [HELD[1], "Nguyễn Văn Bình"]
 
 
+def test_an_agreement_whose_dataset_nobody_knows() -> None:
+    """It lets nothing through, and what others let through flows."""
+    lane = held()
+    stray = {**lane.register.agreements[BANK.id].document, "id": "stray", "dataset": "nobody.knows"}
+    entry = replace(register(fits=True, offset=3).agreements[BANK.id], agreement="stray", document=stray)
+    now = register(fits=True, offset=3)
+    lane.register = replace(now, agreements={"stray": entry, **now.agreements})
+    lane.work()
+    assert [told for _, told in lane.story()] == [HELD[1], "Nguyễn Văn Bình"]
+
+
 def test_an_end() -> None:
     """Ended while it fits no more, its copies are erased."""
     lane = held()

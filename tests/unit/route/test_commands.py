@@ -99,11 +99,12 @@ def test_a_newer_letter_wins() -> None:
     assert len(lane.log) == 1
 
 
-def test_a_letter_that_cannot_be_read_stays_open() -> None:
+@pytest.mark.parametrize("still", [POISON, b"no frame"], ids=["a schema that nobody knows", "no frame"])
+def test_a_letter_that_cannot_be_read_stays_open(still: bytes) -> None:
     """Releasing what is still unreadable does nothing, and it can be released later."""
     lane, now = Nutshell(), rules(rule())
     change = buried(lane, now)
-    assert endings(obey(lane, now, command(change._replace(value=POISON)))) == [Ending.STILL_UNREADABLE]
+    assert endings(obey(lane, now, command(change._replace(value=still)))) == [Ending.STILL_UNREADABLE]
     assert endings(obey(lane, now, command(change))) == [Ending.RELEASED]
 
 

@@ -34,6 +34,14 @@ def test_a_copy_without_a_record_is_erased() -> None:
     assert lane.core.gone(lane.state, now, PERSON, b"", 10) == ([], None)
 
 
+def test_a_copy_without_a_record_under_an_agreement_that_nothing_is_known_of() -> None:
+    """Where the rules name an agreement no more, its copies are left to when they do, and the others are erased."""
+    lane = Nutshell()
+    lane.step(rules(rule(), rule("b")), lane.change("p1", value("An")))
+    lane.state.put_record(PERSON, b"p1/1", None)
+    assert lane.core.gone(lane.state, rules(rule("b")), PERSON, b"", 10) == ([("b", b"p1/1")], None)
+
+
 def built_anew(lane: Nutshell) -> None:
     """The lane after its store was built anew from topics that have forgotten what dead letters took the place of."""
     before: MemoryState = lane.state
