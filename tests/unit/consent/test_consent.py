@@ -109,6 +109,8 @@ def test_a_standing_fits_into_a_record() -> None:
     standing = fold(standing, withdrawal(2, "k" * 200))
     assert refusal(standing, ACCEPTED, 3) is Reason.CONSENT_WITHDRAWN
     assert fold(standing, giving(3, "l" * 200)) is standing
+    for number in range(1000):
+        standing = fold(standing, withdrawal(4 + number, f"{number:0200}+"))
     assert len(consent_body(standing)) < 0.9 * MAX_RECORD_BYTES
 
 

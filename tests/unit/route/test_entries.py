@@ -16,6 +16,7 @@ from bus.route.entries import ERASE, RELEASE, block_body, consent_body, entry_bo
 from bus.route.held import (
     HASH_BYTES,
     HASH_LENGTH,
+    KEPT,
     Copy,
     Holding,
     Where,
@@ -68,6 +69,19 @@ def test_holdings(holdings: dict[str, Holding], record_key: bytes) -> None:
     assert body == encode(parse(own_schema("lane_holdings")), {"due": due, "held": messages})
     assert held_in(body) == held
     assert {name: holding_of(copy, record_key) for name, copy in held.items()} == holdings
+
+
+def test_what_many_copies_share() -> None:
+    """Copies that share a moment, and more places than are remembered, are told apart all the same."""
+    now_ms, record_key = 1_790_000_000_000, b"p1/1"
+    moments = (now_ms, now_ms, now_ms + 1, 1 << 40, 1 << 42, now_ms)
+    told = {
+        f"a{number:04}": Holding(f"r{number}", "t", 3, record_key, None, b"h" * HASH_BYTES, moments[number % 6], None)
+        for number in range(KEPT + 10)
+    }
+    for _ in range(2):
+        held = held_in(held_body({name: copy_of(name, one, record_key) for name, one in told.items()}))
+        assert {name: holding_of(copy, record_key) for name, copy in held.items()} == told
 
 
 @given(HOLDINGS, HOLDINGS, TEXTS, st.binary(max_size=3))
