@@ -9,9 +9,9 @@ from bus.agreements.document import revision
 from bus.errors import StepRefused
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey, Role
-from bus.register.life import Action, Refusal, Stage
+from bus.register.life import Action, Proposal, Refusal, Stage
 from bus.register.state import Standing
-from bus.register.steps import drafting, key_added, key_revoked, step
+from bus.register.steps import drafting, key_added, key_revoked, signed_facts, step
 from tests.unit.agreements.ground import DATASETS
 from tests.unit.register.book import (
     BANK,
@@ -68,7 +68,33 @@ def test_a_new_revision(book: Book) -> None:
     assert entry.since_offset == book.state.offset - 1
     assert entry.accepted_revisions == {revision(TAX), revision(NARROWER)}
     assert entry.no_wider == frozenset()
-    assert book.life().state.agreements[TAX.id].no_wider == {revision(NARROWER)}
+    wider = book.life().state.agreements[TAX.id]
+    assert wider.no_wider == {revision(NARROWER)}
+    assert wider.accepted_revisions == {revision(TAX)}
+
+
+def test_a_wider_text_cannot_count_on_what_people_consented_to(book: Book) -> None:
+    """Not even the operator brings a text into force on consents to a narrower one."""
+    book.life(NARROWER).sign(*drafting(TAX, DESK, "more"), approve(POLICE), approve(BOSS))
+    terms = signed_facts([activate(TAX)], book.state, NOW)[0].body
+    both = sorted({revision(TAX), revision(NARROWER)})
+    assert book.refused(raw(book, OPERATOR, "activated", {**terms, "accepted_revisions": both})) is Refusal.TERMS_FALSE
+
+
+def test_a_text_that_was_returned(book: Book) -> None:
+    """Handed in again it is in review as if for the first time: no grounds, no approvals; either side may be first."""
+
+    def proposed() -> Proposal:
+        proposal = book.state.lives[TAX.id].proposal
+        assert proposal is not None
+        return proposal
+
+    book.sign(*drafting(TAX, DESK, "a wish"), approve(BOSS))
+    assert proposed().stage is Stage.APPROVED_BY_RECIPIENT
+    book.sign(step(TAX.id, Action.RETURNED, POLICE, "too much"))
+    assert (proposed().stage, proposed().grounds) == (Stage.RETURNED, "too much")
+    book.sign(step(TAX.id, Action.SUBMITTED, DESK, "all the same"))
+    assert (proposed().stage, proposed().grounds, proposed().approvals) == (Stage.IN_REVIEW, None, {})
 
 
 def test_replayed(book: Book) -> None:
@@ -106,7 +132,11 @@ def test_only_those_concerned(book: Book) -> None:
     body = {"revision": revision(TAX), "document": TAX.model_dump(mode="json", by_alias=True)}
     for stranger in (BANK, OPERATOR):
         assert book.refused(raw(book, stranger, "drafted", body)) is Refusal.NOT_THEIRS
-    book.sign(*drafting(TAX, DESK, "a wish"))
+    drafted, submitted = drafting(TAX, DESK, "a wish")
+    book.sign(drafted)
+    for stranger in (BANK, OPERATOR):
+        assert book.refused(raw(book, stranger, "submitted", body)) is Refusal.NOT_THEIRS
+    book.sign(submitted)
     for stranger in (BANK, OPERATOR):
         assert book.refused(raw(book, stranger, "approved", body)) is Refusal.NOT_THEIRS
     book.sign(approve(POLICE), approve(BOSS))
@@ -116,6 +146,29 @@ def test_only_those_concerned(book: Book) -> None:
         assert book.refused(raw(book, BANK, action, {})) is Refusal.NOT_THEIRS
         assert book.refused(raw(book, OPERATOR, action, {}, reason=" ")) is Refusal.NO_REASON
     assert book.refused(raw(book, OPERATOR, "suspended", {})) is None
+
+
+def test_who_may_lift_a_suspension(book: Book) -> None:
+    """The office that holds an agreement up, and none that has no part in it, lets it go on."""
+    book.life().sign(step(TAX.id, Action.SUSPENDED, BOSS, "a leak"))
+    assert book.refused(raw(book, BANK, "resumed", {})) is Refusal.NOT_THEIRS
+    assert book.refused(raw(book, BOSS, "resumed", {})) is None
+    assert book.state.agreements[TAX.id].standing is Standing.ACTIVE
+
+
+def test_a_step_that_nobody_knows(book: Book) -> None:
+    """A signed step of no known kind, or about no known dataset, is refused: an office stops nothing by nonsense."""
+    book.life()
+    assert book.refused(raw(book, BOSS, "blessed", {})) is Refusal.UNKNOWN_ACTION
+    stray = TAX.model_copy(update={"dataset": "nobody.knows"})
+    drafted = {"revision": revision(stray), "document": stray.model_dump(mode="json", by_alias=True)}
+    assert book.refused(raw(book, DESK, "drafted", drafted)) is Refusal.NOT_THEIRS
+    closing = OPERATOR.sign(
+        Fact(FactKind.BUS, "bus", "closed", {"step": 1}, "operator", "because", NOW), book.state.bus
+    )
+    with pytest.raises(ValueError, match="cannot be closed"):
+        book.state.apply(closing, book.state.offset)
+    assert book.state.agreements[TAX.id].standing is Standing.ACTIVE
 
 
 def test_another_recipient_cannot_take_an_agreement_over(book: Book) -> None:

@@ -1,12 +1,14 @@
 """The fold of the register: what each fact changes, and what a broken one stops."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bus.model.fact import Fact, FactKind
 from bus.register.state import AgreementEntry, Founding, RegisterState, Standing
-from tests.unit.register.book import OPERATOR, founded
+from bus.register.steps import of_operator
+from tests.unit.register.book import OPERATOR, enrol, founded
 
 FOUNDING = {"prefix": "", "lanes": 8, "group": "route"}
 
@@ -47,6 +49,7 @@ def test_a_bus_is_founded_once() -> None:
     )
     assert state.founding == Founding("", 8, "route")
     assert state.offset == 2
+    assert founded().state.bus == "this-bus"
 
 
 def test_the_founding_tells_the_root_key() -> None:
@@ -60,7 +63,9 @@ def test_the_founding_tells_the_root_key() -> None:
 def test_numbers_are_never_given_twice() -> None:
     """The next number must be above every number in use, those of ended agreements too."""
     assert RegisterState().next_number() == 1
-    assert known(5, Standing.ENDED).next_number() == 6
+    ended = known(5, Standing.ENDED)
+    assert ended.next_number() == 6
+    assert replace(ended, agreements={**ended.agreements, "two": known(2).agreements["one"]}).next_number() == 6
 
 
 def test_a_fact_that_cannot_be_read_suspends_what_it_names() -> None:
@@ -74,7 +79,26 @@ def test_a_fact_that_cannot_be_read_suspends_what_it_names() -> None:
 @pytest.mark.parametrize("key", [None, b"", b"agreement/unknown", b"agency/bank", b"\xff\xfe", b"dataset/land.parcel"])
 def test_a_fact_that_names_nothing_known_suspends_everything(key: bytes | None) -> None:
     """Where it is not known what an unreadable fact was about, it may have been about anything."""
-    assert known().apply_unreadable(key, 1).everything_suspended
+    state = known().apply_unreadable(key, 1)
+    assert state.everything_suspended
+    assert state.offset == 2
+
+
+def test_an_unreadable_word_on_a_flow_holds_it_up() -> None:
+    """A flow that an unreadable fact names is held up, and no more than that flow; one without a name may be any."""
+    state = known().apply_unreadable(b"route/one", 1)
+    assert state.paused == {"one"}
+    assert (state.everything_suspended, state.offset) == (False, 2)
+    assert state.agreements["one"].standing is Standing.ACTIVE
+    assert known().apply_unreadable(b"route/", 1).everything_suspended
+
+
+def test_what_takes_part_is_kept_as_it_was_told() -> None:
+    """An agency or a connector is known by what was said of it and by nothing of how; one that is removed is gone."""
+    book = founded().sign(enrol(FactKind.AGENCY, "bank", {"name": "Bank"}), enrol(FactKind.CONNECTOR, "land", {"a": 1}))
+    assert (book.state.agencies, book.state.connectors) == ({"bank": {"name": "Bank"}}, {"land": {"a": 1}})
+    book.sign(of_operator(FactKind.CONNECTOR, "land", "removed", OPERATOR, "a test"))
+    assert (set(book.state.agencies), set(book.state.connectors)) == ({"bank"}, set())
 
 
 def test_a_broken_fact_is_refused_as_a_whole() -> None:
