@@ -30,11 +30,6 @@ class Copy(Protocol):
         ...
 
     @property
-    def view_hash(self) -> bytes:
-        """What tells its bytes from others."""
-        ...
-
-    @property
     def revision(self) -> str:
         """The text under which it was released."""
         ...
@@ -161,13 +156,13 @@ def unjudged(reason: Reason, held: Copy, rule: Rule) -> Reason:
     return Reason.TOO_OLD if reason is Reason.RECORD_UNREADABLE and route.oldest is not None else reason
 
 
-def too_soon(held: Copy, view_hash: bytes, rule: Rule, now_ms: int) -> bool:
+def too_soon(held: Copy, rule: Rule, now_ms: int) -> bool:
     """Whether a new version of a copy waits for the next span of the agreement's frequency.
 
     A new revision waits for nothing: it may release less. Nor do renewed pseudonyms.
     """
     route = rule.route
-    if route.frequency is None or held.view_hash == view_hash:
+    if route.frequency is None:
         return False
     if (held.revision, held.epoch) != (route.revision, rule.epoch):
         return False
@@ -179,7 +174,7 @@ def due_under(held: Copy, route: Route) -> int | None:
 
     A newer text that shortens the retention shortens it for what is held; one that lengthens it does so for new copies.
     """
-    if held.revision == route.revision or route.retention_ms is None:
+    if route.retention_ms is None:
         return held.due_ms
     due_ms = held.released_at_ms + route.retention_ms
     return due_ms if held.due_ms is None else min(due_ms, held.due_ms)

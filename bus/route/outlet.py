@@ -86,7 +86,7 @@ class Outlet:
                 same = before._replace(revision=where.revision, consent=consent, due_ms=due_ms, epoch=self._rule.epoch)
                 held[self._agreement] = copy_of(self._agreement, same, key)
                 return None
-            elif too_soon(before, hashed, self._rule, self._now_ms):
+            elif too_soon(before, self._rule, self._now_ms):
                 return Reason.TOO_SOON
             if renewed and before.revision == where.revision:  # another name for what is kept, not another copy
                 due_ms = before.due_ms

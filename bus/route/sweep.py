@@ -18,7 +18,10 @@ LOOKS = 20
 
 
 def swept(draft: Draft, standings: Standings, limit: int) -> Iterator[tuple[Rule, list[bytes]]]:
-    """Whose copies are to be judged now, at most `limit` keys; how far each sweep has come is put into the draft."""
+    """Whose copies are to be judged now, at most `limit` keys; how far each sweep has come is put into the draft.
+
+    To be asked once all that exists is judged under the texts in force.
+    """
     for rule, text in standings.sweeps:
         cursor = _open(draft, rule, text)
         if cursor is not None and limit > 0:
@@ -37,10 +40,7 @@ def _name(rule: Rule) -> str:
 
 
 def _open(draft: Draft, rule: Rule, text: str) -> Cursor | None:
-    """Where a sweep begins, or goes on; None where it is done, or not yet its turn."""
-    caught_up = draft.cursor(rule.route.agreement)
-    if caught_up is None or not caught_up.done:
-        return None
+    """Where a sweep begins, or goes on; None where it is done."""
     cursor = draft.cursor(_name(rule))
     if cursor is None or cursor.standing != text:
         return Cursor(text)

@@ -107,7 +107,7 @@ class Judge:
             if held.view_hash == hashed:
                 self._kept(seen, held, now_ms)
                 return
-            if too_soon(held, hashed, self._rule, now_ms):
+            if too_soon(held, self._rule, now_ms):
                 self._found.unchanged += 1
                 self._found.reasons_withheld[Reason.TOO_SOON.value] += 1
                 return

@@ -99,8 +99,8 @@ def update_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def let_a_new_text_wait(patch: pytest.MonkeyPatch) -> None:
-    def waits(held: Holding, view_hash: bytes, rule: Rule, now_ms: int) -> bool:
-        return too_soon(held._replace(revision=rule.route.revision), view_hash, rule, now_ms)
+    def waits(held: Holding, rule: Rule, now_ms: int) -> bool:
+        return too_soon(held._replace(revision=rule.route.revision), rule, now_ms)
 
     patch.setattr(outlets, "too_soon", waits)
 
