@@ -64,6 +64,27 @@ async def test_nobody_gets_an_answer_older_than_the_question(ends: Ends, broker:
     assert await asyncio.gather(*later) == [{A: 1}, {B: 1}, {C: 1}]
 
 
+async def test_each_question_is_asked(ends: Ends, broker: Broker) -> None:
+    """Who asks when nothing is under way any more has the broker asked anew, however often."""
+    for number in range(3):
+        asked = asyncio.create_task(ends.ends([A]))
+        await broker.question(number)
+        broker.answers[number].set_result(None)
+        assert await asked == {A: number}
+
+
+async def test_who_waits_at_the_end_is_let_go(ends: Ends, broker: Broker) -> None:
+    """When no question is answered any more nobody waits on: not for the one under way, nor for the next."""
+    waiting = [asyncio.create_task(ends.ends([A]))]
+    await broker.question(0)
+    waiting.append(asyncio.create_task(ends.ends([B])))
+    await asyncio.sleep(0)
+    await ends.stop()
+    told = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    assert [type(one) for one in told] == [asyncio.CancelledError] * 2
+    assert broker.asked == [{A}]
+
+
 async def test_a_failure_reaches_who_asked_and_nobody_else(ends: Ends, broker: Broker) -> None:
     """A question that fails is told to those whose it was; the next one is asked all the same."""
     first = asyncio.create_task(ends.ends([A]))
