@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bus.model.keyring import KeyRing, RootKey
@@ -98,6 +98,7 @@ def test_a_label_is_the_same_again() -> None:
     assert [one.mark(consent) for consent in asked] == [other.mark(consent) for consent in asked]
 
 
+@example([30_000] * 20, 100_000)
 @given(st.lists(st.integers(1, 30_000), max_size=60), st.integers(0, BLOCK_BYTES))
 def test_parts_of_a_block(sizes: list[int], beside: int) -> None:
     """Entries are split by bytes, in order, none lost; what stands beside those of the first part counts."""
