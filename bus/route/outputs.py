@@ -151,7 +151,7 @@ def in_order(deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
     if not hidden:
         return deliveries
     shown = [one for one in deliveries if not one.rule.route.pseudonymous]
-    return [*shown, *sorted(hidden, key=attrgetter("key"))]  # of one key the first stays the first
+    return [*shown, *sorted(hidden, key=attrgetter("where.topic", "key"))]  # of one key the first stays the first
 
 
 def parts_of(entries: Sequence[bytes], beside: int = 0) -> Iterator[Sequence[bytes]]:
