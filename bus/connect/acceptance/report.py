@@ -105,7 +105,7 @@ td:first-child {{ white-space: nowrap; }} td {{ overflow-wrap: anywhere; }}
   body {{ margin: 1rem auto; }} thead {{ display: none; }} td {{ display: block; border: 0; padding: .1rem 0; }}
   tr {{ display: block; border-bottom: 1px solid #ccc; padding: .6rem 0; }}
 }}
-</style></head><body>
+</style></head><body><main>
 <h1>Acceptance of the connector {html.escape(name)}</h1>
 <p>For whoever decides whether this connector may publish. It was put to the test on its own source, whose records were
 only read; passwords were looked for in what it printed and logged. The page names columns and counts; it holds no value
@@ -121,7 +121,8 @@ of any record.</p>
 <tbody>
 {rows}
 </tbody></table>
-<p>“Not shown” means that the source holds nothing by which it could be seen, and not that it fails.</p></body></html>
+<p>“Not shown” means that the source holds nothing by which it could be seen, and not that it fails.</p>
+</main></body></html>
 """
 
 
