@@ -6,6 +6,9 @@ from bus.model.change import Change
 from bus.model.command import CommandKind, Ending
 from bus.route.state import DeadVersion
 
+CUT_FROM = "dead-cut-from"
+"""The header of a dead letter of which only the beginning is left: nobody can say what the rest of it was."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

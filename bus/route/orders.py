@@ -11,7 +11,7 @@ from bus.kafka.log import Place, Reader
 from bus.model.change import Change
 from bus.model.command import LANE_ORDER, CommandKind, Ending
 from bus.model.record import Incoming
-from bus.route.commands import Command
+from bus.route.commands import CUT_FROM, Command
 from bus.route.load import change_of
 from bus.telemetry import Event, emit
 from bus.topics import Topics
@@ -65,13 +65,15 @@ class Orders:
             await reader.stop()
 
     def _change(self, letter: Incoming, has_subject: Mapping[str, bool]) -> Change | None:
-        """The change that the letter was to be; None for what a connector set aside, or what has no readable key.
+        """The change that the letter was to be; None for what a connector set aside, is cut, or has no readable key.
 
         Any connector may write letters, and whatever stands in this one must not stop the lane.
         """
         topic, _, offset = ["", "", *(letter.header("dead-origin") or "").split("/")][-3:]
         dataset = topic.removeprefix(self._topics.changes_prefix)
         if not topic.startswith(self._topics.changes_prefix) or dataset not in has_subject or not _OFFSET.match(offset):
+            return None
+        if any(name == CUT_FROM for name, _ in letter.headers):
             return None
         headers = tuple(one for one in letter.headers if not one[0].startswith("dead-"))
         origin = Incoming(topic, letter.partition, int(offset), letter.timestamp_ms, letter.key, letter.value, headers)

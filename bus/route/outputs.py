@@ -5,17 +5,18 @@ from operator import attrgetter
 
 from bus.avro.own import Message, OwnMessages
 from bus.avro.wire import known_text, maybe_data, number
+from bus.model.key import LONGEST_KEY
 from bus.model.keyring import KeyRing
 from bus.model.reasons import Reason
 from bus.model.record import Incoming, Outgoing, new_record
-from bus.route.commands import Completion
+from bus.route.commands import CUT_FROM, Completion
 from bus.route.entries import block_body, entry_body
 from bus.route.label import Label, Moment
 from bus.route.outlet import Delivery
 from bus.route.rules import Rule
 from bus.route.state import Draft, Position
 from bus.route.store.bodies import NAMES, entries_of, position_message
-from bus.topics import Topics
+from bus.topics import MAX_RECORD_BYTES, Topics
 
 NO_HEADERS = number(0)
 
@@ -60,14 +61,19 @@ class Writer:
             *self._state(draft),
         ]
 
-    def dead_letter(self, record: Incoming, reason: str) -> Outgoing:
-        """The record untouched, with where it came from and why it lies here in its headers."""
-        headers = (
-            *record.headers,
-            ("dead-reason", reason.encode()),
-            ("dead-origin", f"{record.topic}/{record.partition}/{record.offset}".encode()),
-        )
-        return Outgoing(self._topics.deadletters, self._lane, record.key, record.value, headers)
+    def dead_letter(self, record: Incoming, reason: str, *, cut: bool = False) -> Outgoing:
+        """The record untouched, with where it came from and why it lies here in its headers.
+
+        With `cut`, for one that Kafka does not take again, compressed otherwise than it came, what it begins with; the
+        header `dead-cut-from` then tells the size of its value in bytes.
+        """
+        origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
+        ours = (("dead-reason", reason.encode()), ("dead-origin", origin))
+        key, value, headers = record.key, record.value, (*record.headers, *ours)
+        if cut:
+            headers = (*ours, (CUT_FROM, str(len(value or b"")).encode()))
+            key, value = key and key[:LONGEST_KEY], value and value[:MAX_RECORD_BYTES]
+        return Outgoing(self._topics.deadletters, self._lane, key, value, headers)
 
     def completion(self, done: Completion, position: Position) -> Outgoing:
         """What became of an order, for `status`."""

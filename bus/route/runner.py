@@ -71,6 +71,7 @@ class Lane:
         self._state_place = Place(parts.topics.lane_state, lane)
         self._batch_limit = parts.settings.batch_records
         self._refused: set[tuple[str, int]] = set()
+        self._cut: set[tuple[str, int]] = set()
         self._transactions = self._new_transactions()
         self._state: LaneState = MemoryState()
         self._shelf: Shelf | None = None
@@ -273,16 +274,17 @@ class Lane:
     async def _try_smaller(self, taken: Taken, consents: Pump, changes: Pump) -> None:
         """Nothing was committed: halve the batch until the record that the broker refuses stands alone, then bury it.
 
-        Raises RecordRefused when there is no change to blame, or when even the dead letter was refused: the lane then
-        stands, for a record is never dropped.
+        Where even the dead letter is refused, its beginning is buried. Raises RecordRefused when there is no change to
+        blame, or when that was refused too: the lane then stands, for a record is never dropped.
         """
         alone = {(record.topic, record.offset) for record in taken.changes} if len(taken.changes) == 1 else set()
-        if not taken.changes or alone & self._refused:
+        if not taken.changes or alone & self._cut:
             raise RecordRefused(topic=self._parts.topics.deadletters, partition=self._lane, reason="no change to blame")
         self._aborted += 1
         self._read_to = None  # of what was aborted something may lie there
         consents.put_back(taken.consents)
         changes.put_back(taken.changes)
+        self._cut |= alone & self._refused
         self._refused |= alone
         self._batch_limit = max(1, len(taken.changes) // 2)
         await self._transactions.stop()  # its sequence has a gap
@@ -352,7 +354,10 @@ class Lane:
             for (agreement, reason), count in outcome.withheld.items()
         ]
         writer = self._writer_of_records
-        dead = [writer.dead_letter(letter.record, letter.reason) for letter in outcome.dead]
+        dead = [
+            writer.dead_letter(one.record, one.reason, cut=(one.record.topic, one.record.offset) in self._cut)
+            for one in outcome.dead
+        ]
         done = [writer.completion(one, outcome.draft.position) for one in outcome.completions]
         return writer.records(outcome.draft, outcome.deliveries, withheld, [*dead, *done], aborted=self._aborted)
 

@@ -12,7 +12,7 @@ from bus.model.reasons import Reason
 from bus.model.record import Incoming
 from bus.register.state import AgreementEntry, Standing
 from bus.route.batch import Inputs, Outcome
-from bus.route.commands import Command, ending
+from bus.route.commands import CUT_FROM, Command, ending
 from bus.route.lane import LaneCore
 from bus.route.orders import Orders
 from bus.route.rules import Rules
@@ -206,12 +206,14 @@ def test_other_route_facts() -> None:
     [None, "", "/", "changes.a.b/0/1", *(f"changes.{PERSON}/0/{offset}" for offset in ("²", "9" * 5000, "-1"))],
 )
 def test_a_letter_with_a_forged_origin(origin: str | None) -> None:
-    """A letter whose origin no router wrote names no record: an order about it must not stop its lane."""
+    """A letter whose origin no router wrote names no record, nor one that is cut: no order may release it, or stop."""
     orders = Orders(cast("Any", None), Topics("", 8), cast("Any", None))
     assert orders._change(letter(origin), {PERSON: True}) is None
-    change = orders._change(letter(f"changes.{PERSON}/0/7"), {PERSON: True})
+    true = letter(f"changes.{PERSON}/0/7")
+    change = orders._change(true, {PERSON: True})
     assert change is not None
     assert change.origin.offset == 7
+    assert orders._change(true._replace(headers=(*true.headers, (CUT_FROM, b"9"))), {PERSON: True}) is None
 
 
 @pytest.mark.parametrize("told", ["command_id", "by", "reason"])
