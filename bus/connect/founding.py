@@ -8,15 +8,16 @@ from collections.abc import Iterable
 
 from bus.connect.findings import Finding, error, good
 from bus.connect.recall import Reach
-from bus.errors import BusError, BusMismatch, BusNotFounded, ConnectorUnregistered, DatasetUnregistered
+from bus.errors import BusError, BusMismatch, BusNotFounded, ConnectorUnregistered, DatasetUnregistered, TopicDrifted
 from bus.kafka.admin import Admin
 
 
 async def require_same_bus(reach: Reach, connector: str, datasets: Iterable[str]) -> None:
     """Return where the topics of the bus have as many partitions as they must.
 
-    Raises BusNotFounded under another prefix, BusMismatch with other lanes, ConnectorUnregistered for a connector
-    without topics of its own, DatasetUnregistered for a dataset without one, KafkaUnreachable.
+    Raises BusNotFounded under another prefix, BusMismatch with other lanes, TopicDrifted where one topic alone has
+    others, ConnectorUnregistered for a connector without topics of its own, DatasetUnregistered for a dataset without
+    one, KafkaUnreachable.
     """
     listed, topics = list(datasets), reach.topics
     there = await _topics(reach, connector, listed)
@@ -27,15 +28,18 @@ async def require_same_bus(reach: Reach, connector: str, datasets: Iterable[str]
 
 
 async def _topics(reach: Reach, connector: str, datasets: Iterable[str]) -> Iterable[str]:
-    """The topics that are there. Raises BusNotFounded, BusMismatch, KafkaUnreachable."""
+    """The topics that are there. Raises BusNotFounded, BusMismatch, TopicDrifted, KafkaUnreachable."""
     topics = reach.topics
     there = await Admin(reach.access).topics()
     if topics.commands not in there:
         raise BusNotFounded(bootstrap=reach.access.bootstrap, prefix=topics.prefix)
     by_lane = (topics.commands, topics.deadletters_of(connector), *(topics.changes(name) for name in datasets))
-    for topic in by_lane:
-        if there.get(topic, topics.lanes) != topics.lanes:
-            raise BusMismatch(setting="lanes", founded=there[topic], given=topics.lanes)
+    lanes = {topic: there[topic] for topic in by_lane if topic in there}
+    others = {topic: found for topic, found in lanes.items() if found != topics.lanes}
+    for topic, found in others.items():
+        if others.keys() == lanes.keys():
+            raise BusMismatch(setting="lanes", founded=found, given=topics.lanes)
+        raise TopicDrifted(topic=topic, setting="partitions", found=found, needed=topics.lanes)
     return there.keys()
 
 

@@ -76,7 +76,10 @@ class TopicDrifted(BusError):
     """A topic's settings are not what the bus needs."""
 
     message = "topic {topic} has {setting}={found}, and the bus needs {needed}"
-    remedy = "Set it back with kafka-configs or the admin client; erasure and exactly-once depend on it."
+    remedy = (
+        "Set it back with kafka-configs or the admin client; erasure and exactly-once depend on it. Partitions that"
+        " were added cannot be taken away: found the bus anew, under another BUS_PREFIX."
+    )
 
 
 class Dismissed(BusError):

@@ -1,15 +1,18 @@
 """A connector that was set up for another bus is refused before it writes anything."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from bus.connect.findings import Weight
 from bus.connect.founding import check_bus
 from bus.connect.place import Place
 from bus.connect.runner import Runner
 from bus.errors import BusMismatch, BusNotFounded, TransactionTooLong
+from bus.kafka.access import KafkaAccess
 from connectors.population.source import Source
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
@@ -38,6 +41,16 @@ async def test_the_same_bus_is_good(bus: Any) -> None:
     """Against the bus of its settings, `check` has nothing to say but how many lanes it has."""
     (finding,) = await check_bus(bus.reach, "population", Source.manifest.datasets)
     assert (finding.weight, "3 lanes" in finding.what) == (Weight.GOOD, True)
+
+
+async def test_a_topic_with_more_partitions_is_named(bus: Any, kafka: KafkaAccess) -> None:
+    """Where one topic was given more by hand, the bus is the right one: its settings are not what is to be changed."""
+    topic = bus.topics.changes("population.person")
+    admin = AdminClient(kafka.for_confluent())
+    (made,) = admin.create_partitions([NewPartitions(topic, 4)]).values()
+    await asyncio.to_thread(made.result)
+    (finding,) = await check_bus(bus.reach, Source.manifest.datasets)
+    assert finding.what == f"topic {topic} has partitions=4, and the bus needs 3"
 
 
 async def test_a_connectors_transactions_are_as_long_as_it_is_told(bus: Any, population: Any) -> None:
