@@ -1,6 +1,6 @@
 """Whose turn it is to catch up."""
 
-from bus.route.share import AT_ONCE, FEWEST_EXISTING, FIRST, FIRST_BATCH, CatchUp, Pace
+from bus.route.share import AT_ONCE, FEWEST, FEWEST_EXISTING, FIRST, FIRST_BATCH, CatchUp, Pace
 
 
 class Lanes:
@@ -77,3 +77,16 @@ def test_a_transaction_takes_what_can_be_judged_in_its_time() -> None:
     for _ in range(100):
         pace.judged(50, 50 * 0.00001)
     assert pace.limit() == 500
+
+
+def test_a_costly_slice_is_believed_by_and_by() -> None:
+    """One slice that took twice its time makes the next one little smaller; live changes in such a case far fewer."""
+    lanes, pace = Lanes(), Pace(500, 0.006, first=FIRST)
+    lanes.ask(0)
+    lanes.share.done(0, records=FIRST, seconds=0.012)
+    lanes.ask(0)
+    assert 40 < lanes.share.granted(0) < FIRST
+    pace.judged(FIRST, 0.012)
+    assert pace.limit() == FIRST // 2
+    pace.judged(FIRST, 10.0)
+    assert pace.limit() == FEWEST
