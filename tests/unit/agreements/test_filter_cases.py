@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from bus.agreements.filters.compile import compile_filter
+from bus.agreements.filters.compile import compile_filter, reader
 from bus.agreements.filters.lexer import LONGEST
 from bus.agreements.filters.parser import DEEPEST, LONGEST_LIST, parse
 from bus.agreements.filters.syntax import FilterUnreadable, Problem, unparse
 from bus.agreements.filters.types import check_filter, fields_of
+from bus.agreements.shape import shape_of
 from bus.agreements.values import raw_record
 from tests.unit.agreements.ground import SHAPE, WRITTEN, data
 
@@ -90,6 +91,31 @@ def test_only_named_fields_are_touched() -> None:
     node = parse('has(maybe_text) && maybe_text == "x" || flag && inner.day < date("2000-01-01")')
     assert fields_of(node) == {("maybe_text",), ("flag",), ("inner", "day")}
     assert compile_filter(parse("flag && number > 1"), SHAPE)({"flag": True, "number": 2}) is True
+
+
+STAY = {
+    "type": "record",
+    "name": "Stay",
+    "fields": [
+        {"name": "since", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "share", "type": "double"},
+        {"name": "rooms", "type": "long"},
+    ],
+}
+STAYS = shape_of({"type": "record", "name": "Person", "fields": [{"name": "stay", "type": STAY}]})
+
+
+def test_a_field_inside_a_record_is_read_as_any_other() -> None:
+    """A moment in it counts in microseconds; what is missing, of another type or no number is no value."""
+    stay = {"since": 5, "share": 0.5, "rooms": 2}
+    assert [reader(("stay", name), STAYS)({"stay": stay}) for name in stay] == [5000, 0.5, 2]
+    for name, wrong in (("since", "5"), ("share", float("nan")), ("rooms", "2"), ("rooms", None)):
+        with pytest.raises(TypeError):
+            reader(("stay", name), STAYS)({"stay": {**stay, name: wrong}})
+    broken: list[dict[str, Any]] = [{}, {"stay": None}, {"stay": {}}]
+    for record in broken:
+        with pytest.raises(TypeError):
+            reader(("stay", "rooms"), STAYS)(record)
 
 
 def test_canonical_spelling() -> None:
