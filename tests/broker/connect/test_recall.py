@@ -87,7 +87,7 @@ async def test_what_no_connector_wrote_stops_none(bus: Any) -> None:
     shared = TopicSpec(bus.topics.shared_positions, 1, COMPACTED)
     await Admin(bus.access).ensure_topics([shared, *bus.topics.connector_specs("mine")])
     value = own.encode("position", to_message(Standing("mine", epoch=7), 0))
-    about = {"command_id": "x", "kind": "x", "outcome": "x", "by": "x", "reason": "x"}
+    about = dict.fromkeys(("command_id", "kind", "outcome", "by", "reason", "connector"), "x")
     other = own.encode("completion", about | dict.fromkeys(("lane", "offset", "asked_at", "at", "block"), 0))
     mine = TransactionalWriter(bus.access, f"{bus.topics.prefix}connector-mine")
     try:

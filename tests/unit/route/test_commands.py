@@ -216,10 +216,11 @@ def test_a_letter_with_a_forged_origin(origin: str | None) -> None:
     assert orders._change(true._replace(headers=(*true.headers, (CUT_FROM, b"9"))), {PERSON: True}) is None
 
 
-@pytest.mark.parametrize("told", ["command_id", "by", "reason"])
+@pytest.mark.parametrize("told", ["command_id", "by", "reason", "connector"])
 def test_an_order_that_is_too_long_is_none(told: str) -> None:
     """An order of which nobody could be told what became of it is passed over: it would stop its lane for a week."""
-    words = {"command_id": "c", "kind": RELEASE.value, "lane": 0, "offset": 0, "by": "b", "reason": "r", "at": 0}
+    words: dict[str, object] = {"command_id": "c", "kind": RELEASE.value, "by": "b", "reason": "r", "connector": ""}
+    words |= dict.fromkeys(("lane", "offset", "at"), 0)
     value = messages().encode("command", words | {told: "x" * 1_000_000})
     orders = Orders(cast("Any", None), Topics("", 8), messages())
     assert asyncio.run(orders.command(Incoming("commands", 0, 0, 0, b"lane/c", value), {})) is None
