@@ -49,7 +49,7 @@ async def test_a_topic_with_more_partitions_is_named(bus: Any, kafka: KafkaAcces
     admin = AdminClient(kafka.for_confluent())
     (made,) = admin.create_partitions([NewPartitions(topic, 4)]).values()
     await asyncio.to_thread(made.result)
-    (finding,) = await check_bus(bus.reach, Source.manifest.datasets)
+    (finding,) = await check_bus(bus.reach, "population", Source.manifest.datasets)
     assert finding.what == f"topic {topic} has partitions=4, and the bus needs 3"
 
 
