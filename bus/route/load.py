@@ -13,7 +13,7 @@ from bus.errors import OffsetsGone, RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place, Reader
 from bus.model.change import Change, new_change
-from bus.model.key import subject_of
+from bus.model.key import lane_of_bytes, subject_of
 from bus.model.record import Incoming
 from bus.route.batch import Unreadable
 from bus.route.identity import Identities
@@ -283,10 +283,16 @@ async def _was_taken(change: Change, state: Filled, decoder: Decoder) -> bool:
 
 
 def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool]) -> Change | Unreadable:
-    """The change in a record of a changes topic; Unreadable for one without a proper key."""
+    """The change in a record of a changes topic; Unreadable for one without a proper key, and for one in another lane.
+
+    There its consents and its other versions are not known: a program that leaves the partition to its Kafka client
+    has it made of the whole key.
+    """
     dataset, key = record.topic.removeprefix(topics.changes_prefix), record.key or b""
     try:
         subject = subject_of(key, has_subject=has_subject[dataset])
     except ValueError:
         return Unreadable(record, "key-unreadable")
+    if lane_of_bytes(key if subject is None else subject.encode(), topics.lanes) != record.partition:
+        return Unreadable(record, "lane-wrong")
     return new_change((dataset, key, subject, record.value, record))

@@ -114,6 +114,23 @@ async def test_poison(small_bus: SmallBus) -> None:
     assert (dead.header("dead-origin") or "").startswith(bus.topics.changes(PERSON))
 
 
+async def test_a_record_in_another_lane_is_set_aside(small_bus: SmallBus) -> None:
+    """Who leaves the partition to a Kafka client publishes nothing: there no consent and no other version is known."""
+    bus, lanes = small_bus, small_bus.settings.lanes
+    await bus.activate(TAX)
+    await bus.route()
+    one = next(one for one in people(20) if lane_of(one, lanes) != lane_of(f"{one}/{one}", lanes))
+    right = await bus.person(one)
+    wrong = right._replace(partition=lane_of(f"{one}/{one}", lanes))
+    await bus.publish(wrong, right)
+    await bus.until(lambda: len(bus.read(bus.topics.deadletters)) == 1, "the record in another lane")
+    await bus.until(lambda: len(bus.held(TAX)) == 1, "the record in its lane")
+    (dead,) = bus.read(bus.topics.deadletters)
+    assert (dead.partition, dead.key, dead.value) == wrong[1:4]
+    assert dead.header("dead-reason") == "lane-wrong"
+    assert [found.partition for found in bus.read(bus.agency_topic(TAX))] == [right.partition]
+
+
 async def test_poison_that_came_compressed_as_nobody_here_can(small_bus: SmallBus) -> None:
     """A record that no topic takes again as it was is buried with its beginning, and what comes after it flows.
 

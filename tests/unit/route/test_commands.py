@@ -8,6 +8,7 @@ import pytest
 
 from bus.model.change import Change
 from bus.model.command import CommandKind, Ending
+from bus.model.key import lane_of
 from bus.model.reasons import Reason
 from bus.model.record import Incoming
 from bus.register.state import AgreementEntry, Standing
@@ -213,6 +214,7 @@ def test_a_letter_with_a_forged_origin(origin: str | None) -> None:
     change = orders._change(true, {PERSON: True})
     assert change is not None
     assert change.origin.offset == 7
+    assert orders._change(true._replace(partition=true.partition ^ 1), {PERSON: True}) is None
     assert orders._change(true._replace(headers=(*true.headers, (CUT_FROM, b"9"))), {PERSON: True}) is None
 
 
@@ -228,4 +230,4 @@ def test_an_order_that_is_too_long_is_none(told: str) -> None:
 
 def letter(origin: str | None) -> Incoming:
     told = None if origin is None else origin.encode()
-    return Incoming("deadletters", 0, 5, 0, b"p/1", POISON, (("dead-origin", told),))
+    return Incoming("deadletters", lane_of("p", 8), 5, 0, b"p/1", POISON, (("dead-origin", told),))

@@ -3,7 +3,8 @@
 import pytest
 
 from bus.errors import RecordUnreadable, SchemaUnknown
-from bus.model.key import LONGEST_KEY
+from bus.model.change import Change
+from bus.model.key import LONGEST_KEY, lane_of
 from bus.model.record import Incoming
 from bus.route.batch import Unreadable
 from bus.route.load import Poison, _was_taken, change_of
@@ -56,3 +57,14 @@ def test_a_key_under_which_nothing_can_be_kept(key: bytes | None) -> None:
     """No store takes an empty key, and no topic takes a note about one that fills a record: such a change is poison."""
     record = Incoming(f"changes.{PARCEL}", 0, 7, 0, key, value("An"))
     assert change_of(record, Topics("", 8), {PARCEL: False}) == Unreadable(record, "key-unreadable")
+
+
+@pytest.mark.parametrize(("dataset", "has_subject"), [(PERSON, True), (PARCEL, False)])
+def test_a_record_in_another_lane(dataset: str, *, has_subject: bool) -> None:
+    """A record counts in the lane of its subject, or of its own id, and nowhere else: its consents lie there."""
+    of_key, of_subject = lane_of("p1/1", 8), lane_of("p1", 8)
+    assert of_key != of_subject, "else the test would say nothing"
+    place = Incoming(f"changes.{dataset}", of_subject if has_subject else of_key, 7, 0, b"p1/1", value("An"))
+    elsewhere = place._replace(partition=of_key if has_subject else of_subject)
+    assert isinstance(change_of(place, Topics("", 8), {dataset: has_subject}), Change)
+    assert change_of(elsewhere, Topics("", 8), {dataset: has_subject}) == Unreadable(elsewhere, "lane-wrong")
