@@ -190,6 +190,22 @@ class Reader:
                 yield records
 
 
+async def record_at(access: KafkaAccess, place: Place, offset: int) -> Incoming | None:
+    """The committed record at an offset; None where none lies, or what lies there is a transaction's marker."""
+    reader = Reader(access, committed=True)
+    await reader.start()
+    try:
+        oldest, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
+        if not oldest <= offset < end:
+            return None
+        reader.assign({place: offset})
+        async for records in reader.to_ends({place: offset + 1}):
+            return next((record for record in records if record.offset == offset), None)
+        return None
+    finally:
+        await reader.stop()
+
+
 class LogReader:
     """One partition, read from its beginning or an offset, to its end or for ever."""
 
@@ -304,4 +320,5 @@ __all__ = [
     "Reader",
     "TopicAuthorizationFailedError",
     "incoming",
+    "record_at",
 ]

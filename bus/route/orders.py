@@ -7,7 +7,7 @@ from dataclasses import replace
 from bus.avro.own import Message, OwnMessages
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place, Reader
+from bus.kafka.log import Place, record_at
 from bus.model.change import Change
 from bus.model.command import LANE_ORDER, CommandKind, Ending
 from bus.model.record import Incoming
@@ -44,30 +44,16 @@ class Orders:
             return None
         if order.connector:  # what it says of a letter's origin nobody can check: there is nothing to release
             return order
-        letter = await self._letter(Place(self._topics.deadletters, record.partition), order.letter)
+        place = Place(self._topics.deadletters, record.partition)
+        letter = await record_at(self._access, place, order.letter)
         if letter is None:
             return replace(order, trouble=Ending.NOT_FOUND)
         return replace(order, change=self._change(letter, has_subject))
 
-    async def _letter(self, place: Place, offset: int) -> Incoming | None:
-        """The record at an offset of `deadletters`, or None where none lies."""
-        reader = Reader(self._access, committed=True)
-        await reader.start()
-        try:
-            oldest, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
-            if not oldest <= offset < end:
-                return None
-            reader.assign({place: offset})
-            async for records in reader.to_ends({place: offset + 1}):
-                return next((record for record in records if record.offset == offset), None)
-            return None  # a transaction's marker lies there
-        finally:
-            await reader.stop()
-
     def _change(self, letter: Incoming, has_subject: Mapping[str, bool]) -> Change | None:
         """The change that the letter was to be; None for what a connector set aside, is cut, or has no readable key.
 
-        Any connector may write letters, and whatever stands in this one must not stop the lane.
+        Any connector could once write letters, and whatever stands in this one must not stop the lane.
         """
         topic, _, offset = ["", "", *(letter.header("dead-origin") or "").split("/")][-3:]
         dataset = topic.removeprefix(self._topics.changes_prefix)

@@ -13,7 +13,7 @@ from bus import clock
 from bus.avro.own import Message
 from bus.errors import LetterClosed, NotFound, OrderPending, WrongUse
 from bus.kafka.admin import Admin
-from bus.kafka.log import LogWriter, Place, Reader
+from bus.kafka.log import LogWriter, Place, Reader, record_at
 from bus.model.command import LANE_ORDER, CommandKind, Ending
 from bus.model.record import Incoming, Outgoing
 from bus.watch.reach import Look
@@ -132,7 +132,7 @@ async def letter_at(look: Look, name: str) -> tuple[Letter, Incoming]:
     if lane >= look.topics.lanes:
         raise NotFound(kind="lane", name=str(lane), known=f"0 to {look.topics.lanes - 1}")
     topic = look.topics.deadletters_of(connector) if connector else look.topics.deadletters
-    record = await _read(look, Place(topic, lane), offset) if topic in await _topics(look) else None
+    record = await record_at(look.access, Place(topic, lane), offset) if topic in await _topics(look) else None
     if record is None:
         raise NotFound(kind="dead letter", name=name, known="see `bus deadletter list`")
     async with status_of(look) as status:
@@ -191,18 +191,3 @@ async def _until_done(status: Status, command_id: str, lane: int, timeout_second
         await asyncio.sleep(POLL_SECONDS)
         await status.newest()
     return status.completions[command_id]
-
-
-async def _read(look: Look, place: Place, offset: int) -> Incoming | None:
-    oldest, end = (await look.asker.beginnings([place]))[place], (await look.asker.ends([place]))[place]
-    if not oldest <= offset < end:
-        return None
-    reader = Reader(look.access, committed=True)
-    await reader.start()
-    try:
-        reader.assign({place: offset})
-        async for records in reader.to_ends({place: offset + 1}):
-            return next((record for record in records if record.offset == offset), None)
-        return None
-    finally:
-        await reader.stop()
