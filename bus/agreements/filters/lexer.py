@@ -74,7 +74,7 @@ def pieces(text: str) -> list[Piece]:
 
 def written_elsewhere(text: str, at: int) -> Problem | None:
     """What is wrong at a place where a number or a day is written as people write them, and not as a filter does."""
-    found = next((one for one in _ELSEWHERE.finditer(text) if one.start() <= at < one.end()), None)
+    found = _around(at, _ELSEWHERE, text)
     if found is None:
         return None
     details = (("text", found.group()),)
@@ -88,12 +88,17 @@ def written_elsewhere(text: str, at: int) -> Problem | None:
     return Problem("filter-date", found.start(), found.end(), details, suggestion=suggestion)
 
 
+def _around(at: int, pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """What of a text fits a pattern and has the character at that place in it, or None."""
+    return next((one for one in pattern.finditer(text) if one.start() <= at < one.end()), None)
+
+
 def _unreadable(text: str, at: int) -> Problem:
     if text[at] in "\"'":
         return Problem("filter-open-string", at, at + 1)
     if elsewhere := written_elsewhere(text, at):
         return elsewhere
-    word = next((one for one in _WORD.finditer(text) if one.start() <= at < one.end()), None)
+    word = _around(at, _WORD, text)
     if word and unicodedata.name(text[at], "").startswith(("LATIN ", "COMBINING ")):  # a letter of ours, with its marks
         return Problem("filter-unknown-field", word.start(), word.end(), (("text", word.group()),))
     seen = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"  # a blank of another kind looks like one
