@@ -127,7 +127,7 @@ class Admin:
         found: dict[str, int] = {}
         for resource, future in self._client.describe_configs(resources, request_timeout=ANSWER_SECONDS).items():
             with contextlib.suppress(KafkaException):
-                found[resource.name] = int((await asyncio.to_thread(future.result))[LARGEST_RECORD].value)
+                found[resource.name] = int((await asyncio.wrap_future(future))[LARGEST_RECORD].value)
         return found
 
     async def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
@@ -139,7 +139,7 @@ class Admin:
         found: dict[str, str] = {}
         for name, future in self._client.describe_topics(asked, request_timeout=ANSWER_SECONDS).items():
             try:
-                found[name] = str((await asyncio.to_thread(future.result)).topic_id)
+                found[name] = str((await asyncio.wrap_future(future)).topic_id)
             except KafkaException as error:
                 told = error.args[0]
                 if told.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -226,7 +226,7 @@ class Admin:
         while True:
             (future,) = self._client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS).values()
             try:
-                return await asyncio.to_thread(future.result)
+                return await asyncio.wrap_future(future)
             except KafkaException as error:
                 refusal = error.args[0]
                 if refusal.code() == KafkaError.GROUP_ID_NOT_FOUND:
@@ -249,7 +249,7 @@ class Admin:
     async def _told(self, future: Any, what: str, right: str) -> Any:
         """An answer. A refusal is told by what was asked and the right that it needs, for the broker names neither."""
         try:
-            return await asyncio.to_thread(future.result)
+            return await asyncio.wrap_future(future)
         except KafkaException as error:
             code, bootstrap = error.args[0].code(), self._access.bootstrap
             if code in _FORBIDDEN:

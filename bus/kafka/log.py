@@ -17,7 +17,7 @@ from aiokafka.errors import (
 from bus.errors import RightMissing
 from bus.kafka.access import KafkaAccess
 from bus.kafka.names import AnyNames, Batches
-from bus.kafka.reach import closed, require_seen, started, unreachable
+from bus.kafka.reach import closed, parted, require_seen, started, unreachable
 from bus.kafka.silence import HeldUp, Silence
 from bus.model.record import Incoming, Outgoing
 
@@ -273,8 +273,8 @@ class LogWriter:
         await started(self._producer, self._access)
 
     async def stop(self) -> None:
-        """Send what waits and close."""
-        await self._producer.stop()
+        """Send what waits and close. What no broker takes within PARTING_SECONDS is given up, and its sender told."""
+        await parted(self._producer)
 
     async def append(self, record: Outgoing) -> int:
         """Write one record and return its offset. Raises RightMissing, KafkaUnreachable, the client's KafkaError."""

@@ -23,6 +23,9 @@ GRANTED_SECONDS = 2.0
 KNOWN_SECONDS = 30.0
 """A password that was set just now is known to the broker after this long."""
 
+PARTING_SECONDS = 1.0
+"""How long a writer that ends goes on sending what waits."""
+
 AGAIN_SECONDS = 0.1
 """A client's task that goes on for so long after it was told to end has not heard of it."""
 
@@ -75,6 +78,18 @@ async def closed(consumer: AIOKafkaConsumer) -> None:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
+
+
+async def parted(producer: AIOKafkaProducer) -> None:
+    """Close a producer. An idempotent one sends what waits again for ever, and would stay as long as nobody answers."""
+    stopping = asyncio.ensure_future(producer.stop())
+    if not (await asyncio.wait({stopping}, timeout=PARTING_SECONDS))[0]:
+        sending = producer._sender.sender_task  # noqa: SLF001 - nothing else ends it
+        for task in (stopping, sending):
+            task.cancel()
+        await producer.client.close()  # then who waits for an answer has none
+        await asyncio.wait({stopping, sending}, timeout=PARTING_SECONDS)
+        producer._message_accumulator.fail_all(KafkaConnectionError("not sent before the end"))  # noqa: SLF001
 
 
 async def require_answer(access: KafkaAccess) -> None:

@@ -26,6 +26,9 @@ from bus.topics import Topics
 
 T = TypeVar("T")
 
+LAST_WORDS_SECONDS = 0.5
+"""How long a process that ends waits for a broker to take that its lanes were given up."""
+
 PERIOD_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 """A lane of which there is nothing new to tell is told of again after this long."""
@@ -172,8 +175,9 @@ class Reporter:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await self._tell(())
-        except (KafkaError, BusError) as error:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._tell(())
+        except (KafkaError, BusError, TimeoutError) as error:
             emit(Event.REPORT_FAILED, reason=type(error).__name__)
         await self._writer.stop()
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bus.clock import monotonic
+from bus.errors import KafkaUnreachable
 from bus.kafka import silence
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
@@ -23,12 +25,14 @@ from bus.topics import TopicSpec
 from tests.chaos.bus import LANES, Chaos, chaos_bus, environment
 from tests.chaos.load import Load
 from tests.chaos.proxy import Proxy
-from tests.chaos.routers import until
+from tests.chaos.routers import RouterUnderTest, until
 from tests.chaos.table import FaultLog
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 
 SLOW_SECONDS = 0.05
+STOP_SECONDS = 10.0
+"""Less than two on a machine that has the time; without an end, where somebody waits for a broker."""
 
 SOON_BACK = {"broker.session.timeout.ms": "2000", "broker.heartbeat.interval.ms": "500"}
 """A killed broker may register again when its last session is over: 9 seconds, if one has the time."""
@@ -103,6 +107,7 @@ async def test_broker_and_network(remote: Remote, rounds: int, tmp_path: Path, m
                 await slow_links(chaos, load, log, remote)
                 await kill_the_broker(chaos, load, log, remote)
         evidence, verdict = await chaos.verdict()
+        await ends_without_a_broker(router, remote)
     log.show(evidence, verdict)
     assert verdict.clean, verdict
 
@@ -156,8 +161,29 @@ async def test_who_reads_is_told(
             await asyncio.gather(*reading, return_exceptions=True)
             await reader.stop()
             await member.stop()
-            remote.proxy.target = target
-            await writer.stop()
+        await no_writer_waits_for_ever(writer)
+
+
+async def no_writer_waits_for_ever(writer: LogWriter) -> None:
+    """Nobody answers, and it has something to send."""
+    sending = asyncio.create_task(writer.append(Outgoing("quiet", 0, b"k", b"never sent")))
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(STOP_SECONDS):
+        await writer.stop()
+    with pytest.raises(KafkaUnreachable, match="not sent before the end"):
+        await sending
+
+
+async def ends_without_a_broker(router: RouterUnderTest, remote: Remote) -> None:
+    """Told to end while nobody answers, a router is gone as soon as ever."""
+    target, remote.proxy.target = remote.proxy.target, free_port()
+    remote.proxy.reset()
+    await asyncio.sleep(1.5)  # its lanes have failed by then, and a report waits
+    begun = monotonic()
+    router.signal(signal.SIGTERM)
+    await router.ended()
+    assert monotonic() - begun < STOP_SECONDS
+    remote.proxy.target = target
 
 
 async def cut_connections(chaos: Chaos, load: Load, log: FaultLog, remote: Remote) -> None:
