@@ -9,9 +9,33 @@ from typing import Any
 
 import structlog
 
+from bus import clock
 from bus.telemetry.events import Event
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+SELDOM_SECONDS = 60.0
+"""A line of a library is written once in so long, however often it comes."""
+
+_MOST_LINES = 1000
+
+
+class Seldom(logging.Filter):
+    """Leaves out a line that was written just now: that a broker is gone a client tells hundreds of times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is to be written."""
+        line, now = (record.name, record.getMessage()), clock.monotonic()
+        if now - self._written.get(line, -SELDOM_SECONDS) < SELDOM_SECONDS:
+            return False
+        if len(self._written) >= _MOST_LINES:
+            self._written.clear()
+        self._written[line] = now
+        return True
 
 
 def configure(process: str, *, level: str = "info") -> None:
@@ -30,7 +54,9 @@ def configure(process: str, *, level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
+    of_libraries = logging.StreamHandler(sys.stderr)
+    of_libraries.addFilter(Seldom())
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", handlers=[of_libraries])
 
 
 def emit(event: Event, **fields: Any) -> None:

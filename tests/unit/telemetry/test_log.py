@@ -2,12 +2,14 @@
 
 import errno
 import io
+import logging
 import sys
 
 import pytest
 import structlog
 
-from bus.telemetry import Event, emit
+from bus import clock
+from bus.telemetry import Event, configure, emit
 
 
 def test_where_nothing_is_set_up_stdout_stays_clean(
@@ -36,3 +38,15 @@ def test_a_full_disk_ends_nobody_who_tells_of_something(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stderr", full)
     emit(Event.FACT_IGNORED, offset=7)
     assert full.getvalue() == ""
+
+
+def test_what_a_library_repeats_does_not_fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While no broker answers, a line must come once a minute, not hundreds of times a second; others are written."""
+    root, written, moments = logging.Logger("root"), io.StringIO(), [0.0, 0.1, 59.0, 60.0, 60.0]  # noqa: LOG001 - Python's own stays as it is
+    monkeypatch.setattr(logging, "root", root)
+    monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.setattr(clock, "monotonic", lambda: moments.pop(0))
+    configure("route")
+    for node in (1, 1, 1, 1, 2):
+        root.warning("Unable connect to node with id %s", node)
+    assert [line[-2:] for line in written.getvalue().splitlines()] == [" 1", " 1", " 2"]
