@@ -138,6 +138,7 @@ async def bring_up(
         await grounds.lay()
         await start.schema_registry()
         async with _registrar(settings, supervisor.home, grounds, access) as registrar:
+            await registrar.lay_again()
             await start.enrol(registrar, made)
     finally:
         made.cancel()

@@ -119,6 +119,18 @@ class StateOutdated(BusError):
     retryable = True
 
 
+class TopicGone(BusError):
+    """A topic of the bus is not there."""
+
+    message = "topic {topic} is not there at {bootstrap}"
+    remedy = (
+        "Was it deleted? `bus up` makes the bus's topics anew, empty (`--without-stages` where the stages run"
+        " elsewhere): recipients have what they read before, and who begins anew lacks it. Or is BUS_PREFIX another"
+        " bus's?"
+    )
+    retryable = True
+
+
 class TopicReplaced(BusError):
     """Another topic has the name of one that was read."""
 

@@ -163,11 +163,15 @@ class Reader:
     async def _required(self, places: Iterable[Place]) -> list[Place]:
         """The places, once it is known that the user may see their topics. Raises RightMissing."""
         listed = list(places)
-        unseen = {place.topic for place in listed} - self._seen
+        await self.require_seen(place.topic for place in listed)
+        return listed
+
+    async def require_seen(self, topics: Iterable[str]) -> None:
+        """Return where the user may see these topics, or they are not there. Raises RightMissing."""
+        unseen = set(topics) - self._seen
         if unseen:
             await require_seen(self._consumer._client, self._access, unseen)  # noqa: SLF001 - it tells nobody otherwise
             self._seen |= unseen
-        return listed
 
     async def position(self, place: Place) -> int:
         """The offset that the next poll reads from; also passes what a reader never sees, such as markers."""

@@ -39,6 +39,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest
 
 from bus import clock
+from bus.errors import TopicGone
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import Batch
 from bus.kafka.reach import side_by_side
@@ -116,6 +117,7 @@ class Producer(AIOKafkaProducer):
         )
         side_by_side(self.client)
         self._id = transactional_id
+        self._bootstrap = access.bootstrap
         self._request_ms = request_ms
         self._second = False
         self._added: set[TopicPartition] = set()
@@ -133,8 +135,13 @@ class Producer(AIOKafkaProducer):
         await super().stop()  # type: ignore[no-untyped-call]
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[Stored]":
-        """Hand in a batch; `flush` sends it. Returns what will become of it."""
-        await self.client._wait_on_metadata(topic)  # noqa: SLF001 - as the client's own; no pause where it is known
+        """Hand in a batch; `flush` sends it. Returns what will become of it. Raises TopicGone, KafkaError."""
+        try:
+            await self.client._wait_on_metadata(topic)  # noqa: SLF001 - as the client's own; no pause where it is known
+        except UnknownTopicOrPartitionError as error:
+            if await self.client.force_metadata_update():  # and not for want of a broker
+                raise TopicGone(topic=topic, bootstrap=self._bootstrap) from error
+            raise
         one = _Unsent(TopicPartition(topic, partition), batch, asyncio.get_running_loop().create_future())
         self._unsent.append(one)
         return one.outcome

@@ -90,7 +90,7 @@ class TransactionalWriter:
         broker has taken every record and only the end is still to be written: no record can be refused any more. What
         it raises keeps the transaction from being ended.
 
-        Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), Dismissed, and
+        Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), Dismissed, TopicGone, and
         CommitUncertain (unknown: read the committed state back before anything else).
         """
         if not records:

@@ -17,13 +17,17 @@ class Wait(StrEnum):
         return member
 
     START = "start", "it may not begin yet, for what its predecessor left open is not ended"
-    RECORDS = "records", "its records are not taken: the end of its last transaction is not written everywhere yet"
+    RECORDS = (
+        "records",
+        "its records are not taken: the end of its last transaction is not written everywhere, or a topic is not there",
+    )
     END = "end", "its records are taken, and the transaction is not ended"
 
 
 MEND_WAIT = (
     "See that every broker runs and that each partition of __transaction_state and of the bus's topics has a leader"
-    " (kafka-topics --describe --unavailable-partitions). Nothing is lost: it goes on by itself."
+    " (kafka-topics --describe --unavailable-partitions); one that was deleted is named in the log, and `bus up`"
+    " makes it anew. Nothing is lost: it goes on by itself."
 )
 """What an operator can do about any of them."""
 

@@ -94,6 +94,17 @@ class Registrar:
             await self._writer.append(fact)
             return await self._register.newest()
 
+    async def lay_again(self) -> None:
+        """Make those topics anew that the register names and somebody deleted. Raises TopicDrifted."""
+        state = await self.state()
+        flows = [
+            self.topics.agency_spec(one.topic, pseudonymous=AgreementDocument.model_validate(one.document).pseudonymous)
+            for one in state.agreements.values()
+        ]
+        of_connectors = [spec for name in state.connectors for spec in self.topics.connector_specs(name)]
+        changes = [self.topics.changes_spec(name) for name in state.datasets]
+        await self._grounds.admin.ensure_topics([*flows, *of_connectors, *changes])
+
     async def stop(self) -> None:
         """Close the connections."""
         await self._writer.stop()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bus.avro.own import Message
-from bus.errors import RightMissing
+from bus.errors import TopicGone
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader
 from bus.kafka.whole import written_ends
@@ -234,8 +234,8 @@ async def _places(look: Look, topics: Collection[str]) -> list[Place]:
     partitions = await Admin(look.access).topics()
     every = [*topics, look.topics.disclosures, look.topics.lane_state]
     if hidden := sorted(set(every) - partitions.keys()):
-        what = f"read {', '.join(hidden)}"
-        raise RightMissing(user=look.access.username, what=what, bootstrap=look.access.bootstrap)
+        await look.asker.require_seen(hidden)
+        raise TopicGone(topic=", ".join(hidden), bootstrap=look.access.bootstrap)
     return [Place(topic, number) for topic in every for number in range(partitions[topic])]
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bus.errors import TopicGone
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.record import Outgoing
 from bus.watch.reach import looking
@@ -43,3 +44,14 @@ async def test_what_is_committed_behind_an_open_transaction_is_not_missing(small
     finally:
         await killed.stop()
     assert (found.findings, found.records) == ({}, 2)
+
+
+async def test_a_flow_whose_topic_was_deleted(small_bus: SmallBus) -> None:
+    """That it is gone must be told, and not be taken for a right that is missing; the next `bus up` makes it anew."""
+    bus = small_bus
+    await bus.activate(TAX)
+    await bus.registrar._grounds.admin.delete_topics([bus.agency_topic(TAX)])
+    with pytest.raises(TopicGone, match=bus.agency_topic(TAX)):
+        await verified(bus)
+    await bus.registrar.lay_again()
+    assert (await verified(bus)).agree

@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, ProducerFenced, UnknownError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    UnknownError,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.producer.transaction_manager import PidAndEpoch, TransactionState
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest
 
+from bus.errors import TopicGone
 from bus.kafka import producer as module
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import batches
@@ -84,6 +91,27 @@ async def written(one: Producer, *records: Outgoing) -> list[Any]:
 
 
 TWO = (Outgoing("a", 0, b"k", b"v"), Outgoing("b", 3, b"k", b"v"))
+
+
+@pytest.mark.parametrize(("answers", "told"), [(True, TopicGone), (False, UnknownTopicOrPartitionError)])
+async def test_a_topic_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, told: type[Exception], *, answers: bool
+) -> None:
+    """Who deleted one must read its name; while no broker answers, nobody can know that it is gone."""
+    broker = Broker()
+    one = await ready(broker, monkeypatch)
+
+    async def unknown(_: str) -> None:
+        raise UnknownTopicOrPartitionError
+
+    async def look() -> bool:
+        return answers
+
+    monkeypatch.setattr(broker, "_wait_on_metadata", unknown)
+    monkeypatch.setattr(broker, "force_metadata_update", look)
+    with pytest.raises(told) as raised:
+        await written(one, Outgoing("agency.bank", 0, b"k", b"v"))
+    assert not answers or str(raised.value) == "topic agency.bank is not there at nowhere:1"
 
 
 async def test_two_questions_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
