@@ -19,10 +19,12 @@ class LetterClosed(BusError):
 
 
 class OrderPending(BusError):
-    """An order was written and not carried out in time."""
+    """Orders were written and not carried out in time."""
 
-    message = "order {command} has not been carried out after {seconds} s"
-    remedy = "It stands in `commands` and will be, once; `bus lanes` shows who serves lane {lane}."
+    message = "nothing was carried out for {seconds:.0f} s: {done} letters are done with, {count} are ordered"
+    remedy = (
+        "What is ordered stands and will be obeyed, once; `bus lanes` shows who serves lanes {lanes}. Then repeat it."
+    )
     retryable = True
 
 

@@ -1,7 +1,7 @@
 """Reading partitions by offset and appending to them: no groups, no commits, no surprises."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -196,18 +196,25 @@ class Reader:
 
 async def record_at(access: KafkaAccess, place: Place, offset: int) -> Incoming | None:
     """The committed record at an offset; None where none lies, or what lies there is a transaction's marker."""
+    return (await records_at(access, place, {offset})).get(offset)
+
+
+async def records_at(access: KafkaAccess, place: Place, offsets: Collection[int]) -> dict[int, Incoming]:
+    """The same of several, over one connection; those that lie near one another come in one answer."""
+    found: dict[int, Incoming] = {}
     reader = Reader(access, committed=True)
     await reader.start()
     try:
-        oldest, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
-        if not oldest <= offset < end:
-            return None
-        reader.assign({place: offset})
-        async for records in reader.to_ends({place: offset + 1}):
-            return next((record for record in records if record.offset == offset), None)
-        return None
+        reached, end = (await reader.beginnings([place]))[place], (await reader.ends([place]))[place]
+        for offset in sorted(offsets):
+            if reached <= offset < end:
+                reader.assign({place: offset})
+                async for records in reader.to_ends({place: offset + 1}):
+                    found |= {record.offset: record for record in records if record.offset in offsets}
+                reached = await reader.position(place)
     finally:
         await reader.stop()
+    return found
 
 
 class LogReader:
@@ -325,4 +332,5 @@ __all__ = [
     "TopicAuthorizationFailedError",
     "incoming",
     "record_at",
+    "records_at",
 ]

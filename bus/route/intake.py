@@ -1,6 +1,5 @@
 """What a lane took for one transaction, made of bytes into what its core is fed with."""
 
-import contextlib
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -54,8 +53,7 @@ class Intake:
         commands_offset = 0
         if len(changes) < len(taken.changes):
             given = [record for record in taken.changes if record.topic == orders]
-            found = [await self._command_of(record, has_subject, refused) for record in given]
-            commands, commands_offset = [one for one in found if one is not None], given[-1].offset + 1
+            commands, commands_offset = await self._commands_of(given, has_subject, refused), given[-1].offset + 1
         return Inputs(
             consents=await self._consents_of(taken.consents),
             changes=[self._change_of(record, has_subject, refused, wrong) for record in changes],
@@ -82,18 +80,17 @@ class Intake:
             return Unreadable(record, wrong[change.value[:BODY_START]], (change.dataset, change.key))
         return change
 
-    async def _command_of(
-        self, record: Incoming, has_subject: Mapping[str, bool], refused: AbstractSet[tuple[str, int]]
-    ) -> Command | None:
-        command = await self._orders.command(record, has_subject)
-        if command is None:
-            return None
-        if (record.topic, record.offset) in refused:
-            return replace(command, trouble=Ending.REFUSED)
-        if command.change is not None and command.change.value is not None:
-            with contextlib.suppress(RecordUnreadable, SchemaUnknown):  # the core finds it unreadable by itself
-                await self._schemas.know(command.change.value)
-        return command
+    async def _commands_of(
+        self, given: list[Incoming], has_subject: Mapping[str, bool], refused: AbstractSet[tuple[str, int]]
+    ) -> list[Command]:
+        found = await self._orders.commands(given, has_subject)
+        changes = [one.change for one in found if one is not None and one.change is not None]
+        await self._schemas.know_all(change.value for change in changes if change.value is not None)
+        return [
+            replace(one, trouble=Ending.REFUSED) if (record.topic, record.offset) in refused else one
+            for record, one in zip(given, found, strict=True)
+            if one is not None
+        ]
 
     async def _consents_of(self, records: list[Incoming]) -> list[ConsentEvent | UnreadableConsent]:
         return [event for record in records if (event := await self._consent_of(record)) is not None]

@@ -1,13 +1,13 @@
 """Commands as the shell of a lane meets them: decoded, with the dead letter that each of them names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bus.avro.own import Message, OwnMessages
 from bus.errors import RecordUnreadable, SchemaUnknown
 from bus.kafka.access import KafkaAccess
-from bus.kafka.log import Place, record_at
+from bus.kafka.log import Place, records_at
 from bus.model.change import Change
 from bus.model.command import LANE_ORDER, CommandKind, Ending
 from bus.model.record import Incoming
@@ -23,29 +23,38 @@ _OFFSET = re.compile(r"[0-9]{1,18}\Z")
 
 
 class Orders:
-    """Turns records of `commands` into commands. Orders are rare: each looks its dead letter up on a new connection."""
+    """Turns records of `commands` into commands. Those taken together look their letters up on one connection."""
 
     def __init__(self, access: KafkaAccess, topics: Topics, messages: OwnMessages) -> None:
         self._access = access
         self._topics = topics
         self._messages = messages
 
-    async def command(self, record: Incoming, has_subject: Mapping[str, bool]) -> Command | None:
-        """The order in a record; None for one to a connector, and for one that cannot be read, which is reported."""
+    async def commands(self, records: Sequence[Incoming], has_subject: Mapping[str, bool]) -> list[Command | None]:
+        """The order in each record; None for one to a connector, and for one that cannot be read, which is reported."""
+        orders = [await self._order(record) for record in records]
+        lane, asked = records[0].partition, {one.letter for one in orders if one is not None and not one.connector}
+        letters = await records_at(self._access, Place(self._topics.deadletters, lane), asked) if asked else {}
+        return [None if one is None else self._of_letter(one, letters, has_subject) for one in orders]
+
+    async def _order(self, record: Incoming) -> Command | None:
+        """The order alone."""
         if not (record.key or b"").startswith(LANE_ORDER):
             return None
         try:
             if len(record.value or b"") > MOST_BYTES:
                 raise ValueError("nobody could be told what became of it")  # noqa: TRY301 - told as one that is no order
             message = await self._messages.decode(record.value or b"")
-            order = _order(message)
+            return _order(message)
         except (RecordUnreadable, SchemaUnknown, KeyError, ValueError) as error:
             emit(Event.COMMAND_UNREADABLE, lane=record.partition, offset=record.offset, reason=type(error).__name__)
             return None
+
+    def _of_letter(self, order: Command, letters: Mapping[int, Incoming], has_subject: Mapping[str, bool]) -> Command:
+        """The order with the letter that it names."""
         if order.connector:  # what it says of a letter's origin nobody can check: there is nothing to release
             return order
-        place = Place(self._topics.deadletters, record.partition)
-        letter = await record_at(self._access, place, order.letter)
+        letter = letters.get(order.letter)
         if letter is None:
             return replace(order, trouble=Ending.NOT_FOUND)
         return replace(order, change=self._change(letter, has_subject))

@@ -1,32 +1,28 @@
-"""Dead letters: which there are, what one of them says of itself, and orders about them.
+"""Dead letters: which there are, and what one of them says of itself.
 
 A letter is named `lane:offset`, its place in `deadletters`, or `connector/lane:offset`, in that connector's own topic.
 """
 
-import asyncio
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bus import clock
 from bus.avro.own import Message
-from bus.errors import LetterClosed, NotFound, OrderPending, WrongUse
+from bus.errors import NotFound, WrongUse
 from bus.kafka.admin import Admin
-from bus.kafka.log import LogWriter, Place, Reader, record_at
-from bus.model.command import LANE_ORDER, CommandKind, Ending
-from bus.model.record import Incoming, Outgoing
+from bus.kafka.log import Place, Reader, record_at
+from bus.model.command import Ending
+from bus.model.record import Incoming
 from bus.watch.reach import Look
-from bus.watch.status import Status, status_of
-
-POLL_SECONDS = 0.1
+from bus.watch.status import status_of
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One dead letter without its value and its key, which may be personal. `closed` is the order that closed it.
 
-    `connector` is who set it aside; empty for what lies in `deadletters`.
+    `connector` is who set it aside; empty for what lies in `deadletters`. `dataset` is empty where it names none.
     """
 
     connector: str
@@ -37,6 +33,7 @@ class Letter:
     origin: str
     size: int
     closed: Message | None
+    dataset: str = ""
 
     @property
     def name(self) -> str:
@@ -59,6 +56,7 @@ class Letter:
             "at": clock.iso(self.at_ms),
             "reason": self.reason,
             "origin": self.origin,
+            "dataset": self.dataset or None,
             "bytes": self.size,
             "closed": closed,
         }
@@ -116,13 +114,16 @@ def closings(completions: Mapping[str, Message]) -> dict[LetterPlace, Message]:
 def letter_of(record: Incoming, closed: Mapping[LetterPlace, Message], connector: str = "") -> Letter:
     """A record of a topic of dead letters, that of a connector or of the router; `closed` as `closings` tells."""
     place = (connector, record.partition, record.offset)
+    origin = record.header("dead-origin") or ""
+    of_router = origin.partition("/")[0].partition("changes.")[2]  # a topic, its prefix in front
     return Letter(
         *place,
         record.timestamp_ms,
         record.header("dead-reason") or "",
-        record.header("dead-origin") or "",
+        origin,
         len(record.value or b""),
         closed.get(place),
+        (record.header("dead-dataset") or "") if connector else of_router,
     )
 
 
@@ -137,57 +138,3 @@ async def letter_at(look: Look, name: str) -> tuple[Letter, Incoming]:
         raise NotFound(kind="dead letter", name=name, known="see `bus deadletter list`")
     async with status_of(look) as status:
         return letter_of(record, closings(status.completions), connector), record
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to become of a letter, who says so, and why."""
-
-    kind: CommandKind
-    by: str
-    reason: str
-
-
-async def carry_out(look: Look, name: str, order: Order, *, timeout_seconds: float) -> Message:
-    """Order what is to become of a letter and wait until its lane has obeyed; returns the completion.
-
-    Raises WrongUse, NotFound, LetterClosed; OrderPending at the deadline: the order stands and will be obeyed once.
-    """
-    letter, _ = await letter_at(look, name)
-    if letter.closed is not None:
-        raise LetterClosed(letter=name, outcome=letter.closed["outcome"])
-    command_id = str(uuid.uuid4())
-    await look.messages.prepare()
-    async with status_of(look) as status:
-        await _append(look, letter, command_id, order)
-        return await _until_done(status, command_id, letter.lane, timeout_seconds)
-
-
-async def _append(look: Look, letter: Letter, command_id: str, order: Order) -> None:
-    message = {
-        "command_id": command_id,
-        "kind": order.kind.value,
-        "lane": letter.lane,
-        "offset": letter.offset,
-        "connector": letter.connector,
-        "by": order.by,
-        "reason": order.reason,
-        "at": clock.now_ms(),
-    }
-    writer = LogWriter(look.access)
-    await writer.start()
-    try:
-        value = look.messages.encode("command", message)
-        await writer.append(Outgoing(look.topics.commands, letter.lane, LANE_ORDER + command_id.encode(), value))
-    finally:
-        await writer.stop()
-
-
-async def _until_done(status: Status, command_id: str, lane: int, timeout_seconds: float) -> Message:
-    deadline = clock.monotonic() + timeout_seconds
-    while command_id not in status.completions:
-        if clock.monotonic() > deadline:
-            raise OrderPending(command=command_id, seconds=timeout_seconds, lane=lane)
-        await asyncio.sleep(POLL_SECONDS)
-        await status.newest()
-    return status.completions[command_id]

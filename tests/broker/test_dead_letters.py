@@ -2,9 +2,11 @@
 
 import pytest
 
+from bus.avro.frame import frame
 from bus.kafka.admin import Admin
 from bus.model.key import lane_of
 from bus.model.record import Outgoing
+from bus.watch.letter_orders import AT_ONCE
 from tests.broker.conftest import PERSON, SmallBus
 from tests.broker.test_operators import AN, TAX, call, people, poison, register_the_schema, told, until_told
 
@@ -56,6 +58,31 @@ async def test_superseded_and_discarded(bus: SmallBus) -> None:
     assert done["outcome"] == "discarded"
     assert await told("deadletter", "list") == []
     assert len(bus.read(bus.agency_topic(TAX))) == 1
+
+
+async def test_many_are_released_and_discarded_together(bus: SmallBus) -> None:
+    """Letters that are chosen by their reason are all released once they can be read; the rest is left, and discarded.
+
+    More lie in a lane than it is given at once.
+    """
+    await bus.activate(TAX)
+    await bus.route()
+    first, schema_id = await poison(bus)
+    lane = int(first.partition(":")[0])
+    beside = [one for one in people(300) if lane_of(one, bus.settings.lanes) == lane][: AT_ONCE + 2]
+    body = frame(schema_id, ((await bus.person(AN)).value or b"")[5:])
+    await bus.publish(*[bus.change(PERSON, one, body) for one in beside])
+    await bus.publish(*[bus.change(PERSON, one, b"this is no Avro") for one in people(3)])
+    await until_told(lambda found: len(found) == AT_ONCE + 6, "deadletter", "list", "--dataset", PERSON)
+    await register_the_schema(bus, schema_id)
+    order = ("--why", "SchemaUnknown", "--reason", "its schema is there", "--yes")
+    assert (await told("deadletter", "release", *order))["outcomes"] == {"released": AT_ONCE + 3}
+    assert len(bus.held(TAX)) == AT_ONCE + 3
+    (left,) = await told("deadletter", "list", "--count")
+    assert (left["letters"], left["reason"], left["dataset"]) == (3, "RecordUnreadable", PERSON)
+    answer = await call("deadletter", "discard", "--since", left["first_at"], "--reason", "a test", "--yes")
+    assert answer.stdout.startswith("3 discarded: ")
+    assert (await call("deadletter", "list")).stdout == "No dead letter waits.\n"
 
 
 async def test_what_a_connector_sets_aside_is_never_released(bus: SmallBus) -> None:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from bus.kafka.log import Place
 from bus.model.change import Change
 from bus.model.command import CommandKind, Ending
 from bus.model.key import lane_of
@@ -225,9 +226,37 @@ def test_an_order_that_is_too_long_is_none(told: str) -> None:
     words |= dict.fromkeys(("lane", "offset", "at"), 0)
     value = messages().encode("command", words | {told: "x" * 1_000_000})
     orders = Orders(cast("Any", None), Topics("", 8), messages())
-    assert asyncio.run(orders.command(Incoming("commands", 0, 0, 0, b"lane/c", value), {})) is None
+    assert asyncio.run(orders.commands([Incoming("commands", 0, 0, 0, b"lane/c", value)], {})) == [None]
 
 
 def letter(origin: str | None) -> Incoming:
     told = None if origin is None else origin.encode()
     return Incoming("deadletters", lane_of("p", 8), 5, 0, b"p/1", POISON, (("dead-origin", told),))
+
+
+def test_orders_taken_together_look_their_letters_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round asks the broker once for all letters: a connection each kept a lane, and its withdrawals, for seconds."""
+    asked: list[object] = []
+
+    async def found(_access: object, place: Place, offsets: set[int]) -> dict[int, Incoming]:
+        asked.append((place, offsets))
+        return {7: letter(f"changes.{PERSON}/0/7")}
+
+    monkeypatch.setattr("bus.route.orders.records_at", found)
+    words: dict[str, object] = {"kind": RELEASE.value, "lane": 3, "at": 0, "by": "b", "reason": "r"}
+    given = [
+        Incoming("commands", 3, number, 0, b"lane/c", messages().encode("command", words | told))
+        for number, told in enumerate(
+            {"command_id": f"c{offset}-{connector}", "offset": offset, "connector": connector}
+            for offset, connector in ((7, ""), (8, ""), (9, "shop"))
+        )
+    ]
+    orders = Orders(cast("Any", None), Topics("", 8), messages())
+    there, missing, of_connector = asyncio.run(orders.commands(given, {PERSON: True}))
+    assert asked == [(Place("deadletters", 3), {7, 8})]
+    assert there is not None
+    assert there.change is not None
+    assert missing is not None
+    assert missing.trouble is Ending.NOT_FOUND
+    assert of_connector is not None
+    assert (of_connector.change, of_connector.trouble) == (None, None)
