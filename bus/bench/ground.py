@@ -1,5 +1,6 @@
 """A bus of its own for a measurement: a scratch home, a real broker at full speed, a registry, four agreements."""
 
+import asyncio
 import contextlib
 import shutil
 import sys
@@ -38,6 +39,7 @@ from bus.kafka.log import LogWriter
 from bus.kafka.transactions import TransactionalWriter
 from bus.model.consent import ConsentAction, ConsentEvent, GivenBy
 from bus.model.record import Outgoing
+from bus.platform.ending import end_by_signal
 from bus.platform.hold import hold
 from bus.platform.home import Home
 from bus.platform.jars import kafka_jars
@@ -148,12 +150,28 @@ class Ground:
 async def ground(
     given: Settings, tell: Tell, *, subjects: int | None = None, shape: Shape | None = None
 ) -> AsyncIterator[Ground]:
-    """A bus in a scratch home, which is removed at the end; kept, with its logs, when something failed."""
+    """A bus in a scratch home, which is removed at the end; kept, with its logs, when something failed.
+
+    SIGTERM breaks it off as Ctrl-C does: everything ends in order.
+    """
     shape = shape or Shape(subjects=subjects or SUBJECTS)
     kafka_jars(given.cache_path)
     configure("bench", level="error")
     scratch = Path(tempfile.mkdtemp(prefix="bus-bench-"))
     settings = given.model_copy(update={"home": scratch, "prefix": "", "lanes": shape.lanes, **_NONE_BUT_OURS})
+    end_by_signal()
+    try:
+        async with _up(settings, shape, tell) as bus:
+            yield bus
+    except asyncio.CancelledError:  # broken off: there is nothing to look into
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def _up(settings: Settings, shape: Shape, tell: Tell) -> AsyncIterator[Ground]:
+    """The bus of a home, which is ended in order."""
     home = Home.from_settings(settings)
     supervisor = Supervisor(home)
     async with contextlib.AsyncExitStack() as closing:
@@ -176,7 +194,6 @@ async def ground(
         tell(f"making {shape.subjects:,} people")
         nation = Nation(latest.schema_id, shape=shape)
         yield Ground(settings, supervisor, access, topics, client, messages, nation, consents, revisions, shape, tell)
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def consent_event(person: Person, agreement: str, text: str, action: ConsentAction) -> ConsentEvent:

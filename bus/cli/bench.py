@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Any, Self
 
@@ -194,8 +196,11 @@ class _Progress:
         self._status.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._status.stop()
+        if kind is asyncio.CancelledError:
+            click.echo("ended by SIGTERM; nothing runs any more", err=True)
+            sys.exit(128 + signal.SIGTERM)
 
     def tell(self, line: str) -> None:
         """Show a line."""

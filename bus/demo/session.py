@@ -5,7 +5,6 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from bus.connect.process import make_source, settings_file
 from bus.demo.result import Result
 from bus.demo.scenario import run
 from bus.demo.show import Display
+from bus.platform.ending import end_by_signal
 from bus.platform.hold import hold
 from bus.platform.home import Home
 from bus.platform.jars import kafka_jars
@@ -52,7 +52,7 @@ async def hold_demo(settings: Settings, console: Console, *, people: int, seed: 
     own = settings.model_copy(update={"home": scratch, "prefix": _prefix(settings)})
     home = Home.from_settings(own)
     display = Display(console)
-    _end_on_sigterm()
+    end_by_signal()
     passed = False
     try:
         with display.shown(), hold(home):
@@ -119,9 +119,3 @@ def _prefix(settings: Settings) -> str:
     """On servers of the user's own the day keeps to names of its own."""
     theirs = settings.kafka or settings.schema_registry
     return f"demo-{secrets.token_hex(3)}." if theirs else settings.prefix
-
-
-def _end_on_sigterm() -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable
+from types import FrameType
 
 import psutil
 
@@ -48,6 +49,24 @@ async def end_all(records: Iterable[ProcessRecord]) -> list[ProcessRecord]:
         ended += [record for record, alive in zip(wave, were_alive, strict=True) if alive]
         left = {name: record for name, record in left.items() if record not in wave}
     return ended
+
+
+def end_by_signal() -> None:
+    """Let SIGTERM or Ctrl-C cancel the task that asks for it, once: what it has started then ends in order.
+
+    One more of them would break that off, and what had not been asked to end yet would stay.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    ending, interrupt = task, signal.getsignal(signal.SIGINT)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if callable(interrupt) and not ending.cancelling():
+            interrupt(number, frame)
+
+    if callable(interrupt):  # else whoever started this process wants it to be left alone
+        signal.signal(signal.SIGINT, interrupted)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: ending.cancelling() or ending.cancel())
 
 
 async def stop_leftovers(home: Home) -> list[ProcessRecord]:

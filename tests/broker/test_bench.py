@@ -1,5 +1,14 @@
 """The bench measures what it says, on a broker of its own."""
 
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
 import pytest
 
 from bus.bench.catchup import Backlog, bench_catchup
@@ -21,6 +30,24 @@ async def test_route() -> None:
     assert result["whole"]["cpu_seconds_per_million_deliveries"] > 0
     assert result["warm"]["records"] <= result["whole"]["records"]
     assert result["erasures"] > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_broken_off(tmp_path: Path, number: signal.Signals) -> None:
+    """A measurement that is told to end, by `timeout` or twice by Ctrl-C, leaves no broker, nor what that wrote."""
+    words = ("-m", "bus", "bench", "route", "--records", "1000", "--subjects", "100")
+    process = subprocess.Popen((sys.executable, *words), env={**os.environ, "TMPDIR": str(tmp_path)})
+    while not (started := [*tmp_path.glob("bus-bench-*/run/kafka.json")]):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            assert process.wait(0.05) is None
+    broker = psutil.Process(json.loads(started[0].read_text())["pid"])
+    process.send_signal(number)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.2)
+    process.send_signal(number)  # who has to wait presses the keys again
+    assert process.wait(60) in {128 + number, -number}  # the latter where the second came when all had ended
+    assert not broker.is_running()
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.long
