@@ -15,6 +15,7 @@ from rich.table import Table
 
 from bus import clock
 from bus.avro.own import Message
+from bus.cli.fitting import Fitting
 from bus.cli.speaking import on_drawn_line, on_one_line
 from bus.errors import WrongUse
 from bus.kafka.rights import CUSTODIAN
@@ -157,9 +158,9 @@ def table(found: Sequence[Letter]) -> Table:
     for heading in ("letter", "since"):
         drawn.add_column(heading, no_wrap=True)
     for heading in ("why", "from"):
-        drawn.add_column(heading, overflow="fold")
+        drawn.add_column(heading, overflow="fold", min_width=12)
     drawn.add_column("bytes", justify="right")
-    drawn.add_column("state", overflow="fold")
+    drawn.add_column("state", overflow="fold", min_width=6)
     for one in found:
         closed = one.closed and on_drawn_line(f"{one.closed['outcome']} by {one.closed['by']}")
         why, whence = on_drawn_line(one.reason), on_drawn_line(one.origin)
@@ -172,7 +173,7 @@ def pile_table(found: Sequence[Pile]) -> Table:
     drawn = Table(box=None, header_style="bold")
     drawn.add_column("letters", justify="right", no_wrap=True)
     for heading in ("why", "dataset", "set aside by"):
-        drawn.add_column(heading, overflow="fold")
+        drawn.add_column(heading, overflow="fold", min_width=10)
     drawn.add_column("from / to", no_wrap=True)
     for one in found:
         why, dataset, connector = (on_drawn_line(text or "-") for text in (one.reason, one.dataset, one.connector))
@@ -203,7 +204,7 @@ def _show(found: Sequence[Any], limit: int | None, told: Callable[[Any], Any], *
     if as_json:
         click.echo(json.dumps([told(one) for one in shown], ensure_ascii=False, indent=2))
     elif shown:
-        Console().print(told(shown))
+        Console().print(Fitting(told(shown)))
         if more := len(found) - len(shown):
             click.echo(f"and {more:,} more: --limit shows as many as you name, --count tells how many of each kind")
     else:
@@ -223,7 +224,7 @@ def _order(letter: str | None, order: Order, *, as_json: bool, dry_run: bool, ye
         _show(piles(found), len(found) or None, pile_as_json if as_json else pile_table, as_json=as_json)
         return
     if found and not yes:
-        Console(stderr=True).print(pile_table(piles(found)))
+        Console(stderr=True).print(Fitting(pile_table(piles(found))))
         click.confirm(f"{_WORDS[order.kind]} {len(found):,} dead letters?", abort=True, err=True)
     _tell(asyncio.run(_ordered_all(found, order)), as_json=as_json)
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bus import clock
+from bus.cli.fitting import Fitting
 from bus.cli.living import draw_on, is_looked_at
 from bus.kafka.rights import OPERATOR
 from bus.settings import Settings
@@ -18,6 +19,9 @@ from bus.watch.reach import looking
 
 PERIOD_SECONDS = 1.0
 REASONS_SHOWN = 3
+NAME_WIDTH = 20
+"""Of an agreement and what is said of it, at the least: longer ones take more lines."""
+
 COUNTED = (
     "Released and erased: messages sent. Withheld: judgements, by reason; a record that is judged again counts again."
 )
@@ -47,16 +51,21 @@ async def _watch(since_ms: int | None, *, once: bool, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([one.as_json(clock.now_ms()) for one in found], indent=2))
         elif once:
-            Console().print(table(found, clock.now_ms()))
+            Console().print(shown(found, clock.now_ms()))
         if as_json or once:
             return
-        await draw_on(found, reader.newest, lambda now: table(now, clock.now_ms()), PERIOD_SECONDS)
+        await draw_on(found, reader.newest, lambda now: shown(now, clock.now_ms()), PERIOD_SECONDS)
+
+
+def shown(found: Sequence[Flow], now_ms: int) -> Fitting:
+    """Flows on a screen of any width."""
+    return Fitting(table(found, now_ms))
 
 
 def table(found: Sequence[Flow], now_ms: int) -> Table:
     """Flows for human eyes."""
     drawn = Table(box=None, header_style="bold", show_footer=True, caption=COUNTED, caption_justify="left")
-    drawn.add_column("agreement", footer="all", overflow="fold")
+    drawn.add_column("agreement", footer="all", overflow="fold", min_width=NAME_WIDTH)
     for heading, footer in zip(("released", "erased", "judgements\nwithheld"), total(found), strict=True):
         drawn.add_column(heading, justify="right", no_wrap=True, footer=f"{footer:,}")
     drawn.add_column("a second", justify="right", no_wrap=True)

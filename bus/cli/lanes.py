@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import click
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, Group
 from rich.table import Table
 
+from bus.cli.fitting import Fitting
 from bus.cli.living import draw_on, is_looked_at
 from bus.cli.speaking import on_drawn_line
 from bus.kafka.rights import OPERATOR
@@ -35,7 +35,6 @@ _COLOURS = {
 _FIGURES = ("block", "waiting", "age", "p50 / p99", "latency", "dead", "fences", "loop", "heard")
 _PAIRS = (("block", "waiting"), ("age", "heard"), ("p50 / p99", "latency"), ("dead", "fences"), ("loop",))
 """The same for a narrow screen."""
-_ANY_WIDTH = 1000
 
 
 @click.command()
@@ -84,19 +83,9 @@ def shown(found: Sequence[LaneView]) -> Group:
         for one in lane.held_back
     ]
     remedies = [MEND_WAIT] * bool(lines) + [MEND_HELD_BACK] * bool(held)
-    return Group(_Fitting(found), *lines, *held, *(f"remedy: {remedy}" for remedy in remedies))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitting:
-    """The table, a line for each lane, or two where the screen is too narrow: it would leave out which lane it is."""
-
-    found: Sequence[LaneView]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = table(self.found)
-        fits = console.measure(wide, options=options.update(width=_ANY_WIDTH)).maximum <= options.max_width
-        yield wide if fits else table(self.found, narrow=True)
+    return Group(
+        Fitting(table(found), table(found, narrow=True)), *lines, *held, *(f"remedy: {remedy}" for remedy in remedies)
+    )
 
 
 def table(found: Iterable[LaneView], *, narrow: bool = False) -> Table:

@@ -9,12 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bus.cli.fitting import Fitting
 from bus.platform.health import Health, Survey, survey
 from bus.platform.home import Home
 from bus.settings import Settings
 
 _COLOURS = {Health.READY: "green", Health.STARTING: "yellow"}
 """Of what is as it should be; all else is red."""
+
+HEALTH_WIDTH = 12
+"""At the least: what troubles a process takes more lines."""
 
 
 @click.command()
@@ -26,7 +30,7 @@ def status(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     elif found.processes:
-        Console().print(table(found))
+        Console().print(Fitting(table(found)))
         if found.parent is None:
             click.echo("No parent: what dies is not started again. `bus up` takes over, `bus down` ends everything.")
     else:
@@ -54,7 +58,7 @@ def table(found: Survey) -> Table:
     drawn = Table(box=None, header_style="bold", title=None)
     for heading, side in (("process", "left"), ("pid", "right"), ("address", "left"), ("up", "right")):
         drawn.add_column(heading, justify="right" if side == "right" else "left")
-    drawn.add_column("health")
+    drawn.add_column("health", min_width=HEALTH_WIDTH)
     drawn.add_column("restarts", justify="right")
     for seen in found.processes:
         more = seen.coming or seen.trouble
