@@ -7,6 +7,7 @@ import pytest
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidTransactionTimeout,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerFenced,
@@ -14,7 +15,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bus.errors import BusError, CommitUncertain, Dismissed, Fenced, RecordRefused, TransactionTooLong
+from bus.errors import BusError, CommitUncertain, Dismissed, Fenced, KafkaUnreachable, RecordRefused, TransactionTooLong
 from bus.kafka import transactions
 from bus.kafka.access import KafkaAccess
 from bus.kafka.transactions import TransactionalWriter, told_already
@@ -82,8 +83,22 @@ async def test_what_the_client_leaves_behind_is_not_told_twice(monkeypatch: pyte
     assert [type(one.get("exception")) for one in told] == [ValueError, type(None)]
 
 
-async def test_a_broker_that_allows_no_transaction_so_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below the broker's transaction.max.timeout.ms nothing can begin: the error names it, the producer is closed."""
+@pytest.mark.parametrize(
+    ("error", "taken_for", "told"),
+    [
+        (InvalidTransactionTimeout(), TransactionTooLong, "no transaction to last 7000 ms"),
+        (TransactionalIdAuthorizationFailed("an-id"), Dismissed, "an-id"),
+        (KafkaConnectionError("refused"), KafkaUnreachable, "nowhere:1"),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+async def test_a_start_that_fails(
+    error: KafkaError, taken_for: type[BusError], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that allows no transaction so long, or not this writer, or none that answers: each is told, and let go.
+
+    A connection that cannot be closed either keeps nobody from being told.
+    """
     stopped = asyncio.Event()
 
     class Refused(Failing):
@@ -92,10 +107,33 @@ async def test_a_broker_that_allows_no_transaction_so_long_is_told(monkeypatch: 
 
         async def stop(self) -> None:
             stopped.set()
+            raise KafkaError("not even that")
 
-    refused = Refused(InvalidTransactionTimeout(), for_good=True)
+    refused = Refused(error, for_good=True)
     monkeypatch.setattr(transactions, "Producer", lambda *_, **__: refused)
-    with pytest.raises(TransactionTooLong, match="no transaction to last 7000 ms") as raised:
+    with pytest.raises(taken_for, match=told) as raised:
         await TransactionalWriter(KafkaAccess("nowhere:1"), "an-id", timeout_ms=7000).start()
-    assert "transaction.max.timeout.ms" in raised.value.how_to_mend
+    assert ("transaction.max.timeout.ms" in raised.value.how_to_mend) is (taken_for is TransactionTooLong)
     assert stopped.is_set()
+
+
+async def test_a_refused_record_is_told_where_the_abort_fails_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next start under the id aborts it: that the broker could not do so now hides no refusal."""
+
+    class Stubborn(Failing):
+        async def abort_transaction(self) -> None:
+            raise KafkaError("busy")
+
+    failing = Stubborn(MessageSizeTooLargeError(), for_good=False)
+    monkeypatch.setattr(transactions, "Producer", lambda *_, **__: failing)
+    with pytest.raises(RecordRefused):
+        await TransactionalWriter(KafkaAccess("nowhere:1"), "an-id").commit([Outgoing("topic", 0, b"key", b"value")])
+
+
+@pytest.mark.parametrize(("timeout_ms", "request_ms"), [(7000, 7000), (500, 5000)])
+async def test_how_long_an_open_transaction_lasts(timeout_ms: int, request_ms: int) -> None:
+    """The broker ends what a killed writer left open after the time that was set, and has seconds for an answer."""
+    producer = TransactionalWriter(KafkaAccess("nowhere:1"), "an-id", timeout_ms=timeout_ms)._producer
+    producer._closed = True  # there is nothing to close
+    assert producer._txn_manager.transaction_timeout_ms == timeout_ms
+    assert producer.client._request_timeout_ms == producer._request_ms == request_ms
