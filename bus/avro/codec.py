@@ -78,13 +78,16 @@ def encode(parsed: Parsed, value: Any) -> bytes:
     return out.getvalue()
 
 
-def decode(parsed: Parsed, body: bytes) -> Any:
-    """The value. Raises RecordUnreadable when the bytes do not follow the schema, too many bytes included."""
+def decode(parsed: Parsed, body: bytes, read_as: Parsed | None = None) -> Any:
+    """The value; as a compatible schema has it, with its defaults, where one is given.
+
+    Raises RecordUnreadable when the bytes do not follow the schema, too many bytes included.
+    """
     if parsed.guard:
         parsed.guard(body, 0)
     stream = io.BytesIO(body)
     try:
-        value = fastavro.schemaless_reader(stream, parsed.ready, None)
+        value = fastavro.schemaless_reader(stream, parsed.ready, None if read_as is None else read_as.ready)
     except Exception as error:  # noqa: BLE001 - broken bytes raise nearly anything, and all of it means the same
         # as above: the texts may quote the value
         raise _unreadable(parsed, f"the bytes end or break off ({type(error).__name__})") from None

@@ -8,7 +8,7 @@ from typing import Any
 import bus
 from bus.avro.canonical import identity
 from bus.avro.client import SchemaRegistryClient
-from bus.avro.codec import decode, encode, parse
+from bus.avro.codec import Parsed, decode, encode, parse
 from bus.avro.frame import BODY_START, frame, unframe
 from bus.errors import RecordUnreadable
 
@@ -86,15 +86,22 @@ class OwnMessages:
         return data[BODY_START:] if head is not None and data.startswith(head) else None
 
     async def renewed(self, name: str, data: bytes) -> bytes:
-        """The body of a framed message, as the own schema of now has it. Raises as `decode`, and ValueMisfit."""
-        return encode(self._parsed[name], await self.decode(data))
+        """The body of a framed message, as the own schema of now has it: what its writer did not know, by default.
 
-    async def decode(self, data: bytes) -> Message:
-        """The message in framed bytes, by its writer's schema. Raises RecordUnreadable, SchemaUnknown."""
+        Raises as `decode`.
+        """
+        parsed = self._parsed[name]
+        return encode(parsed, await self.decode(data, parsed))
+
+    async def decode(self, data: bytes, read_as: Parsed | None = None) -> Message:
+        """The message in framed bytes, by its writer's schema; see `codec.decode` for `read_as`.
+
+        Raises RecordUnreadable, SchemaUnknown.
+        """
         schema_id, body = unframe(data)
         if schema_id not in self._by_id:
             self._by_id[schema_id] = await self._client.parsed(schema_id)
-        message = decode(self._by_id[schema_id], body)
+        message = decode(self._by_id[schema_id], body, read_as)
         if not isinstance(message, dict):
             raise RecordUnreadable(schema_id=schema_id, reason="it is not a record")
         return message

@@ -1,6 +1,7 @@
 """Registries that others wrote, where they say it otherwise than ours."""
 
 import json
+from copy import deepcopy
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bus.avro import client as client_module
 from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
+from bus.avro.codec import decode, encode, parse
 from bus.avro.frame import frame
 from bus.avro.own import OwnMessages, own_names, own_schema, own_subject
 from bus.clock import monotonic
@@ -72,6 +74,22 @@ async def test_own_messages_are_known_however_they_are_spelt() -> None:
     messages = OwnMessages(karapace.client())
     await messages.learn()
     assert messages.framed("fact", b"") == frame(23, b"")
+
+
+async def test_a_message_of_an_earlier_release() -> None:
+    """What a message of an earlier release lacks is at its default, within its parts too: a lane can be read back."""
+    schema, held = own_schema("lane_holdings"), {"agreement": "a", "revision": "r", "topic": "t", "partition": 1}
+    held |= {"view_hash": b"h", "released_at": 5}
+    earlier = deepcopy(schema)
+    earlier["fields"] = [one for one in earlier["fields"] if one["name"] == "held"]
+    of_held = earlier["fields"][0]["type"]["items"]
+    of_held["fields"] = [one for one in of_held["fields"] if one["name"] in held]
+    messages = OwnMessages(
+        Karapace({"GET /schemas/ids/7": (200, json.dumps({"schema": json.dumps(earlier)}))}).client()
+    )
+    body = await messages.renewed("lane_holdings", frame(7, encode(parse(earlier), {"held": [held]})))
+    added = {"key": None, "consent": None, "due": None, "epoch": 1}
+    assert decode(parse(schema), body) == {"due": None, "held": [held | added]}
 
 
 async def test_a_certificate_that_is_not_trusted() -> None:

@@ -1,13 +1,15 @@
 """What a lane reads back from its topics at its start, and from where on; the topics lie in memory."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 
+from bus.avro.codec import encode, parse
+from bus.avro.frame import frame
 from bus.errors import OffsetsGone, SchemaUnknown, TopicReplaced
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place
@@ -45,6 +47,7 @@ class Kafka:
     def __init__(self) -> None:
         self.logs: defaultdict[Place, Log] = defaultdict(Log)
         self.ids: dict[str, str] = {}
+        self.connections = 0
 
     def append(self, place: Place, key: bytes | None, value: bytes | None) -> int:
         """A record; returns its offset."""
@@ -58,13 +61,16 @@ class Kafka:
         return {topic: self.ids[topic] for topic in topics if topic in self.ids}
 
     async def start(self) -> None:
-        """There is nothing to connect to."""
+        """One more connection."""
+        self.connections += 1
 
     async def stop(self) -> None:
-        """There is nothing to close."""
+        """One less."""
+        self.connections -= 1
 
     async def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
         """The oldest offsets."""
+        assert self.connections == 1
         return {place: self.logs[place].begin for place in places}
 
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
@@ -98,8 +104,8 @@ class Decoder:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    """Empty; whoever reads from it asks for what is committed."""
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kafka]:
+    """Empty; whoever reads from it asks for what is committed, and closes the connection."""
     one = Kafka()
 
     def reader(access: KafkaAccess, *, committed: bool) -> Kafka:
@@ -107,7 +113,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Kafka:
         return one
 
     monkeypatch.setattr(load, "Reader", reader)
-    return one
+    yield one
+    assert one.connections == 0
 
 
 @pytest.fixture
@@ -195,6 +202,24 @@ async def test_what_lies_beyond(story: Story, loader: Loader) -> None:
     assert old.stood_at is not None
     await loader.fill(state, Stood(old.position, old.stood_at), {PERSON: True}, Decoder())
     assert told(state) == told(old)
+
+
+async def test_strays_and_an_earlier_release(story: Story, loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no proper key or lies in the wrong lane is no record; an entry that an earlier release wrote counts."""
+    elsewhere = next(one for one in (f"p{number}" for number in range(1, 99)) if lane_of(one, 8) != LANE)
+    for key in (None, b"no slash", f"{elsewhere}/1".encode()):
+        story.cluster.append(PEOPLE, key, value("An"))
+    for key in (None, b"other/kind"):
+        story.cluster.append(STATE, key, b"anything")
+    old = {"type": "record", "name": "LaneDead", "namespace": "bus", "fields": [{"name": "offset", "type": "long"}]}
+    monkeypatch.setitem(messages()._by_id, 999, parse(old))
+    letter = frame(999, encode(parse(old), {"offset": 3}))
+    where = story.cluster.append(STATE, b"dead/" + PERSON.encode() + b"/p1/9", letter)
+    before, state = story.lane.state, MemoryState()
+    position = replace(before.position, inputs={PERSON: story.cluster.logs[PEOPLE].end})
+    await loader.fill(state, Stood(position, where), {PERSON: True}, Decoder())
+    assert state.records == {PERSON: before.records[PERSON]}
+    assert state.dead == before.dead | {(PERSON, b"p1/9"): DeadVersion(3)}
 
 
 async def test_what_is_compacted_away(story: Story, loader: Loader) -> None:
