@@ -8,6 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import (
     KafkaConnectionError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     ProducerFenced,
     UnknownError,
@@ -39,7 +40,7 @@ class Broker:
         self.cluster = self
         self.looked = 0
 
-    def leader_for_partition(self, _: Any) -> int:
+    def leader_for_partition(self, _: Any) -> int | None:
         return 1
 
     async def _wait_on_metadata(self, _: str) -> None:
@@ -48,7 +49,8 @@ class Broker:
     async def force_metadata_update(self) -> None:
         self.looked += 1
 
-    async def send(self, _node: int, request: Any, **_: Any) -> Any:
+    async def send(self, node: int, request: Any, **_: Any) -> Any:
+        del node
         self.asked.append(request)
         if isinstance(request, (Produce, ProduceRequest)):
             code = self.codes.pop(0) if self.codes else 0
@@ -136,6 +138,62 @@ async def test_three_by_the_first_protocol(monkeypatch: pytest.MonkeyPatch) -> N
     assert one._txn_manager.sequence_number(TopicPartition("a", 0)) == 1
 
 
+@pytest.mark.parametrize("second", [True, False])
+async def test_a_commit_is_none_of_an_abort(monkeypatch: pytest.MonkeyPatch, *, second: bool) -> None:
+    """A transaction ends as it was to end, by either protocol, and after both the next one can begin."""
+    broker = Broker()
+    one = await ready(broker, monkeypatch, second=second)
+    for end in (one.commit_transaction, one.abort_transaction, one.commit_transaction):
+        await written(one, *TWO)
+        await end()
+    ends = [request for request in broker.asked if isinstance(request, (End, EndTxnRequest))]
+    assert [one._fields[-1] if isinstance(one, End) else one._transaction_result for one in ends] == [True, False, True]
+    assert sum(isinstance(request, AddPartitionsToTxnRequest) for request in broker.asked) == (0 if second else 3)
+
+
+class Spread(Broker):
+    """Several of them: each leads one topic, that of "b" only after two looks at who leads what."""
+
+    def leader_for_partition(self, place: Any) -> int | None:
+        if place.topic == "a":
+            return 1
+        return [None, -1, 2][min(self.looked, 2)]
+
+    async def send(self, node: int, request: Any, **_: Any) -> Any:
+        if isinstance(request, (Produce, ProduceRequest)):
+            assert [topic for topic, *_ in request._topics] == ["ab"[node - 1]]
+        return await super().send(node, request)
+
+
+async def test_each_batch_goes_to_its_leader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one broker leads is not kept waiting by a partition without a leader, which is sent once it has one."""
+    broker = Spread()
+    one = await ready(broker, monkeypatch)
+    assert [stored.offset for stored in await written(one, *TWO)] == [7, 7]
+    assert (len(broker.asked), broker.looked) == (2, 2)
+    await one.commit_transaction()
+    assert [stored.offset for stored in await written(one, *TWO)] == [7, 7]
+    assert (len(broker.asked), broker.looked) == (2 + 1 + 2, 2)
+
+
+async def test_whose_a_batch_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch says of which producer, epoch and place in the sequence it is: by that a broker takes it once, in order.
+
+    Where it lies the coordinator is told once a transaction.
+    """
+    broker = Broker()
+    one = await ready(broker, monkeypatch, second=False)
+    await one.begin_transaction()  # type: ignore[no-untyped-call]
+    told = []
+    for records in ([TWO[0], TWO[0]], [TWO[0]]):
+        ((topic, partition), (batch,)) = next(iter(batches(records).items()))
+        await one.send_batch(batch, topic, partition=partition)
+        await one.flush()
+        told.append(batch._producer)
+    assert told == [(5, 8, 0), (5, 8, 2)]
+    assert sum(isinstance(request, AddPartitionsToTxnRequest) for request in broker.asked) == 1
+
+
 @pytest.mark.parametrize("code", [CONCURRENT, NOT_LEADER, CORRUPT, UNKNOWN])
 async def test_again(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a broker cannot take yet is sent again as it was, so that it is taken once."""
@@ -201,6 +259,20 @@ async def test_an_end_is_asked_for_until_it_stands(monkeypatch: pytest.MonkeyPat
     await written(one, TWO[0])
     with pytest.raises(ProducerFenced):
         await one.commit_transaction()
+
+
+async def test_an_end_that_never_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coordinator that moved is looked for anew each time, and who has asked for long enough is told so."""
+    broker = Broker(ends=(NOT_COORDINATOR,) * 1000)
+    one = await ready(broker, monkeypatch)
+    dead: list[Any] = []
+    monkeypatch.setattr(one._sender, "_coordinator_dead", dead.append)
+    await written(one, TWO[0])
+    one._request_ms = 50
+    with pytest.raises(KafkaTimeoutError):
+        await one.commit_transaction()
+    assert len(dead) == len([request for request in broker.asked if isinstance(request, End)]) > 2
+    assert broker.looked == len(dead) - 1
 
 
 async def test_an_end_waits_for_what_is_being_sent(monkeypatch: pytest.MonkeyPatch) -> None:
