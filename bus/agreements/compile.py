@@ -59,7 +59,7 @@ def compile_route(  # noqa: PLR0913 - each is a thing of its own that the docume
         view_schema_id=view_schema_id,
         admits=compile_admits(document, dataset),
         view=compile_view(document, dataset, pseudonym),
-        no_wider=no_wider | {revision(document)},
+        no_wider=no_wider,
         cuts=cuts,
         filtered=document.filter is not None,
         filtered_by=fields_at(filter_reads(document), dataset),

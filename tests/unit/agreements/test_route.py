@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bus.agreements.compile import compile_route
+from bus.agreements.compile import compile_route, hides_ids
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.route import Route
 from bus.agreements.rules import unfit
@@ -45,6 +45,7 @@ def route(**changes: Any) -> Route:
         pseudonym=lambda value: f"[{value}]",
         consent_basis_code="CONSENT",
         accepted_revisions=frozenset({"old"}),
+        no_wider=frozenset({"narrow"}),
     )
 
 
@@ -74,6 +75,15 @@ def test_far_days() -> None:
     assert not made.too_old({"moment": -60_000_000_000_000}, made.valid_from_ms)
 
 
+@pytest.mark.parametrize(("field", "a_second"), [("moment", 1000), ("fine_moment", 1_000_000)])
+def test_the_age_of_a_record(field: str, a_second: int) -> None:
+    """What is older than agreed stays back, by whole days, in whichever unit the dataset keeps its moments."""
+    made = route(data_range={"last": "P1Y", "by": field})
+    now = datetime(2026, 6, 15, 18, tzinfo=HANOI).timestamp() * 1000
+    first = round(datetime(2025, 6, 15, tzinfo=HANOI).timestamp()) * a_second
+    assert [made.too_old({field: one}, round(now)) for one in (first - 1, first)] == [True, False]
+
+
 @pytest.mark.parametrize("length", ["P1001Y", "P99999999999999999999D", "P৪Y"])
 def test_lengths_beyond_all_calendars(length: str) -> None:
     """A length of more than a thousand years is none, nor is one in digits that look like others."""
@@ -88,6 +98,7 @@ def test_basis_and_revisions() -> None:
     assert (by_law.legal_basis, by_law.article, by_law.needs_consent) == ("LAW-1", "Article 1", False)
     assert (by_consent.legal_basis, by_consent.article, by_consent.needs_consent) == ("CONSENT", "", True)
     assert by_law.accepted_revisions == {"old", revision(document())}
+    assert by_law.no_wider == {"narrow"}
     assert by_law.revision == revision(document())
 
 
@@ -96,6 +107,22 @@ def test_what_the_key_may_show() -> None:
     shown, hidden = route(), route(fields=["text", {"name": "person", "as": {"mask": 1}}])
     assert (shown.subject_shown, shown.record_id_shown) == (True, True)
     assert (hidden.subject_shown, hidden.record_id_shown) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hidden"),
+    [
+        (["person", "number", "text"], False),
+        (["person", "text"], True),
+        (["number", "text"], True),
+        ([{"name": "person", "as": {"mask": 1}}, "number"], True),
+        (["person", {"name": "number", "as": "pseudonym"}], True),
+        (["person", "number", {"name": "maybe", "as": "pseudonym"}], True),
+    ],
+)
+def test_who_needs_pseudonyms(fields: list[Any], *, hidden: bool) -> None:
+    """Whoever is not shown an id as it is gets a pseudonym in its place, in the key if nowhere else."""
+    assert hides_ids(document(fields=fields), SAMPLE) is hidden
 
 
 def test_a_pseudonymous_route() -> None:
