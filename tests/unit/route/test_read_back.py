@@ -10,7 +10,7 @@ import pytest
 
 from bus.avro.codec import encode, parse
 from bus.avro.frame import frame
-from bus.errors import OffsetsGone, SchemaUnknown, TopicReplaced
+from bus.errors import OffsetsGone, RecordUnreadable, SchemaUnknown, TopicReplaced
 from bus.kafka.access import KafkaAccess
 from bus.kafka.log import Place
 from bus.model.change import Change
@@ -93,14 +93,24 @@ class Kafka:
 
 
 class Decoder:
-    """Knows one schema; told of another, it waits for it."""
+    """Can have one schema, and knows it once it was asked to."""
+
+    def __init__(self) -> None:
+        self.known = False
 
     async def know(self, framed: bytes) -> None:
         """See `load.Decoder`."""
+        if framed[0]:
+            raise RecordUnreadable(schema_id="unknown", reason="it has no frame")
         if framed[4] != 1:
             raise SchemaUnknown(schema_id=framed[4])
+        self.known = True
 
-    decode = staticmethod(values)
+    def decode(self, framed: bytes) -> Mapping[str, Any]:
+        """See `load.Decoder`."""
+        if not self.known:
+            raise SchemaUnknown(schema_id=1)
+        return values(framed)
 
 
 @pytest.fixture
@@ -139,9 +149,9 @@ class Story:
         self.cluster.logs[PEOPLE].end += 1
         return one
 
-    def poison(self, subject: str) -> Unreadable:
+    def poison(self, subject: str, framed: bytes = POISON) -> Unreadable:
         """The same, of a record that cannot be read."""
-        one = self.change(subject, POISON)
+        one = self.change(subject, framed)
         return Unreadable(one.origin, "schema-unknown", (PERSON, one.key))
 
     def step(self, *changes: Change | Unreadable, consents: Iterable[Any] = ()) -> None:
@@ -202,6 +212,18 @@ async def test_what_lies_beyond(story: Story, loader: Loader) -> None:
     assert old.stood_at is not None
     await loader.fill(state, Stood(old.position, old.stood_at), {PERSON: True}, Decoder())
     assert told(state) == told(old)
+
+
+async def test_what_came_before_a_dead_letter(cluster: Kafka, loader: Loader) -> None:
+    """The version before a dead letter counts, a deletion too; letters before it do not, readable or not."""
+    story, broken = Story(cluster), [b"no frame", frame(1, b"\xff"), POISON]
+    story.step(story.change(AN, value("An")), story.change(BO, value("Bo")))
+    story.step(story.change(AN, None), story.poison(AN), *(story.poison(BO, one) for one in broken))
+    stood, state = await loader.stood(), MemoryState()
+    assert stood is not None
+    await loader.fill(state, stood, {PERSON: True}, Decoder())
+    assert told(state) == told(story.lane.state)
+    assert state.records[PERSON] == {f"{BO}/1".encode(): value("Bo")}
 
 
 async def test_strays_and_an_earlier_release(story: Story, loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
