@@ -4,14 +4,12 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from io import StringIO
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from bus.agreements.document import AgreementDocument, FieldRule
 from bus.agreements.finding import words_of
 from bus.agreements.widening import widens
+from bus.agreements.written import as_written
 
 BESIDE = " + "
 """Between the ways in which a field is released that is released twice."""
@@ -124,27 +122,11 @@ def _parts(key: str, value: Any) -> dict[str, str]:
     return {f"{key}.{name}": str(one) for name, one in (*dumped.items(), *words.items())}
 
 
-def _sorted(value: Any) -> Any:
-    """Below the top, keys in one order: a text that travelled through the register lost the order of its own."""
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(one) for one in value] if isinstance(value, list | tuple) else value
-
-
 def _said(code: str, **names: str) -> Difference:
     return Difference(code, tuple(names.items()))
 
 
 def text_diff(old: AgreementDocument | None, new: AgreementDocument) -> list[str]:
     """The lines that differ, each text written in the same way."""
-    before = [] if old is None else _written(old)
-    return list(difflib.unified_diff(before, _written(new), "before", "after", lineterm="", n=1))
-
-
-def _written(document: AgreementDocument) -> list[str]:
-    out = StringIO()
-    yaml = YAML()
-    yaml.width = 4000
-    whole = document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    yaml.dump({key: _sorted(value) for key, value in whole.items()}, out)
-    return out.getvalue().splitlines()
+    before = [] if old is None else as_written(old).splitlines()
+    return list(difflib.unified_diff(before, as_written(new).splitlines(), "before", "after", lineterm="", n=1))

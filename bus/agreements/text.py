@@ -21,7 +21,7 @@ from bus.agreements.unparsed import Trouble, trouble_of
 
 Step = str | int
 Where = tuple[Step, ...]
-_SURPRISES = {"yes": "true", "no": "false", "on": "true", "off": "false", "y": "true", "n": "false"}
+SURPRISES = {"yes": "true", "no": "false", "on": "true", "off": "false", "y": "true", "n": "false"}
 _FOLD = "\a"
 """Where the round-trip reader saw a folded line end."""
 
@@ -148,8 +148,8 @@ class Text:
             if name in seen:
                 self.report("duplicate-key", self._of(key_node), text=name, line=str(seen[name]))
                 continue
-            if isinstance(key_node, ScalarNode) and key_node.style is None and name.lower() in _SURPRISES:
-                self.report("yaml-yes-no", self._of(key_node), f'"{name}"', text=name, meant=_SURPRISES[name.lower()])
+            if isinstance(key_node, ScalarNode) and key_node.style is None and name.lower() in SURPRISES:
+                self.report("yaml-yes-no", self._of(key_node), f'"{name}"', text=name, meant=SURPRISES[name.lower()])
             seen[name] = key_node.start_mark.line + 1
             self._keys[(*where, name)] = key_node
             yield name, self.read(value_node, (*where, name))
@@ -165,8 +165,8 @@ class Text:
         self._whole(node)
         node.value = node.value.replace(_FOLD, "")
         text, plain = node.value, node.style is None
-        if plain and text.lower() in _SURPRISES:
-            meant = _SURPRISES[text.lower()]
+        if plain and text.lower() in SURPRISES:
+            meant = SURPRISES[text.lower()]
             self.report("yaml-yes-no", self._of(node), f'"{text}"', text=text, meant=meant)
             return text
         tag = str(node.tag).removeprefix(_TAG)

@@ -31,7 +31,7 @@ from bus.register.state import RegisterState
 SECTIONS = (
     ("Write a text (no bus is needed)", ("new", "schema", "check", "show", "try", "lint", "list")),
     ("See what it would do", ("preview", "diff")),
-    ("Take it through its life", ("submit", "approve", "return", "activate", "suspend", "resume", "end")),
+    ("Take it through its life", ("submit", "text", "approve", "return", "activate", "suspend", "resume", "end")),
     ("Know what happened", ("history", "publish")),
 )
 

@@ -14,6 +14,7 @@ from bus.agreements.difference import differences, text_diff
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.finding import words_of
 from bus.agreements.sentence import sentence
+from bus.agreements.written import as_written
 from bus.cli.drafting import new
 from bus.cli.ground import FINDINGS, Command, Ground, grounded, sound, today
 from bus.cli.speaking import SpokenCommand, misuse, on_one_line
@@ -76,7 +77,44 @@ def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
 
 @click.command(cls=SpokenCommand)
 @click.argument("agreement", metavar="ID")
-@click.option("--revision", "read", help="The revision that you read: if another text is in review by now, refuse.")
+@click.option("--revision", "wanted", help="The revision of another text that was ever handed in.")
+@grounded
+def text(ground: Ground, agreement: str, *, wanted: str | None) -> None:
+    """Print the text that is under way as a file, as the register has it: read it before you approve.
+
+    Where none is under way it is the one in force. Save it under its name, ID.yaml: then `show`, `diff` and `preview`
+    take it. Comments and layout of the author's file are not in the register.
+    """
+
+    async def work(registrar: Registrar) -> tuple[AgreementDocument, str]:
+        state = await _known(registrar, agreement)
+        return _handed_in(registrar.counted, state, agreement, wanted), _stand(state, agreement, words["stages"])
+
+    words = words_of(ground.language)
+    found, stand = _with_registrar(work)
+    click.echo(as_written(found), nl=False)
+    click.echo(f"{agreement}, revision {revision(found)}\n{stand}", err=True)
+
+
+def _handed_in(
+    counted: Iterable[Counted], state: RegisterState, agreement: str, wanted: str | None
+) -> AgreementDocument:
+    """A text of an agreement by its revision, or the newest that is under way or in force. Raises NotFound."""
+    entry, proposal = state.agreements.get(agreement), state.lives[agreement].proposal
+    facts = [one.fact for one in counted if one.fact.kind is FactKind.AGREEMENT and one.fact.subject_id == agreement]
+    known = {one.body["revision"]: one.body["document"] for one in facts if one.action == Action.DRAFTED}
+    if entry is not None:
+        known[entry.revision] = entry.document
+    newest = proposal or entry
+    named = wanted or ("" if newest is None else newest.revision)
+    if named not in known:
+        raise NotFound(kind="text", name=named, known=", ".join(known))
+    return AgreementDocument.model_validate(known[named])
+
+
+@click.command(cls=SpokenCommand)
+@click.argument("agreement", metavar="ID")
+@click.option("--revision", "read", help="The revision that you read; if another text is in review by now, refuse.")
 @_signed
 def approve(ground: Ground, agreement: str, *, read: str | None, key: str, reason: str) -> None:
     """Approve the text in review, for the side that the key speaks for."""
@@ -84,8 +122,9 @@ def approve(ground: Ground, agreement: str, *, read: str | None, key: str, reaso
     async def work(registrar: Registrar) -> tuple[int, list[str]]:
         state = await _known(registrar, agreement)
         proposal = state.lives[agreement].proposal
-        shown = None if proposal is None else proposal.revision
-        wish = step(agreement, Action.APPROVED, await registrar.key(key), reason, read=read or shown)
+        if read is None and proposal is not None:
+            raise misuse(ground.language, "unread", agreement=agreement, revision=proposal.revision)
+        wish = step(agreement, Action.APPROVED, await registrar.key(key), reason, read=read)
         return (await registrar.sign([wish]))[0], _review(state, agreement, ground)
 
     offset, lines = _with_registrar(work)
@@ -251,6 +290,7 @@ async def _known(registrar: Registrar, agreement: str) -> RegisterState:
 COMMANDS = (
     new,
     submit,
+    text,
     approve,
     _simple(Action.RETURNED, "return", "Return the text in review to its author; the reason says why."),
     activate,

@@ -18,7 +18,9 @@ from bus.register.entries import Counted
 from bus.register.life import Action
 from bus.register.state import AgreementEntry, RegisterState
 
-UNPUBLISHED = ("contact", "examples")
+UNPUBLISHED: Mapping[str, Any] = {"contact": None, "examples": ()}
+"""What a text is without when it is published."""
+
 FINGERPRINT_DIGITS = 12
 
 

@@ -8,10 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from io import StringIO
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from bus.agreements.agencies import Agencies, LegalBasis
 from bus.agreements.document import revision
@@ -19,10 +16,11 @@ from bus.agreements.finding import LANGUAGES, words_of
 from bus.agreements.jsonschema import schema_file, schema_text
 from bus.agreements.moments import day_of
 from bus.agreements.sentence import article_words, filter_words, length, sentence, transform_words
+from bus.agreements.written import as_written
 from bus.avro.said import PlainNames
 from bus.clock import iso
 from bus.register.counted import NOBODY
-from bus.register.published import Published, Step, public_text
+from bus.register.published import UNPUBLISHED, Published, Step, public_text
 from bus.register.state import Standing
 
 LINES = "agreements.jsonl"
@@ -71,7 +69,7 @@ def site_files(site: Site) -> Iterator[tuple[str, str]]:
     yield from ((schema_file(language), schema_text(language)) for language in LANGUAGES)
     for one in site.agreements:
         for key, text in one.texts.items():
-            yield f"texts/{one.id}-{key}.yaml", _yaml(public_text(text))
+            yield f"texts/{one.id}-{key}.yaml", as_written(text.model_copy(update=UNPUBLISHED))
 
 
 def line(one: Published) -> dict[str, Any]:
@@ -319,10 +317,3 @@ class Page:
 
     def _state(self, one: Published) -> str:
         return f"<span class='pill {one.state}'>{escape(self._words['stages'][one.state])}</span>"
-
-
-def _yaml(text: Mapping[str, Any]) -> str:
-    out, yaml = StringIO(), YAML()
-    yaml.width = 4000
-    yaml.dump(dict(text), out)
-    return out.getvalue()

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from bus.agreements.document import revision
 from bus.cli import cli
-from bus.errors import StepRefused
+from bus.errors import StepRefused, WrongUse
 from bus.register.state import Standing
 from bus.wiring import environment
 from tests.broker.conftest import ROOT, SmallBus
@@ -33,6 +33,7 @@ def staff(small_bus: SmallBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def written(name: str, text: str) -> None:
+    Path(name).parent.mkdir(exist_ok=True)
     Path(name).write_text(text, encoding="utf-8")
 
 
@@ -53,6 +54,11 @@ async def done(*words: str) -> str:
     return answer.output
 
 
+async def revision_of(name: str) -> str:
+    """The revision of the text in a file."""
+    return str(json.loads((await run("agreement", "show", name, "--json")).stdout)["revision"])
+
+
 async def refused(*words: str) -> str:
     answer = await run(*words)
     assert isinstance(answer.exception, StepRefused), (words, answer.output)
@@ -60,10 +66,8 @@ async def refused(*words: str) -> str:
     return "\n".join(answer.exception.lines)
 
 
-async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
-    """Handed in, approved by two others, activated, changed, suspended, ended; each shortcut is refused in words."""
-    bus = small_bus
-    await bus.registrar.enrol_agencies(bus.agencies)
+async def make_keys() -> None:
+    """Keys of two offices of the recipient and of one of the registry, each in a file."""
     for name, agency, role in (
         ("desk", "tax-authority", "recipient"),
         ("boss", "tax-authority", "recipient"),
@@ -71,6 +75,13 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
     ):
         made = await done("key", "new", name, "--holder", name, "--agency", agency, "--role", role)
         written(f"{name}.json", made)
+
+
+async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
+    """Handed in, approved by two others, activated, changed, suspended, ended; each shortcut is refused in words."""
+    bus = small_bus
+    await bus.registrar.enrol_agencies(bus.agencies)
+    await make_keys()
     await done("key", "add", "desk.json")
     await done("key", "add", "police.json")
     written(
@@ -86,12 +97,18 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
     assert (await done("key", "list")).count("*") == 4
 
     assert "receives" in await done("agreement", "submit", f"{TAX}.yaml", "--as", "desk", *WHY)
-    assert "nobody approves what they wrote" in await refused("agreement", "approve", TAX, "--as", "desk", *WHY)
-    words = ("agreement", "approve", TAX, "--as", "boss", *WHY, "--revision")
-    assert "no such text is under way" in await refused(*words, "0123456789abcdef")
-    await done(*words, revision(bus.documents[TAX]))
+    read = revision(bus.documents[TAX])
+    unread = await run("agreement", "approve", TAX, "--as", "boss", *WHY)
+    assert isinstance(unread.exception, WrongUse)
+    assert f"--revision {read}" in unread.exception.how_to_mend
+    written(f"read/{TAX}.yaml", (await run("agreement", "text", TAX)).stdout)
+    assert await revision_of(f"read/{TAX}.yaml") == read
+    approve = ("agreement", "approve", TAX, *WHY, "--revision")
+    assert "nobody approves what they wrote" in await refused(*approve, read, "--as", "desk")
+    assert "no such text is under way" in await refused(*approve, "0123456789abcdef", "--as", "boss")
+    await done(*approve, read, "--as", "boss")
     assert "both sides must approve" in await refused("agreement", "activate", TAX, *WHY)
-    await done("agreement", "approve", TAX, "--as", "police", *WHY)
+    await done(*approve, read, "--as", "police")
     assert TAX in await done("agreement", "activate", "--due", *WHY)
     assert (await bus.registrar.state()).agreements[TAX].standing is Standing.ACTIVE
 
@@ -101,7 +118,7 @@ async def test_a_life_by_commands(small_bus: SmallBus, staff: Path) -> None:
     assert "the file's text is another" in await done("agreement", "show", f"{TAX}.yaml")
     await done("agreement", "submit", f"{TAX}.yaml", "--as", "desk", *WHY)
     for office in ("boss", "police"):
-        await done("agreement", "approve", TAX, "--as", office, *WHY)
+        await done(*approve, await revision_of(f"{TAX}.yaml"), "--as", office)
     assert "takes over on its first day (2035-01-01)" in await done("agreement", "activate", TAX, *WHY)
     assert "activated already" in await refused("agreement", "activate", TAX, *WHY)
 
