@@ -21,6 +21,7 @@ COMMANDS = {
     "key": ("bus.cli.key:key", "Keys of people and offices, with which they sign the steps of agreements."),
     "deadletter": ("bus.cli.deadletter:deadletter", "Records that could not be read: list, show, release, discard."),
     "flows": ("bus.cli.flows:flows", "What flows under each agreement, live."),
+    "disclosures": ("bus.cli.disclosures:disclosures", "What went out about one person, and on which ground."),
     "lanes": ("bus.cli.lanes:lanes", "Where each lane of the router stands, live."),
     "route": ("bus.cli.route:route", "Hold flows up, let them go on, have them judged again, check them."),
     "register": ("bus.cli.register:register", "The register of facts: show it, load agencies and agreements."),

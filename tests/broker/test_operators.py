@@ -313,7 +313,7 @@ async def test_no_bus_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_verify(bus: SmallBus) -> None:
-    """Topics, log and books agree after a kill and a withdrawal; each thing planted in the topics is found."""
+    """Topics, log and books agree after a kill and a withdrawal, and tell of the person; what is planted is found."""
     await bus.activate(TAX, BANK)
     await bus.route()
     await bus.consent(AN, BANK, ConsentAction.GIVE, event_id="give")
@@ -324,6 +324,10 @@ async def test_verify(bus: SmallBus) -> None:
     await bus.until(lambda: len(bus.held(TAX)) == 11 and not bus.held(BANK), "everybody at the tax authority")
     good = await told("route", "verify")
     assert (good["agree"], good["records"], good["entries"], good["holdings"]) == (True, 13, 13, 11)
+    about = await told("disclosures", "--subject", AN)
+    order = [(one["what"], one["agreement"]) for one in about["happened"] if one["agreement"] == BANK]
+    assert order == [(what, BANK) for what in ("consented", "released", "withdrew", "erased")]
+    assert (about["held"], about["uncovered"]) == ({TAX: 1}, 0)
     await bus.supervisor.stop("route")
     first, second, *_ = bus.read(bus.agency_topic(TAX))
     await bus.publish(
