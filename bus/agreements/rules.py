@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from unicodedata import is_normalized, normalize
+from unicodedata import category, is_normalized, normalize
 
 from bus.agreements.agencies import Agencies, LegalBasis, is_zone
 from bus.agreements.document import AgreementDocument, FieldRule, TransformKind
@@ -76,9 +76,23 @@ def recipient_by_consent(case: Case) -> Iterator[Finding]:
         yield case.finding("consent-only", "basis", text=agency.id)
 
 
+def onward_to_agencies(case: Case) -> Iterator[Finding]:
+    """Whoever it may be passed on to is an agency that the country knows: a name that is none could not be audited."""
+    known = tuple(one.id for one in case.agencies.agencies)
+    for number, name in enumerate(case.document.onward_transfer):
+        if name not in known:
+            yield case.finding("unknown-recipient", "onward_transfer", number, text=name, known=known)
+
+
 def title_in_every_language(case: Case) -> Iterator[Finding]:
     """The title is there in each of the country's languages, and in no other."""
     yield from _languages(case, case.document.title, "title")
+
+
+def description_in_every_language(case: Case) -> Iterator[Finding]:
+    """So is the description, where there is one."""
+    if case.document.description is not None:
+        yield from _languages(case, case.document.description, "description")
 
 
 def purpose_in_every_language(case: Case) -> Iterator[Finding]:
@@ -299,20 +313,30 @@ def _in_filter(case: Case, problem: Problem) -> Finding:
     return Finding(problem.code, place, problem.details, problem.allowed, problem.suggestion)
 
 
-def letters_have_their_marks(case: Case) -> Iterator[Finding]:
-    """Texts are compared as they are stored: one with its marks apart looks like others, and equals none of them."""
+def texts_are_what_they_look_like(case: Case) -> Iterator[Finding]:
+    """Texts are compared as they are stored: with marks apart or another blank, one equals none that looks like it."""
     for where, text in _texts(case.text.data.get("examples"), ("examples",)):
-        yield from _marks_apart(text, case.text.value(where))
+        yield from _unlike(text, case.text.value(where))
     with contextlib.suppress(FilterUnreadable):  # `filter_fits` tells of it
         for piece in pieces(case.document.filter or ""):
             if piece.token is Token.STRING:
-                yield from _marks_apart(piece.text, case.text.value(("filter",), piece.start, piece.end))
+                yield from _unlike(piece.text, case.text.value(("filter",), piece.start, piece.end))
 
 
-def _marks_apart(text: str, place: Place) -> Iterator[Finding]:
+def _unlike(text: str, place: Place) -> Iterator[Finding]:
+    plain = "".join(_plain(one) for one in text)
+    if plain != text:
+        seen = f"U+{ord(next(one for one in text if _plain(one) != one)):04X}"
+        details = (("text", text), ("what", seen))
+        yield Finding("blank-unseen", place, details, suggestion=plain, severity=Severity.WARNING)
     if not is_normalized("NFC", text):
         whole = normalize("NFC", text)
         yield Finding("marks-apart", place, (("text", text),), suggestion=whole, severity=Severity.WARNING)
+
+
+def _plain(character: str) -> str:
+    """A blank for each kind of it; nothing for what has no width, as a word processor or a web page leaves it."""
+    return {"Zs": " ", "Cf": ""}.get(category(character), character)
 
 
 def _texts(value: Any, where: Where) -> Iterator[tuple[Where, str]]:
@@ -357,10 +381,12 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (recipient_receives, frozenset({"recipient"})),
     (recipient_by_consent, frozenset({"recipient", "dataset", "basis"})),
     (title_in_every_language, frozenset({"title"})),
+    (description_in_every_language, frozenset({"description"})),
     (purpose_in_every_language, frozenset({"purpose"})),
+    (onward_to_agencies, frozenset({"onward_transfer"})),
     (basis_is_known, frozenset({"basis"})),
     (retention_lasts, frozenset({"retention"})),
-    (letters_have_their_marks, frozenset()),
+    (texts_are_what_they_look_like, frozenset()),
     *RULES_OF_THE_DOCUMENT,
 )
 """Every rule: one is left out when the form of a key that it reads is wrong."""

@@ -25,7 +25,9 @@ SURPRISES = {"yes": "true", "no": "false", "on": "true", "off": "false", "y": "t
 _FOLD = "\a"
 """Where the round-trip reader saw a folded line end."""
 
-_HALVES = re.compile("[\ud800-\udfff]")
+_UNREAL = re.compile("[\ud800-\udfff\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Halves of characters, orders to a terminal, and what turns the order of letters round: nobody sees them in a text."""
+
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "str", "map", "seq")}
 
@@ -155,11 +157,11 @@ class Text:
             yield name, self.read(value_node, (*where, name))
 
     def _whole(self, node: Node) -> None:
-        """Halves of characters, as escapes can write them, are findings: no text that is stored or hashed has one."""
-        halves = _HALVES.findall(node.value) if isinstance(node, ScalarNode) else []
-        if halves:
-            self.report("yaml-character", self._of(node), text=f"U+{ord(halves[0]):04X}")
-            node.value = _HALVES.sub("", node.value)
+        """What stands in no text, as escapes can write it, is a finding: a reviewer would be shown another text."""
+        unreal = _UNREAL.findall(node.value.replace(_FOLD, "")) if isinstance(node, ScalarNode) else []
+        if unreal:
+            self.report("yaml-character", self._of(node), text=f"U+{ord(unreal[0]):04X}")
+            node.value = _UNREAL.sub("", node.value)
 
     def _scalar(self, node: ScalarNode) -> Any:
         self._whole(node)

@@ -71,7 +71,8 @@ def submit(ground: Ground, named: str, *, key: str, reason: str) -> None:
         await registrar.sign(drafting(text, await registrar.key(key), reason))
 
     _with_registrar(work)
-    click.echo(sentence(text, ground.datasets[text.dataset], ground.agencies, ground.language, ground.bases))
+    said = sentence(text, ground.datasets[text.dataset], ground.agencies, ground.language, ground.bases)
+    click.echo(on_one_line(said))
     click.echo(f"{text.id}, revision {revision(text)}: {words_of(ground.language)['stages'][Stage.IN_REVIEW]}")
 
 
@@ -232,8 +233,8 @@ def diff(ground: Ground, named: str, *, other: str | None) -> None:
         old = sound(ground.find(other), ground)
     found = differences(old, text, others)
     for one in found:
-        click.echo(f"• {one.sentence(ground.language)}")
-    lines = text_diff(old, text)
+        click.echo(on_one_line(f"• {one.sentence(ground.language)}"))
+    lines = [on_one_line(one) for one in text_diff(old, text)]
     if not found and not lines:
         click.echo(words_of(ground.language)["differences"]["same"])
         return

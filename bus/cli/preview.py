@@ -15,7 +15,7 @@ from bus.agreements.finding import number, words_of
 from bus.agreements.sentence import sentence
 from bus.agreements.view import place_field
 from bus.cli.ground import FINDINGS, Ground, grounded, sound
-from bus.cli.speaking import SpokenCommand
+from bus.cli.speaking import SpokenCommand, on_one_line
 from bus.errors import NotFound
 from bus.route.foresight.found import Foresight
 from bus.route.foresight.report import Told, as_html, as_json, as_text, judged
@@ -76,7 +76,8 @@ def preview(  # noqa: PLR0913 - one parameter an option
     if json_too:
         click.echo(json.dumps(as_json(told), ensure_ascii=False, indent=2))
     else:
-        click.echo("\n".join(as_text(told)))
+        for line in "\n".join(as_text(told)).split("\n"):
+            click.echo(on_one_line(line))
     sys.exit(0 if found.complete else FINDINGS)
 
 
