@@ -155,7 +155,7 @@ async def check_server(connection: Connection, connector: str) -> None:
 
 
 _UPGRADE = "Upgrade it to 14 or newer, or choose the kind sql: see connectors/SOURCES.md."
-_ROOT = sql.SQL("publish_via_partition_root = true")
+_WHOLLY = sql.SQL("publish = 'insert, update, delete, truncate', publish_via_partition_root = true")
 
 
 async def ensure_publication(connection: Connection, name: str, tables: list[Table]) -> None:
@@ -168,22 +168,27 @@ async def ensure_publication(connection: Connection, name: str, tables: list[Tab
     publication = sql.Identifier(name)
     if await _one(connection, "select 1 from pg_publication where pubname = %s", name):
         await connection.execute(sql.SQL("alter publication {} set table {}").format(publication, listed))
-        await connection.execute(sql.SQL("alter publication {} set ({})").format(publication, _ROOT))
+        await connection.execute(sql.SQL("alter publication {} set ({})").format(publication, _WHOLLY))
         return
     generated = connection.info.server_version >= 180000
-    options = sql.SQL("{}, publish_generated_columns = stored" if generated else "{}").format(_ROOT)
+    options = sql.SQL("{}, publish_generated_columns = stored" if generated else "{}").format(_WHOLLY)
     await connection.execute(
         sql.SQL("create publication {} for table {} with ({})").format(publication, listed, options)
     )
 
 
 async def unpublished(connection: Connection, publication: str, tables: Mapping[str, int]) -> list[str]:
-    """Which of these tables (name: oid) are another one by now, or gone, or not in the publication."""
+    """Which of these tables (name: oid) are another one by now, or gone, or not in the publication with all changes.
+
+    Somebody may have it leave out operations, rows or columns; PostgreSQL 14 does not know all of these, hence as JSON.
+    """
     cursor = await connection.execute(
         """select origin from unnest(%s::text[], %s::oid[]) listed(origin, oid)
            where to_regclass(origin)::oid is distinct from oid or not exists (
              select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
-             where p.pubname = %s and r.prrelid = listed.oid)""",
+             where p.pubname = %s and r.prrelid = listed.oid
+               and p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate and p.pubviaroot
+               and to_jsonb(r) ->> 'prqual' is null and to_jsonb(r) ->> 'prattrs' is null)""",
         (list(tables), list(tables.values()), publication),
     )
     return [str(origin) for (origin,) in await cursor.fetchall()]

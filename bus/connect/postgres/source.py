@@ -207,7 +207,9 @@ class PostgresSource:
     async def _look(self, connection: Connection) -> None:
         """Raises SourceUnreachable where rows go into tables that are not published: `open` then says what follows."""
         if left := await self._left(connection, _oids(self._tables)):
-            raise SourceUnreachable(connector=self._connector, reason=f"{left} is another table now, or not published")
+            raise SourceUnreachable(
+                connector=self._connector, reason=f"{left} is another table now, or not wholly published"
+            )
 
     async def _check_tables(self, connection: Connection, after: Position) -> None:
         """What went into a table while it was not published is in no log. The slot goes first: a kill changes nothing.
@@ -217,11 +219,13 @@ class PostgresSource:
         known = after.get("tables", {})
         if left := await self._left(connection, {name: known[name] for name in self._tables if name in known}):
             await catalog.drop_slot(connection, self._slot)
-            reason = f"{left} was put in the place of the table that was followed, or was not published for a while"
+            reason = (
+                f"{left} was put in the place of the table that was followed, or was not wholly published for a while"
+            )
             raise PositionLost(connector=self._connector, reason=reason)
 
     async def _left(self, connection: Connection, oids: Mapping[str, int]) -> str:
-        """Which tables are no more those with these oids (by dataset), or not published."""
+        """Which tables are no more those with these oids (by dataset), or not wholly published."""
         by_origin = {self.manifest.datasets[name].origin: oid for name, oid in oids.items()}
         async with self._asking:
             return ", ".join(await catalog.unpublished(connection, self._slot, by_origin))

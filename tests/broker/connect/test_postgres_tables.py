@@ -177,10 +177,15 @@ async def test_a_table_may_get_another_name_in_mid_stream(bills: Any, source: So
         "drop table bill; alter table other rename to bill",
         "alter publication {slot} drop table bill",
         "drop publication {slot}",
+        "alter publication {slot} set (publish = '')",
+        "alter publication {slot} set (publish_via_partition_root = false)",
+        "alter publication {slot} set table bill where (id < 2)",
     ],
 )
 async def test_what_no_log_tells_is_read_anew(bills: Any, source: Source, statement: str) -> None:
-    """Rows of a table that was not published, or took the place of the published one, begin a new history."""
+    """Rows of a table that was not wholly published, or took the place of the published one, begin a new history."""
+    if "where" in statement and bills.info.server_version < 150000:
+        pytest.skip("publications take no conditions before PostgreSQL 15")
     bills.execute(
         """create table other (id int, day date, amount int, primary key (id, day));
            alter table other replica identity full"""
