@@ -36,6 +36,12 @@ from bus.model.change import Operation
 POLL_SECONDS = 0.25
 TIMEOUT_SECONDS = 15.0
 LONGEST_RETRY_AFTER_SECONDS = 300.0
+ANSWER_SECONDS = 120.0
+"""A whole answer takes no longer; one that comes byte by byte never ends."""
+
+ANSWER_BYTES = 1 << 26
+"""An answer that is unpacked to more than that is not held."""
+
 LONGEST_NUMBER = 20
 """So many digits a number may have that is written as text."""
 
@@ -66,6 +72,7 @@ class FeedSource:
         self._datasets = {rule.origin: name for name, rule in self.manifest.datasets.items()}
         self._http: httpx.AsyncClient | None = None
         self._told: dict[str, int] = {}
+        self._rounds: dict[str, _Round] = {}
         self._start: Position = {"seq": 0}
         self._restarted = False
 
@@ -140,6 +147,9 @@ class FeedSource:
                 'It must answer {"records": […], "next_key": …, "head": 7}, null after the last page, else a new key.'
             )
             raise SourceUnfit(connector=self._connector, reason=f"its pages of {dataset} lead nowhere", mend=mend)
+        if self._circles(dataset, after_key, answer["next_key"]):
+            mend = "Each page must go on after the last record of the one before, in one order of keys."
+            raise SourceUnfit(connector=self._connector, reason=f"its pages of {dataset} go in a circle", mend=mend)
         head = int(answer["head"])
         told = await self._newest_told(dataset, head)
         if head < told:  # of a copy that lags behind: it would bring back what was
@@ -147,6 +157,18 @@ class FeedSource:
             raise SourceUnreachable(connector=self._connector, reason=reason)
         rows = tuple(row if isinstance(row, dict) else {"record": row} for row in answer["records"])
         return Chunk(dataset, rows, answer["next_key"], {"seq": head})
+
+    def _circles(self, dataset: str, after_key: Any, next_key: Any) -> bool:
+        """Whether a key comes again in one reading. One key is kept at a time, each for twice as many pages (Brent)."""
+        before = self._rounds.get(dataset)
+        if before is None or before.last != after_key:
+            before = _Round(after_key, 0, 1, after_key)
+        if next_key is not None and next_key == before.kept:
+            return True
+        steps = before.steps + 1
+        kept = (before.kept, steps, before.most) if steps < before.most else (next_key, 0, before.most * 2)
+        self._rounds[dataset] = _Round(*kept, next_key)
+        return False
 
     async def _newest_told(self, dataset: str, head: int) -> int:
         """The newest entry of a dataset that the feed has told, also before this start where a page may lack it.
@@ -234,17 +256,35 @@ class FeedSource:
         headers = {"if-none-match": known.etag} if known else {}
         params = {name: str(value) for name, value in words.items()}
         try:
-            answer = await self._http.get(path, params=params, headers=headers)
+            async with (
+                asyncio.timeout(ANSWER_SECONDS),
+                self._http.stream("GET", path, params=params, headers=headers) as answer,
+            ):
+                body = await self._whole(answer, path)
         except httpx.UnsupportedProtocol as error:
             raise self._no_address(error) from None
+        except TimeoutError:
+            reason = f"{address(self._url)} takes too long to answer"
+            raise SourceUnreachable(connector=self._connector, reason=reason) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise SourceUnreachable(connector=self._connector, reason=of_http(error, self._url)) from error
         if known and answer.status_code == httpx.codes.NOT_MODIFIED:
             return known.found
-        found = await self._good(answer, path)
+        found = await self._good(answer, path, body)
         etag = answer.headers.get("etag")
         self._newest = _Answer(question, etag, found) if etag else None
         return found
+
+    async def _whole(self, answer: httpx.Response, path: str) -> bytes:
+        """What stands in an answer, unpacked. Raises SourceUnfit, before it fills the memory."""
+        body = bytearray()
+        async for part in answer.aiter_bytes():
+            body += part
+            if len(body) > ANSWER_BYTES:
+                reason = f"{address(self._url)}{path} answers more than {ANSWER_BYTES >> 20} MiB at once"
+                mend = "It must keep to `limit`; a smaller page_rows in the manifest's `feed` asks for less."
+                raise SourceUnfit(connector=self._connector, reason=reason, mend=mend)
+        return bytes(body)
 
     def _client(self) -> httpx.AsyncClient:
         """Raises SourceUnfit."""
@@ -257,7 +297,7 @@ class FeedSource:
         mend = "Write it as https://host:port in the setting url; the manifest's paths come behind it."
         return SourceUnfit(connector=self._connector, reason=of_http(error, self._url), mend=mend)
 
-    async def _good(self, answer: httpx.Response, path: str) -> dict[str, Any]:
+    async def _good(self, answer: httpx.Response, path: str, body: bytes) -> dict[str, Any]:
         """What a good answer says; one that asks for patience is given it first."""
         if answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
             await asyncio.sleep(_retry_after(answer))
@@ -265,14 +305,15 @@ class FeedSource:
             reason = f"{address(self._url)}{path} answers HTTP {answer.status_code}"
             raise SourceUnreachable(connector=self._connector, reason=reason)
         if answer.status_code == httpx.codes.GONE:
-            told = _object(answer)
+            told = _object(body)
             return {"head": _whole_number(told.get("head")), "history": told.get("history"), "gone": True}
         if not answer.is_success:
             reason = f"{address(self._url)}{path} answers HTTP {answer.status_code}"
             raise SourceUnfit(connector=self._connector, reason=reason, mend=_MEND.get(answer.status_code, _MEND_PATH))
-        found = _object(answer)
-        if not _is_answer(found):
-            listed = "entries" if path == self._feed.path else "records"
+        found, listed = _object(body), "entries" if path == self._feed.path else "records"
+        if not found and body.lstrip().startswith(b"{") and not body.rstrip().endswith(b"}"):
+            raise SourceUnreachable(connector=self._connector, reason=f"{address(self._url)} broke off its answer")
+        if not _is_answer(found) or (path == self._feed.path and listed not in found):
             mend = f'It must answer {{"{listed}": […], "head": 7}}; check the paths in the manifest\'s `feed`.'
             reason = f"{address(self._url)}{path} is no feed"
             raise SourceUnfit(connector=self._connector, reason=reason, mend=mend)
@@ -288,9 +329,19 @@ class _Answer:
     found: dict[str, Any]
 
 
-def _object(answer: httpx.Response) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """How far the pages of a dataset have come: a key that is kept for `most` pages, `steps` since; the newest key."""
+
+    kept: Any
+    steps: int
+    most: int
+    last: Any
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = answer.json()
+        found = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,14 +1,18 @@
-"""A small dataset, its manifest and rows for it."""
+"""A small dataset, its manifest and rows for it; a feed whose service is a function."""
 
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from bus.avro.datasets import Dataset, dataset_of
-from bus.connect.manifest import DatasetRule, SecretRule
+from bus.connect.feed import FeedSource
+from bus.connect.manifest import DatasetRule, Manifest, SecretRule
 from bus.connect.mapping import Mapper
+from bus.connect.place import Place
 from bus.connect.publish import Contract, Envelope
 from bus.kafka.batch import batches
 from bus.model.record import Outgoing
@@ -36,6 +40,18 @@ SCHEMA: dict[str, Any] = {
         {"name": "worth", "type": "int", "doc": "Its worth.", "category": "personal"},
     ],
 }
+
+
+TOKEN = {"url": "http://feed.test", "token": "let-me-in"}
+MANIFEST: dict[str, Any] = {
+    "name": "one",
+    "registry": "one",
+    "kind": "feed",
+    "feed": {"path": "/feed", "pages": {"one.thing": "/things"}},
+    "datasets": {"one.thing": {"origin": "thing", "fields": {"id": "id"}}},
+}
+Answer = Callable[[httpx.Request], httpx.Response]
+Sources = Callable[..., FeedSource]
 
 
 @lru_cache(4096)
@@ -67,3 +83,22 @@ def contract(dataset: Dataset) -> Contract:
 def envelope() -> Envelope:
     """A bus of four lanes."""
     return Envelope(Topics("", 4), "test", "test", 1)
+
+
+@pytest.fixture
+async def sources(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sources]:
+    """Makes a source whose service is a function."""
+    made: list[FeedSource] = []
+    true_client = httpx.AsyncClient
+
+    def make(answers: Answer, settings: Mapping[str, str] = TOKEN, **rule: Any) -> FeedSource:
+        transport = httpx.MockTransport(answers)
+        monkeypatch.setattr(httpx, "AsyncClient", lambda **words: true_client(**words, transport=transport))
+        manifest = Manifest.model_validate(MANIFEST | {"feed": {**MANIFEST["feed"], **rule}})
+        kind = type("One", (FeedSource,), {"manifest": manifest})
+        made.append(kind(Place("one", "", settings)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()

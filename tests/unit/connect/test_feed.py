@@ -1,7 +1,6 @@
 """A feed as its source reads it, against a service in the same process: what it says, and what it leaves out."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -9,22 +8,11 @@ import pytest
 
 from bus.clock import now_ms
 from bus.connect.feed import FeedSource
-from bus.connect.manifest import Manifest
-from bus.connect.place import Place
 from bus.connect.source import Restarted, Seen, SourceChange, Unreadable
 from bus.errors import PositionLost, SourceUnfit, SourceUnreachable
+from tests.unit.connect.conftest import Sources
 
-TOKEN = {"url": "http://feed.test", "token": "let-me-in"}
 OAUTH = {"token_url": "http://login.test/token", "client_id": "bus", "client_secret": "s"}
-MANIFEST: dict[str, Any] = {
-    "name": "one",
-    "registry": "one",
-    "kind": "feed",
-    "feed": {"path": "/feed", "pages": {"one.thing": "/things"}},
-    "datasets": {"one.thing": {"origin": "thing", "fields": {"id": "id"}}},
-}
-Answer = Callable[[httpx.Request], httpx.Response]
-Sources = Callable[..., FeedSource]
 
 
 def entries(*numbers: int) -> list[dict[str, Any]]:
@@ -34,25 +22,6 @@ def entries(*numbers: int) -> list[dict[str, Any]]:
 def answer(*numbers: int, head: int | None = None, **more: Any) -> httpx.Response:
     """A page of the feed."""
     return httpx.Response(200, json={"entries": entries(*numbers), "head": head or max(numbers, default=0), **more})
-
-
-@pytest.fixture
-async def sources(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sources]:
-    """Makes a source whose service is a function."""
-    made: list[FeedSource] = []
-    true_client = httpx.AsyncClient
-
-    def make(answers: Answer, settings: Mapping[str, str] = TOKEN, **rule: Any) -> FeedSource:
-        transport = httpx.MockTransport(answers)
-        monkeypatch.setattr(httpx, "AsyncClient", lambda **words: true_client(**words, transport=transport))
-        manifest = Manifest.model_validate(MANIFEST | {"feed": {**MANIFEST["feed"], **rule}})
-        kind = type("One", (FeedSource,), {"manifest": manifest})
-        made.append(kind(Place("one", "", settings)))
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.close()
 
 
 async def first(source: FeedSource, position: dict[str, Any]) -> Any:
@@ -332,7 +301,10 @@ async def test_a_page_without_a_number_is_asked_for_again(sources: Sources) -> N
         await first(sources(lambda _: httpx.Response(200, json=body), page_rows=2), {"seq": 0})
 
 
-@pytest.mark.parametrize("body", [{"entries": 5, "head": 1}, {"entries": [], "head": "soon"}, {"entries": []}, []])
+@pytest.mark.parametrize(
+    "body",
+    [{"records": [], "head": 1}, {"entries": 5, "head": 1}, {"entries": [], "head": "soon"}, {"entries": []}, []],
+)
 async def test_what_is_no_feed_is_refused(sources: Sources, body: Any) -> None:
     """An answer without a list of entries and a head that is a number is told to the operator, by its path."""
     with pytest.raises(SourceUnfit, match="/feed is no feed"):
