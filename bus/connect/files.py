@@ -74,9 +74,8 @@ class FilesSource:
     derive = as_it_came
 
     async def open(self, after: Position | None) -> Position:
-        """The folder must be there. History begins with the first file."""
-        if not self._folder.is_dir():
-            raise SourceUnreachable(connector=self._connector, reason=f"the folder {self._folder} does not exist")
+        """The folder must be there, and readable. History begins with the first file."""
+        self._drops()
         return after or _whole(0)
 
     async def changes(self, after: Position) -> AsyncIterator[Sequence[SourceEvent]]:
@@ -134,7 +133,13 @@ class FilesSource:
             raise SourceUnreachable(connector=self._connector, reason=reason) from None
 
     def _drops(self) -> list[Drop]:
-        return [drop for drop in drops(self.manifest, self._listed()) if self._lies_within(drop.path)]
+        """What lies in the folder and is read. Raises SourceUnreachable."""
+        try:
+            found = drops(self.manifest, list(self._folder.iterdir()))
+            return [drop for drop in found if self._lies_within(drop.path)]
+        except OSError as error:
+            reason = f"the folder {self._folder} cannot be read ({error.strerror})"
+            raise SourceUnreachable(connector=self._connector, reason=reason) from error
 
     def _lies_within(self, path: Path) -> bool:
         """False for a link out of the folder, told once: who drops files may not have others of this machine read."""
@@ -144,14 +149,6 @@ class FilesSource:
             self._links.add(path.name)
             emit(Event.FILE_IGNORED, connector=self._connector, file=path.name, reason="it is a link out of the folder")
         return False
-
-    def _listed(self) -> list[Path]:
-        """What lies in the folder. Raises SourceUnreachable."""
-        try:
-            return list(self._folder.iterdir())
-        except OSError as error:
-            reason = f"the folder {self._folder} cannot be read ({error.strerror})"
-            raise SourceUnreachable(connector=self._connector, reason=reason) from error
 
     def _next_drop(self, position: Position) -> Drop | None:
         """The file of the lowest rank that is not read; None while there is none, or it is still being written."""

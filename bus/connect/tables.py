@@ -29,6 +29,9 @@ UTF_8 = "utf-8-sig"
 HELD_BYTES = 1 << 28
 """Of a workbook, all but its sheets is held in memory; a small file may hold very much."""
 
+LONGEST_LINE = 1 << 26
+"""Letters of a line of a text file; a longer one is not held, as in a file that was never written to its end."""
+
 LINES_OF_ONE = 10_000
 """Over so many lines of a CSV file one record may reach."""
 
@@ -99,7 +102,7 @@ def encoding_of(path: Path, otherwise: str | None) -> str:
         if otherwise is None:
             return UTF_8
         good = bad = 0
-        for line in file:
+        while line := file.readline(LONGEST_LINE):
             if not line.isascii():
                 try:
                     line.decode()
@@ -143,12 +146,20 @@ def _told_apart(header: list[str]) -> list[str]:
     return found
 
 
+def _line_of(text: Any) -> str:
+    """The next line, empty at the end. Raises FileUnreadable."""
+    line: str = text.readline(LONGEST_LINE)
+    if len(line) == LONGEST_LINE and not line.endswith(("\r", "\n")):
+        raise FileUnreadable(f"it has a line of more than {LONGEST_LINE >> 20} million letters")
+    return line
+
+
 class _Csv:
     def __init__(self, text: Any, encoding: str, delimiter: str | None) -> None:
         self._text = text
         self._encoding = encoding
         self._ahead: deque[str] = deque()
-        first = text.readline()
+        first = _line_of(text)
         self._returns = first.endswith("\r")
         self._delimiter = delimiter or max(";,\t|", key=first.count)
         self.header = _told_apart([name.strip() for name in next(csv.reader([first], delimiter=self._delimiter), [])])
@@ -162,8 +173,8 @@ class _Csv:
         """The next line. A return alone ends one where it ends the header too; else it is a part of one."""
         if self._ahead:
             return self._ahead.popleft()
-        text: str = next(self._text, "")
-        while text.endswith("\r") and not self._returns and (further := next(self._text, "")):
+        text = _line_of(self._text)
+        while text.endswith("\r") and not self._returns and (further := _line_of(self._text)):
             text += further
         return text
 
@@ -249,7 +260,7 @@ class _Json:
 
     def lines(self) -> Iterator[Line | None]:
         if not self._whole:
-            for text in self._text:
+            while text := _line_of(self._text):
                 yield from self._records(text) if text.strip() else [None]
             return
         try:

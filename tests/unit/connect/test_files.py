@@ -110,6 +110,24 @@ async def test_a_file_that_cannot_be_read_is_told(
     assert (await until_idle(source))[-1].position["rank"] == 1
 
 
+async def test_a_folder_that_cannot_be_looked_into_is_waited_for(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its names may be told while nothing of it can be reached, as on a share that went away; the reason is told."""
+
+    def stale(_: Path) -> bool:
+        raise OSError(116, "Stale file handle")
+
+    (tmp_path / "thing-full-1.csv").write_text("id\n1\n")
+    with monkeypatch.context() as away:
+        away.setattr(Path, "is_file", stale)
+        away.setattr(Path, "is_dir", stale)
+        for asked in (source.open(None), source.head(), until_idle(source)):
+            with pytest.raises(SourceUnreachable, match=r"cannot be read \(Stale file handle\)"):
+                await asked
+    assert (await until_idle(source))[-1].position["rank"] == 1
+
+
 async def test_what_is_no_file_holds_nothing_up(tmp_path: Path, source: Source) -> None:
     """A folder or a pipe that has the name of a file is none."""
     (tmp_path / "thing-full-1.csv").mkdir()

@@ -90,6 +90,18 @@ def test_a_large_cell(tmp_path: Path) -> None:
     assert cells(path) == [["1", large], ["2", large]]
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+@pytest.mark.parametrize("content", ["x" * 80, "id;name\n1;An\n" + "\x00" * 80], ids=["header", "later"])
+def test_a_line_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str) -> None:
+    """A file without ends of lines, or with a hole in it, is told, and is not held as the one line that it is."""
+    monkeypatch.setattr("bus.connect.tables.LONGEST_LINE", 64)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(FileUnreadable, match="has a line of more than"):
+        cells(tmp_path / name)
+    (tmp_path / name).write_text("id;name\n" + "1;An\n" * 80)
+    assert len(cells(tmp_path / name)) > 79
+
+
 def test_a_return_alone_within_a_line(tmp_path: Path) -> None:
     """A record with one is broken as a whole: what stands before it would pass for the whole value."""
     path = tmp_path / "a.csv"
