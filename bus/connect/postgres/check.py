@@ -14,6 +14,10 @@ from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_p
 
 CONNECT_SECONDS = 10
 LARGE_LAG_BYTES = 1 << 30
+PRIMARY = (
+    "Name the primary server in the setting dsn (of several hosts, target_session_attrs=read-write finds it); if it is"
+    " the primary, see default_transaction_read_only."
+)
 RESTART = "in postgresql.conf, and restart the server"
 
 _SERVER = """
@@ -21,6 +25,7 @@ select current_setting('server_version_num')::int, current_setting('wal_level'),
   current_setting('max_replication_slots')::int, current_setting('max_wal_senders')::int,
   current_setting('max_slot_wal_keep_size'), (select count(*) from pg_replication_slots),
   (select count(*) from pg_stat_replication), extract(epoch from clock_timestamp()) * 1000,
+  current_setting('transaction_read_only')::bool,
   rolsuper, rolsuper or rolreplication, has_database_privilege(current_database(), 'create'), rolname,
   current_database()
 from pg_roles where rolname = current_user
@@ -70,8 +75,8 @@ async def check_postgres(manifest: Manifest, place: Place) -> list[Finding]:
 
 async def _server(connection: Any, place: Place) -> AsyncIterator[Finding]:
     row = await (await connection.execute(_SERVER)).fetchone()
-    version, level, slots, senders, kept, slots_used, senders_used, theirs, superuser, replicates, creates, *names = row
-    user, database = names
+    version, level, slots, senders, kept, slots_used, senders_used, theirs, *rest = row
+    read_only, superuser, replicates, creates, user, database = rest
     if version < 140000:
         yield error(f"the server is PostgreSQL {version // 10000}", "Upgrade it to 14 or newer.")
     else:
@@ -80,6 +85,8 @@ async def _server(connection: Any, place: Place) -> AsyncIterator[Finding]:
         yield good("wal_level is logical")
     else:
         yield error(f"wal_level is {level}", f"Set wal_level = logical {RESTART}.")
+    if read_only:
+        yield error(f"the server lets {user} write nothing, as a standby does: no publication can be made", PRIMARY)
     if replicates:
         yield good(f"{user} may replicate")
     else:
@@ -151,7 +158,7 @@ async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) 
         (
             generated,
             f"{', '.join(generated)} of {origin} is generated, and this server does not send it with a change",
-            "Make it in `derive` (source.py) from the columns that it is made of.",
+            "Make it in `derive` (source.py) under another name, from the columns that it is made of, and map that.",
         ),
     ]
     found = [error(f"{dataset}: {what}", remedy) for holds, what, remedy in troubles if holds]

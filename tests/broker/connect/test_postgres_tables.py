@@ -219,6 +219,19 @@ async def test_a_generated_column_that_is_not_sent_is_told(bills: Any, source: S
     )
 
 
+async def test_a_server_that_takes_no_publication_is_told(bills: Any, database: str) -> None:
+    """A standby answers every question as the primary does: that nothing can be made in it is told before a start."""
+    name = urlsplit(database).path[1:]
+    bills.execute(f"alter database {name} set default_transaction_read_only = on")
+    (told, *_) = [
+        one
+        for one in await check_postgres(Source.manifest, Place("bills", "", {"dsn": database}))
+        if "as a standby does" in one.what
+    ]
+    assert told.weight is Weight.ERROR
+    assert "target_session_attrs" in told.remedy
+
+
 async def test_discover_shows_the_table_and_not_its_parts(bills: Any, database: str) -> None:
     """A partitioned table is proposed once, with its key; its partitions are not proposed."""
     (bill,) = await tables(database, "bills")
