@@ -17,7 +17,7 @@ from bus.avro.datasets import Dataset
 from bus.avro.own import OwnMessages
 from bus.connect.folder import forget as forget_folder
 from bus.connect.folder import remember as remember_folder
-from bus.connect.process import Gone, last_source, leave
+from bus.connect.process import Gone, last_source, leave, reach_of
 from bus.errors import NotFound, SchemaRefused, WrongUse
 from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
@@ -358,7 +358,7 @@ async def remove_connector(settings: Settings, name: str, reason: str, *, force:
         writer = TransactionalWriter(access, own_id, timeout_ms=timeout_ms)
         await writer.start()  # fences the process that runs it
         try:
-            left = await leave(name, settings, source, force=force)
+            left = await leave(name, settings, source, reach_of(ADMIN, settings), force=force)
             there = await Admin(access).topics()
             stood = [one for one in (topics.positions(name), topics.shared_positions) if one in there]
             await writer.commit([Outgoing(one, 0, name.encode(), None) for one in stood])

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from bus.avro.access import registry_access
+from bus.avro.client import SchemaRegistryClient
+from bus.avro.own import OwnMessages
 from bus.clock import monotonic
 from bus.connect.folder import failure, lines_of, load_folder, remembered, remembered_names
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.recall import Reach
+from bus.connect.recall import Reach, read_standings
 from bus.connect.runner import Runner
-from bus.connect.source import Source
+from bus.connect.source import Position, Source
 from bus.errors import (
     BusError,
     ConnectorFolderWrong,
@@ -129,7 +131,7 @@ class Gone:
 
     why: BusError
 
-    async def forget(self) -> None:
+    async def forget(self, _: Position | None) -> None:
         """Nobody can be asked to. Raises why."""
         raise self.why
 
@@ -152,16 +154,19 @@ def last_source(name: str, settings: Settings, *, force: bool = False) -> Source
         return Gone(error)
 
 
-async def leave(name: str, settings: Settings, source: Source | Gone, *, force: bool = False) -> str:
+async def leave(name: str, settings: Settings, source: Source | Gone, reach: Reach, *, force: bool = False) -> str:
     """Have a source take away what it made for its connector; returns what stays there and why, empty for nothing.
 
-    Raises SourceUnreachable, SourceUnfit, unless forced.
+    `reach` is an administrator's: where the connector stands says which traces there are its own. Raises
+    SourceUnreachable, SourceUnfit, unless forced.
     """
     forget = getattr(source, "forget", None)
     if forget is None:
         return ""
+    async with SchemaRegistryClient(reach.registry) as client:
+        stood = (await read_standings(reach, OwnMessages(client))).get(name)
     try:
-        await forget()
+        await forget(stood and stood[0].stream)
     except (SourceUnreachable, SourceUnfit, *UNMADE) as error:
         if not force:
             raise

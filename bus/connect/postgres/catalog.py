@@ -33,6 +33,8 @@ READER_PAUSE_SECONDS = 0.2
 
 OTHER_PREFIX = "Give one of the two buses another BUS_PREFIX, or one of the connectors another name."
 
+LEAVE_IT = "With --force this connector goes, and slot and publication stay to the other."
+
 INHERITED = "c.relkind = 'r' and exists (select from pg_inherits where inhparent = c.oid)"
 """Of a table `c`: whether others inherit from it. Queries of it show their rows; the stream tells them as theirs."""
 
@@ -210,7 +212,9 @@ def reader_name(slot: str, made: int | None) -> str:
     return f"bus {made or 0:x} {slot}"[:NAME_BYTES]
 
 
-async def require_own(connection: Connection, connector: str, slot: str, made: int | None) -> None:
+async def require_own(
+    connection: Connection, connector: str, slot: str, made: int | None, mend: str = OTHER_PREFIX
+) -> None:
     """Raises SourceUnfit where another connector reads the slot than the one that made it there.
 
     `made` None: this one has made none yet; 0: nobody can tell, for its position is from before that was noted. Who has
@@ -227,7 +231,7 @@ async def require_own(connection: Connection, connector: str, slot: str, made: i
             return
         await asyncio.sleep(READER_PAUSE_SECONDS)
     reason = f"the slot {slot} is read by another connector"
-    raise SourceUnfit(connector=connector, reason=reason, mend=OTHER_PREFIX)
+    raise SourceUnfit(connector=connector, reason=reason, mend=mend)
 
 
 async def log_end(connection: Connection) -> int:

@@ -174,10 +174,12 @@ class PostgresSource:
         slot = slot_name(place)
         return f"the replication slot {slot}, for which a server keeps its log, and the publication {slot}"
 
-    async def forget(self) -> None:
-        """Remove slot and publication: the connector is taken down for good."""
+    async def forget(self, after: Position | None = None) -> None:
+        """Remove slot and publication of a connector that stood `after`. Raises SourceUnfit where another reads it."""
+        made = self._made if after is None else after.get("made", 0)
         with self._reachable():
             connection = await self._connected()
+            await catalog.require_own(connection, self._connector, self._slot, made, catalog.LEAVE_IT)
             await catalog.drop(connection, self._slot)
 
     # --- how ---

@@ -90,6 +90,9 @@ async def test_a_slot_that_another_reads_is_left_alone(source: Thing, database: 
             with pytest.raises(SourceUnfit, match="is read by another connector") as refused:
                 await beside.open(None)
         assert "another BUS_PREFIX" in refused.value.how_to_mend
+        with pytest.raises(SourceUnfit, match="is read by another connector") as refused:
+            await beside.forget()
+        assert "--force" in refused.value.how_to_mend
         things.execute("insert into thing values (1)")
         while not isinstance(await told.get(), SourceChange):
             pass
@@ -126,7 +129,11 @@ async def test_a_successor_takes_its_own_slot(source: Thing, database: str, thin
             things.execute("insert into thing values (1)")
             while not isinstance(change := await told.get(), SourceChange):
                 pass
-    assert await heir.open(change.position) == change.position
+            last = Thing(Place("things", f"t{database[-8:]}.", {"dsn": database}))
+            await last.forget(change.position)  # whoever still reads is the one that is taken down
+            await last.close()
+    with pytest.raises(PositionLost):
+        await heir.open(change.position)
     await heir.close()
 
 
