@@ -22,6 +22,7 @@ from bus.connect.propose import guesses
 from bus.connect.recall import Reach
 from bus.connect.spec import spec, without_secrets
 from bus.connect.sql_discover import server_clock
+from bus.connect.tables import ENDINGS
 from bus.errors import BusError
 from bus.kafka.rights import connector_user
 
@@ -120,6 +121,14 @@ def _files(manifest: Manifest, folder: Path) -> list[Finding]:
         origin = next(iter(manifest.datasets.values())).origin
         remedy = f"A name is its dataset's origin, full or delta, and a rank: {origin}-full-1.csv is one."
         findings.append(warning(f"of {len(paths)} files in its folder none has a name that is read", remedy))
+    begins = tuple(f"{rule.origin}-{how}-".lower() for rule in manifest.datasets.values() for how in ("full", "delta"))
+    passed_over = {path.name for path in paths if path.name.lower().startswith(begins)} - {
+        one.path.name for one in read
+    }
+    passed_over -= {f"{one.path.name}.confirmed" for one in read}
+    if passed_over:
+        remedy = f"Behind the rank stands one of .{', .'.join(ENDINGS)}: unpack what is packed."
+        findings.append(warning(f"{', '.join(sorted(passed_over))}: not read, for their names end otherwise", remedy))
     for earlier, later in pairwise(read):
         if earlier.rank == later.rank:
             remedy = "Ranks are one row of numbers for all datasets of a connector: give the second a higher one."

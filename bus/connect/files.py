@@ -257,8 +257,7 @@ class _Reading:
 
     def _changed(self, row: Row, change_id: str, position: Position) -> SourceChange:
         """A deletion's row may hold its key alone: it is given as the old row, of which only the key is read."""
-        deleted = str(row[self._rule.operation_column]).strip() in self._rule.deleted
-        if deleted:
+        if self._rule.deletes(row[self._rule.operation_column]):
             return SourceChange(self._drop.dataset, Operation.DELETED, row, None, change_id, position)
         return SourceChange(self._drop.dataset, Operation.UPDATED, None, row, change_id, position)
 

@@ -248,6 +248,14 @@ class FilesRule(_Strict):
     unended_seconds: float = Field(60.0, ge=0)
     deleted: tuple[str, ...] = Field(min_length=1)
 
+    def deletes(self, operation: Any) -> bool:
+        """Whether an operation means: deleted. A value that only differs in type, case, blanks or Unicode form does."""
+        return not self._deletions.isdisjoint(_forms(operation))
+
+    @cached_property
+    def _deletions(self) -> frozenset[str]:
+        return frozenset[str]().union(*map(_forms, self.deleted))
+
 
 class SqlTable(_Strict):
     """How a table is asked: its key, and the column that grows with each change of a row.

@@ -76,6 +76,17 @@ async def test_files_of_one_rank(tmp_path: Path) -> None:
     assert "one row of numbers for all datasets" in found
 
 
+async def test_files_whose_names_end_otherwise(tmp_path: Path) -> None:
+    """A packed export is never read: it is named before somebody waits for it; a confirmation beside one is none."""
+    for name in ("left-full-1.csv", "left-full-1.csv.confirmed", "other-full-2.csv.gz"):
+        (tmp_path / name).write_bytes(b"ma,chu\n")
+    assert await told(tmp_path) == []
+    (tmp_path / "Left-full-2.csv.gz").write_bytes(b"")
+    (found,) = await told(tmp_path)
+    assert found.startswith("Left-full-2.csv.gz: not read, for their names end otherwise: ")
+    assert "unpack what is packed" in found
+
+
 async def test_files_with_other_names(tmp_path: Path) -> None:
     """A folder in which nothing has a name that is read is told, with a name that is; the files' own are not."""
     (tmp_path / "Nguyen Van An.xlsx").write_bytes(b"")

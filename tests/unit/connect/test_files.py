@@ -93,6 +93,14 @@ async def test_a_delta_says_of_each_row_what_became_of_it(tmp_path: Path, source
     ]
 
 
+@pytest.mark.parametrize("written", ["D", " d ", "d\u00a0", "\uff24"])
+async def test_a_deletion_counts_in_each_form_of_it(tmp_path: Path, source: Source, written: str) -> None:
+    """Taken for an update, what the registry deleted would be released once more and kept."""
+    (tmp_path / "thing-delta-1.csv").write_text(f"id,op\n1,{written}\n", encoding="utf-8")
+    (found,) = [one for one in await until_idle(source) if isinstance(one, SourceChange)]
+    assert found.operation is Operation.DELETED
+
+
 @pytest.mark.parametrize("step", ["looks_whole", "_digest", "opened"])
 async def test_a_file_that_cannot_be_read_is_told(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch, step: str
