@@ -33,6 +33,6 @@ class Ending(StrEnum):
     SUPERSEDED = "superseded", "Its record was taken since: in a newer version, or by an earlier release.", True
     CLOSED_BEFORE = "closed-before", "It had been discarded already.", True
     STILL_UNREADABLE = "still-unreadable", "It still cannot be read; it stays open.", False
-    NO_CHANGE = "no-change", "It names no record of a dataset: it can be discarded, never released.", False
+    NO_CHANGE = "no-change", "It holds no change that could be taken: it can be discarded, never released.", False
     REFUSED = "refused-by-broker", "What it leads to is refused by the broker; it stays open.", False
     NOT_FOUND = "not-found", "No dead letter lies there.", False

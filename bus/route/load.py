@@ -19,7 +19,11 @@ from bus.route.batch import Unreadable
 from bus.route.identity import Identities
 from bus.route.state import DeadVersion, Entry, Position
 from bus.route.store.bodies import NAMES, position_of
-from bus.topics import Topics
+from bus.topics import MAX_RECORD_BYTES, Topics
+
+LARGEST_CHANGE = MAX_RECORD_BYTES - 2048
+"""Key and value of a change in bytes. What is larger came compressed, and as it is no recipient's topic takes it. Were
+it taken, its lane would stand when a consent or an agreement lets it out: nothing new would be to blame then."""
 
 READ_AT_ONCE = 2000
 """Records taken without a pause: while a lane loads, the process must go on telling its group that it lives."""
@@ -283,10 +287,11 @@ async def _was_taken(change: Change, state: Filled, decoder: Decoder) -> bool:
 
 
 def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool]) -> Change | Unreadable:
-    """The change in a record of a changes topic; Unreadable for one without a proper key, and for one in another lane.
+    """The change in a record of a changes topic.
 
-    There its consents and its other versions are not known: a program that leaves the partition to its Kafka client
-    has it made of the whole key.
+    Unreadable for one without a proper key, for one that is too large, and for one in another lane. There its consents
+    and its other versions are not known: a program that leaves the partition to its Kafka client has it made of the
+    whole key.
     """
     dataset, key = record.topic.removeprefix(topics.changes_prefix), record.key or b""
     try:
@@ -295,4 +300,6 @@ def change_of(record: Incoming, topics: Topics, has_subject: Mapping[str, bool])
         return Unreadable(record, "key-unreadable")
     if lane_of_bytes(key if subject is None else subject.encode(), topics.lanes) != record.partition:
         return Unreadable(record, "lane-wrong")
+    if len(key) + len(record.value or b"") > LARGEST_CHANGE:
+        return Unreadable(record, "too-large", (dataset, key))
     return new_change((dataset, key, subject, record.value, record))

@@ -150,7 +150,7 @@ async def test_poison_that_came_compressed_as_nobody_here_can(small_bus: SmallBu
     (dead,) = bus.read(bus.topics.deadletters)
     assert dead.value is not None
     assert value.startswith(dead.value)
-    assert (dead.header("dead-reason"), dead.header("dead-cut-from")) == ("refused-by-broker", str(len(value)))
+    assert (dead.header("dead-reason"), dead.header("dead-cut-from")) == ("too-large", str(len(value)))
 
 
 async def test_orders_that_nobody_read(small_bus: SmallBus) -> None:

@@ -10,7 +10,7 @@ from bus.route.batch import Unreadable
 from bus.route.load import Poison, _was_taken, change_of
 from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState
-from bus.topics import Topics
+from bus.topics import MAX_RECORD_BYTES, Topics
 from tests.unit.route.lanes import PARCEL, PERSON, Nutshell, value, values
 
 POISON = b"\0\0\0\0\x09x"
@@ -68,3 +68,12 @@ def test_a_record_in_another_lane(dataset: str, *, has_subject: bool) -> None:
     elsewhere = place._replace(partition=of_key if has_subject else of_subject)
     assert isinstance(change_of(place, Topics("", 8), {dataset: has_subject}), Change)
     assert change_of(elsewhere, Topics("", 8), {dataset: has_subject}) == Unreadable(elsewhere, "lane-wrong")
+
+
+def test_a_record_that_no_topic_takes_as_it_is() -> None:
+    """What came compressed and is too large to be released is poison when it comes, not when a consent lets it out."""
+    whole = MAX_RECORD_BYTES - 2048
+    record = Incoming(f"changes.{PERSON}", lane_of("p1", 8), 7, 0, b"p1/1", bytes(whole - 4))
+    assert isinstance(change_of(record, Topics("", 8), {PERSON: True}), Change)
+    larger = record._replace(value=bytes(whole - 3))
+    assert change_of(larger, Topics("", 8), {PERSON: True}) == Unreadable(larger, "too-large", (PERSON, b"p1/1"))
