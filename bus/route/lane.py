@@ -4,7 +4,7 @@ No I/O, no clock, no randomness: the shell hands in what it read and writes what
 the order of importance: consents and rules first, then changes, then what falls due, then catch-up with what is left.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bus.consent.fold import fold, fold_unreadable
@@ -22,7 +22,7 @@ from bus.route.held import Copy, holding_of
 from bus.route.outlet import Outlet, erasure
 from bus.route.rules import Rule, Rules, Standings
 from bus.route.seen import LOST, Seen
-from bus.route.state import Cursor, DeadVersion, Draft, LaneState
+from bus.route.state import Cursor, DeadVersion, Draft, DueKey, LaneState
 from bus.route.sweep import sweep_waits, swept
 
 Case = tuple[bytes, str | None, Seen | None, Mapping[str, Cover], dict[str, Copy]]
@@ -101,6 +101,21 @@ class LaneCore:
             if name in rules.rules and rules.rules[name].route.dataset == dataset
         ]
         return found, then
+
+    def fitting(self, state: LaneState, rules: Rules, pairs: Iterable[tuple[str, str] | None], limit: int) -> int:
+        """Events about how many of these, subject and agreement, can be judged at once, from the first one on.
+
+        About no more than `limit` records: one consent may be about hundreds. One event in any case.
+        """
+        fit, known = 0, set[tuple[str, str]]()
+        for pair in pairs:
+            if pair is not None and pair not in known:
+                limit -= len(_keys_of(state, rules, *pair))
+                known.add(pair)
+            if fit and limit < 0:
+                break
+            fit += 1
+        return fit
 
     def behind(self, state: LaneState, rules: Rules, now_ms: int) -> list[str]:
         """The agreements under whose present standing records that exist still wait to be judged."""
@@ -205,12 +220,17 @@ class _Work:
 
     def take_due(self, limit: int) -> bool:
         """Judge anew whom a moment has passed for; a retention that is over erases. Whether that was all of it."""
-        due = list(self._draft.take_due(limit))
+        whole = self._draft.take_due(limit, self._records_of)
+        due = self._draft.due_taken
         self._judge_people((ident.decode(), agreement) for _, kind, agreement, ident in due if kind == "consent")
         for _, kind, agreement, ident in due:
             if kind != "consent":
                 self._retention_over(agreement, ident)
-        return len(due) < limit
+        return whole
+
+    def _records_of(self, due: DueKey) -> int:
+        _, kind, agreement, ident = due
+        return len(_keys_of(self._draft, self._rules, ident.decode(), agreement)) if kind == "consent" else 1
 
     def catch_up(self, limit: int) -> None:
         """Judge records that exist under rules whose standing has changed, from where the cursor points."""
@@ -251,11 +271,10 @@ class _Work:
         """What a person's standing to an agreement decides."""
         keys: dict[str, list[bytes]] = {}
         for subject, agreement in pairs:
-            rule = self._rules.rules.get(agreement)
-            if rule is not None and rule.route.needs_consent:  # a consent for what does not exist yet is kept
-                keys.setdefault(agreement, []).extend(self._draft.keys_of_person(rule.route.dataset, subject))
+            keys.setdefault(agreement, []).extend(_keys_of(self._draft, self._rules, subject, agreement))
         for agreement, listed in keys.items():
-            self._judge(self._rules.rules[agreement], listed)
+            if listed:
+                self._judge(self._rules.rules[agreement], listed)
 
     def _judge(self, rule: Rule, keys: Iterable[bytes]) -> None:
         """The newest versions of records that can be read, under one agreement."""
@@ -334,6 +353,14 @@ class _Work:
 
     def _subject(self, dataset: str, key: bytes) -> str | None:
         return subject_of(key, has_subject=self._rules.has_subject.get(dataset, True))
+
+
+def _keys_of(known: LaneState | Draft, rules: Rules, subject: str, agreement: str) -> Collection[bytes]:
+    """The records that a person's standing to an agreement decides about."""
+    rule = rules.rules.get(agreement)
+    if rule is None or not rule.route.needs_consent:  # a consent for what does not exist yet is kept
+        return ()
+    return known.keys_of_person(rule.route.dataset, subject)
 
 
 def _folded(before: Consent, event: ConsentEvent | UnreadableConsent) -> Consent:

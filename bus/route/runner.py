@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from bus import clock
+from bus.consent.messages import pair_of
 from bus.errors import RecordRefused, StateOutdated, StoreBroken
 from bus.kafka.log import Place
 from bus.kafka.pump import Pump
@@ -340,6 +341,10 @@ class Lane:
         await self._newest_rules(ends[self._register_place])
         await consents.until(self._consents_place, ends[self._consents_place])
         events = consents.take(CONSENTS_AT_ONCE)
+        about = (pair_of(record.key) for record in events)
+        fit = self._core.fitting(self._state, self._rules, about, self._batch_limit)
+        consents.put_back(events[fit:])
+        events = events[:fit]
         pairs = {record.key for record in events}
         later = [record for record in consents.waiting() if record.key in pairs]
         if len(consents):

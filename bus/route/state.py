@@ -5,7 +5,7 @@
 away.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -101,7 +101,7 @@ class LaneState(Protocol):
         """
         ...
 
-    def keys_of_person(self, dataset: str, subject: str) -> Iterable[bytes]:
+    def keys_of_person(self, dataset: str, subject: str) -> Collection[bytes]:
         """The keys of a person's records, and of what recipients hold of them: the record itself may be lost."""
         ...
 
@@ -219,11 +219,19 @@ class Draft:
         record = (dataset, key)
         return self.dead[record] if record in self.dead else self.state.dead_version(dataset, key)
 
-    def take_due(self, limit: int) -> Sequence[DueKey]:
-        """What has fallen due, at most `limit`, earliest first; to be asked once, and then judged."""
+    def take_due(self, limit: int, weigh: Callable[[DueKey], int]) -> bool:
+        """Put what has fallen due into `due_taken`, earliest first, and say whether it is all; to be judged then.
+
+        At most `limit` together as `weigh` tells how much there is to judge for each; one of them in any case.
+        """
         now_ms = self.position.lane_time_ms
-        self.due_taken = list(self.state.due(now_ms, limit))
-        whole = len(self.due_taken) < limit
+        found, room = self.state.due(now_ms, limit), limit
+        for due in found:
+            room -= weigh(due)
+            if self.due_taken and room < 0:
+                break
+            self.due_taken.append(due)
+        whole = len(self.due_taken) == len(found) < limit
         until_ms = now_ms if whole else self.due_taken[-1][0] - 1
         self.position = replace(self.position, due_until_ms=max(until_ms, self.position.due_until_ms))
-        return self.due_taken
+        return whole

@@ -3,7 +3,7 @@
 import heapq
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from bus.avro.frame import BODY_START
 from bus.consent.covers import cover_of
@@ -65,7 +65,7 @@ class MemoryState:
         start = bisect_right(keys, after) if after else 0
         return keys[start : start + limit]
 
-    def keys_of_person(self, dataset: str, subject: str) -> Iterable[bytes]:
+    def keys_of_person(self, dataset: str, subject: str) -> Collection[bytes]:
         """The keys of a person's records, and of what is held of them."""
         return self._keys.get((dataset, subject), ())
 

@@ -53,7 +53,7 @@ def keep_what_expired(patch: pytest.MonkeyPatch) -> None:
 
 
 def sleep_through_expiry(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Draft, "take_due", lambda *_: [])
+    patch.setattr(Draft, "take_due", lambda *_: True)
 
 
 def ignore_validity(patch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def judge_those_for_whom_more_waits(patch: pytest.MonkeyPatch) -> None:
 
 def erase_all_at_once(patch: pytest.MonkeyPatch) -> None:
     whole = Draft.take_due
-    patch.setattr(Draft, "take_due", lambda draft, _: whole(draft, 1000))
+    patch.setattr(Draft, "take_due", lambda draft, _, weigh: whole(draft, 1000, weigh))
 
 
 def let_poison_delete(patch: pytest.MonkeyPatch) -> None:

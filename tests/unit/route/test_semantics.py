@@ -33,6 +33,23 @@ def test_a_midnight_on_which_many_expire() -> None:
     assert (sum(sizes), max(sizes), lane.held()) == (13, 6, {})
 
 
+def test_people_with_many_records() -> None:
+    """What is judged at once is counted in records, not in people, of consents that come and of those that expire."""
+    lane, now = Nutshell(), rules(rule(needs_consent=True))
+    people = [f"p{number}" for number in range(5)]
+    consents = [give(one, valid_until_ms=2000) for one in people]
+    lane.step(
+        now, *(lane.change(one, value("An"), record=str(n)) for one in people for n in range(4)), consents=consents
+    )
+    pairs = [None, *((one, "a") for one in people), ("p1", "unknown")]
+    fits = [lane.core.fitting(lane.state, now, pairs, limit) for limit in (0, 4, 8, 9, 20)]
+    assert fits == [1, 2, 3, 3, 7]
+    assert lane.core.fitting(lane.state, now, [("p1", "a"), ("p1", "a")], 1) == 1, "one in any case"
+    lane.now = 2000
+    sizes = [len(lane.step(now, existing_limit=9).deliveries) for _ in range(4)]
+    assert (sizes, lane.held()) == ([8, 8, 4, 0], {})
+
+
 def test_a_dataset_registered_later() -> None:
     """Consents that came before their dataset and agreement count when both are there."""
     lane = Nutshell()
