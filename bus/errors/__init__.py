@@ -42,6 +42,7 @@ from bus.errors.connectors import (
 from bus.errors.kafka import (
     BusMismatch,
     BusNotFounded,
+    ClockWrong,
     CommitUncertain,
     Dismissed,
     Fenced,
@@ -116,6 +117,7 @@ __all__ = [
     "BusMismatch",
     "BusNotFounded",
     "CheckerFailed",
+    "ClockWrong",
     "CommitUncertain",
     "ConnectorFolderWrong",
     "ConnectorSettingMissing",

@@ -103,6 +103,17 @@ class RecordRefused(BusError):
     remedy = "The transaction was aborted whole. The record's size or the topic's settings are the usual cause."
 
 
+class ClockWrong(BusError):
+    """The broker refused a transaction for the time of its records; it was aborted, and no record is to blame."""
+
+    message = "the broker takes nothing for {topic} that says it is of {now}: that lies too far from its own time"
+    remedy = (
+        "Set this machine's clock, or the broker's: Kafka takes nothing that is ahead of its own by more than "
+        "`message.timestamp.after.max.ms`, an hour if nobody chose. Nothing is lost: it goes on when they agree."
+    )
+    retryable = True
+
+
 class CommitUncertain(BusError):
     """The outcome of a commit is not known; the producer must be thrown away and state read back."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    InvalidTimestampError,
     InvalidTransactionTimeout,
     KafkaConnectionError,
     KafkaError,
@@ -20,7 +21,8 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bus.errors import CommitUncertain, Dismissed, Fenced, RecordRefused, TransactionTooLong
+from bus import clock
+from bus.errors import ClockWrong, CommitUncertain, Dismissed, Fenced, RecordRefused, TransactionTooLong
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import batches
 from bus.kafka.log import Place
@@ -90,8 +92,8 @@ class TransactionalWriter:
         broker has taken every record and only the end is still to be written: no record can be refused any more. What
         it raises keeps the transaction from being ended.
 
-        Raises RecordRefused (aborted, nothing written), Fenced (aborted by the successor), Dismissed, TopicGone, and
-        CommitUncertain (unknown: read the committed state back before anything else).
+        Raises RecordRefused and ClockWrong (aborted, nothing written), Fenced (aborted by the successor), Dismissed,
+        TopicGone, and CommitUncertain (unknown: read the committed state back before anything else).
         """
         if not records:
             return {}
@@ -133,6 +135,8 @@ class TransactionalWriter:
                 raise KafkaError(f"the producer failed for good: {type(outcome).__name__}") from outcome
             if isinstance(outcome, BaseException):
                 await self._abort()
+                if isinstance(outcome, InvalidTimestampError):  # no record is to blame for what time it is
+                    raise ClockWrong(topic=place.topic, now=clock.iso(clock.now_ms()))
                 raise RecordRefused(topic=place.topic, partition=place.partition, reason=type(outcome).__name__)
             if outcome.offset >= 0:  # unknown where a batch was sent again that the broker had taken already
                 written[place] = outcome.offset + count - 1

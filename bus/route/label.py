@@ -135,7 +135,7 @@ def _headers(words: dict[str, str]) -> Headers:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A transaction of a lane, and the lane's time."""
+    """A transaction of a lane, and the time of it that recipients are told."""
 
     lane: int
     block: int
@@ -146,7 +146,7 @@ def told_ms(at_ms: int, grain_ms: int, phase_ms: int) -> int:
     """A moment as an agreement's own clock tells it.
 
     The clock moves once in `grain_ms`, at a point that is `phase_ms` ahead of everybody's: what it tells is never in
-    the future (a broker refuses such records), never more than a grain late, and never goes back.
+    the future (a broker refuses such records), never more than a grain late, and goes back only with the clock.
     """
     return (at_ms + phase_ms) // grain_ms * grain_ms - phase_ms
 

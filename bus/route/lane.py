@@ -51,7 +51,7 @@ class LaneCore:
             inputs={**state.position.inputs, **inputs.input_offsets},
             commands_offset=max(inputs.commands_offset, state.position.commands_offset),
         )
-        work = _Work(self, Outcome(Draft(state, position)), rules, lane_time)
+        work = _Work(self, Outcome(Draft(state, position, now_ms)), rules, lane_time)
         work.take_consents(inputs.consents, inputs.later_consents or ())
         if inputs.later_consents is None:
             work.take_changes(inputs.changes)

@@ -55,7 +55,7 @@ class Writer:
         entries: list[bytes] = []
         traces: dict[str, str] = {}
         return [
-            *self._deliveries(draft.position, deliveries, entries, traces),
+            *self._deliveries(draft, deliveries, entries, traces),
             *self._blocks(draft.position, entries, traces, withheld, aborted),
             *dead,
             *self._state(draft),
@@ -86,10 +86,10 @@ class Writer:
         )
 
     def _deliveries(
-        self, position: Position, deliveries: Sequence[Delivery], entries: list[bytes], traces: dict[str, str]
+        self, draft: Draft, deliveries: Sequence[Delivery], entries: list[bytes], traces: dict[str, str]
     ) -> list[Outgoing]:
         """A record for each delivery; its entry for the block is added to `entries`, its trace to `traces`."""
-        moment = Moment(self._lane, position.block, position.lane_time_ms)
+        moment = Moment(self._lane, draft.position.block, draft.told_ms)
         labels: dict[tuple[Rule, str, Reason | None], Label] = {}
         marks: dict[str | None, bytes] = {None: maybe_data(None)}  # a change that goes to four has one subject
         records: list[Outgoing] = []

@@ -144,9 +144,13 @@ class LaneState(Protocol):
 class Draft:
     """The changes of one transaction on top of a committed state, which it leaves untouched."""
 
-    def __init__(self, state: LaneState, position: Position) -> None:
+    def __init__(self, state: LaneState, position: Position, now_ms: int | None = None) -> None:
         self.state = state
         self.position = position
+        self.told_ms = position.lane_time_ms if now_ms is None else now_ms
+        """The time that recipients are told: the clock's. Where it went back the lane's own lies in the future, from
+        which a broker takes no record."""
+
         self.records: dict[RecordPlace, bytes | None] = {}
         self.consents: dict[Pair, Consent] = {}
         self.cursors: dict[str, Cursor] = {}

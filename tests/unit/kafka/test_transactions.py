@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    InvalidTimestampError,
     InvalidTransactionTimeout,
     KafkaConnectionError,
     KafkaError,
@@ -15,7 +16,16 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bus.errors import BusError, CommitUncertain, Dismissed, Fenced, KafkaUnreachable, RecordRefused, TransactionTooLong
+from bus.errors import (
+    BusError,
+    ClockWrong,
+    CommitUncertain,
+    Dismissed,
+    Fenced,
+    KafkaUnreachable,
+    RecordRefused,
+    TransactionTooLong,
+)
 from bus.kafka import transactions
 from bus.kafka.access import KafkaAccess
 from bus.kafka.transactions import TransactionalWriter, told_already
@@ -53,6 +63,7 @@ class Failing:
     ("error", "for_good", "taken_for"),
     [
         (MessageSizeTooLargeError(), False, RecordRefused),
+        (InvalidTimestampError(), False, ClockWrong),
         (ProducerFenced(), True, Fenced),
         (InvalidProducerEpoch(), False, Fenced),
         (TransactionalIdAuthorizationFailed("id"), True, Dismissed),
@@ -64,13 +75,13 @@ class Failing:
 async def test_what_a_failure_means(
     error: Exception, taken_for: type[BusError], monkeypatch: pytest.MonkeyPatch, *, for_good: bool
 ) -> None:
-    """Only a refusal blames a record, and is aborted; lost rights, a fence and a broken producer never do."""
+    """Only a refusal blames a record; lost rights, a fence, a wrong clock and a broken producer never do."""
     failing = Failing(error, for_good=for_good)
     monkeypatch.setattr(transactions, "Producer", lambda *_, **__: failing)
     writer = TransactionalWriter(KafkaAccess("nowhere:1"), "an-id")
     with pytest.raises(taken_for):
         await writer.commit([Outgoing("topic", 0, b"key", b"value")])
-    assert failing.aborted == (taken_for is RecordRefused)
+    assert failing.aborted == (taken_for in {RecordRefused, ClockWrong})
 
 
 async def test_what_the_client_leaves_behind_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
