@@ -1,7 +1,8 @@
 """`bus bench inside`: a lane's own work in one process, without Kafka, step by step.
 
 For who changes the hot path: ten seconds instead of minutes, and no broker that takes turns on the same processor. The
-steps are those of `bus/route/runner.py`, over records as they lie after a fetch and a store on the disk.
+steps are those of `bus/route/runner.py`, over records as they lie after a fetch and a store on the disk. Beside them
+stands what any program in Python would spend at the least, see `least.py`.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from bus.avro.access import RegistryAccess
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.bench.ground import CONSENTED_AT_MS, Tell, agreements, consent_event
+from bus.bench.least import Least
 from bus.bench.measure import compiled
 from bus.bench.workload import DATASET, Expected, Nation, Shape, chunks, dataset
 from bus.errors import BenchFailed
@@ -58,8 +60,12 @@ def bench_inside(tell: Tell, *, records: int, subjects: int) -> dict[str, Any]:
             lane.route(incoming[:half], tell)
             spent, deliveries = lane.spent.copy(), lane.delivered.total()
             lane.route(incoming[half:], tell)
-        if lane.delivered != expected.by_agreement:
-            raise BenchFailed(what=f"{dict(lane.delivered)} came out, and {dict(expected.by_agreement)} must have")
+            least = lane.least(incoming[:half])
+            begun, done = least.spent, least.delivered.total()
+            lane.least(incoming[half:], least)
+        for delivered in (lane.delivered, least.delivered):
+            if delivered != expected.by_agreement:
+                raise BenchFailed(what=f"{dict(delivered)} came out, and {dict(expected.by_agreement)} must have")
         lane.close()
     deliveries = lane.delivered.total() - deliveries
     each = {step: round((lane.spent[step] - spent[step]) * 1e6 / deliveries, 2) for step in STEPS}
@@ -70,6 +76,7 @@ def bench_inside(tell: Tell, *, records: int, subjects: int) -> dict[str, Any]:
         "deliveries": deliveries,
         "cpu_microseconds_per_delivery": round(sum(each.values()), 2),
         "of_which": each,
+        "least_microseconds_per_delivery": round((least.spent - begun) * 1e6 / (least.delivered.total() - done), 2),
         "compiled": compiled(),
     }
 
@@ -140,6 +147,16 @@ class _Lane:
         for step, begun, ended in zip(STEPS, moments, moments[1:], strict=False):
             self.spent[step] += ended - begun
         self.delivered.update(one.rule.route.agreement for one in outcome.deliveries if one.value is not None)
+
+    def least(self, incoming: list[Incoming], least: Least | None = None) -> Least:
+        """The same by a loop that does no more than it must, or with one that has begun."""
+        if least is None:
+            consents = {person.key: person.consents for person in self._nation.people}
+            rules, sight = self._rules.of_dataset[DATASET], self._rules.sights[DATASET]
+            least = Least(rules, sight, self._core.keyring, consents)
+        for part in chunks(len(incoming), TRANSACTION):
+            least.transaction(incoming[part.start : part.stop])
+        return least
 
     def close(self) -> None:
         """Let go of the store."""

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from bus.bench.inside import STEPS, bench_inside
+from bus.bench.least import Least
 from bus.bench.workload import Change, Expected
 from bus.cli import cli
 from bus.errors import BenchFailed
@@ -22,6 +23,7 @@ def test_every_step_is_measured() -> None:
     assert set(each) == set(STEPS)
     assert min(each.values()) > 0
     assert result["cpu_microseconds_per_delivery"] == pytest.approx(sum(each.values()), abs=0.01)
+    assert 0 < result["least_microseconds_per_delivery"] < result["cpu_microseconds_per_delivery"]
     assert RECORDS / 2 < result["deliveries"] < 2 * RECORDS
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)  # Python 3.12 begins with some frozen
     assert told[-1].startswith(f"{RECORDS:,} changes routed, ")
@@ -37,6 +39,13 @@ def test_no_figure_for_a_wrong_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Expected, "add", one_too_many)
     with pytest.raises(BenchFailed, match="must have"):
+        bench_inside(lambda _: None, records=RECORDS, subjects=SUBJECTS)
+
+
+def test_the_least_delivers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that left deliveries out would look quicker than any program can be."""
+    monkeypatch.setattr(Least, "transaction", lambda _, incoming: len(incoming))
+    with pytest.raises(BenchFailed, match=r"\{\} came out"):
         bench_inside(lambda _: None, records=RECORDS, subjects=SUBJECTS)
 
 
