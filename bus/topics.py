@@ -1,7 +1,8 @@
 """The names and settings of every topic: nothing else spells them.
 
 Kafka's defaults would not erase: the active segment is never cleaned and the compaction lag is unbounded. So each
-compacted topic rolls its segments and bounds the lag; `bus` refuses to run on a topic whose settings have drifted.
+compacted topic rolls its segments and bounds the lag. `bus up` refuses a topic whose settings have drifted, on the
+local Kafka it sets it back, and a router tells of it.
 """
 
 from dataclasses import dataclass
@@ -138,6 +139,10 @@ class Topics:
             TopicSpec(self.commands, self.lanes, DAYS),
             TopicSpec(self.status, 1, COMPACTED),
         )
+
+    def of_lanes(self) -> tuple[TopicSpec, ...]:
+        """Those of the founding topics that the router reads or writes."""
+        return tuple(spec for spec in self.founding() if spec.name != self.schemas)
 
     def connector_specs(self, connector: str) -> tuple[TopicSpec, ...]:
         """The topics that a connector has for itself."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -12,6 +12,8 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
     ConfigResource,
     NewTopic,
     ResourcePatternType,
@@ -27,10 +29,12 @@ from bus.errors import KafkaUnreachable, NoAuthorizer, RightMissing, TopicDrifte
 from bus.kafka.access import SCRAM, KafkaAccess
 from bus.kafka.reach import require_answer
 from bus.kafka.rights import Pattern, Resource, Right
+from bus.telemetry import Event, emit
 from bus.topics import LARGEST_RECORD, TopicSpec
 
 ANSWER_SECONDS = 20
 SCRAM_ITERATIONS = 4096
+PARTITIONS = "partitions"
 COORDINATOR_SECONDS = 5.0
 
 NO_ANSWER = "no connection, or it refuses the user or the password"
@@ -49,7 +53,7 @@ _NO_COORDINATOR = {
 _FORBIDDEN = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 CREATE, DELETE = "Create on the cluster or on topics", "Delete on topics"
 ALTER, DESCRIBE = "Alter on the cluster", "Describe on the cluster"
-DESCRIBE_CONFIGS = "DescribeConfigs on topics"
+DESCRIBE_CONFIGS, ALTER_CONFIGS = "DescribeConfigs on topics", "AlterConfigs on topics"
 """Kafka's rights, in the words of kafka-acls."""
 
 _MECHANISMS = {SCRAM: ScramMechanism.SCRAM_SHA_256, "SCRAM-SHA-512": ScramMechanism.SCRAM_SHA_512}
@@ -63,10 +67,14 @@ _PATTERNS = {Pattern.LITERAL: ResourcePatternType.LITERAL, Pattern.PREFIXED: Res
 
 
 class Admin:
-    """Administration of one Kafka, as a user who may. Calls are quick and rare; each runs in a thread."""
+    """Administration of one Kafka, as a user who may. Calls are quick and rare; each runs in a thread.
 
-    def __init__(self, access: KafkaAccess) -> None:
+    One that `sets_back` is of a Kafka of the bus's own: topics that somebody set otherwise are set as they must be.
+    """
+
+    def __init__(self, access: KafkaAccess, *, sets_back: bool = False) -> None:
         self._access = access
+        self._sets_back = sets_back
         self._answered = False
         self._client = AdminClient(access.for_confluent() | {"log_level": 2})
 
@@ -93,7 +101,10 @@ class Admin:
         present = await self.topics()
         missing = [spec for name, spec in wanted.items() if name not in present]
         await self._create(missing, replication)
-        await self._check([spec for name, spec in wanted.items() if name in present], present)
+        for drift in await self.drifts((spec for name, spec in wanted.items() if name in present), present):
+            if not self._sets_back or drift.details["setting"] == PARTITIONS:
+                raise drift
+            await self._set(drift)
         return [spec.name for spec in missing]
 
     async def _create(self, specs: list[TopicSpec], replication: int) -> None:
@@ -105,21 +116,41 @@ class Admin:
         while not names <= (await self.topics()).keys():  # noqa: ASYNC110 - nothing to await: the broker learns
             await asyncio.sleep(0.02)
 
-    async def _check(self, specs: list[TopicSpec], present: dict[str, int]) -> None:
-        if not specs:
-            return
-        resources = {ConfigResource(ConfigResource.Type.TOPIC, spec.name): spec for spec in specs}
-        answers = self._client.describe_configs(list(resources), request_timeout=ANSWER_SECONDS)
+    async def drifts(self, specs: Iterable[TopicSpec], present: Mapping[str, int]) -> list[TopicDrifted]:
+        """What is not as it must be of those of these topics that are `present`, with their partitions.
+
+        Raises RightMissing, KafkaUnreachable.
+        """
+        resources = {ConfigResource(ConfigResource.Type.TOPIC, one.name): one for one in specs if one.name in present}
+        if not resources:
+            return []
+        answers, found = self._client.describe_configs(list(resources), request_timeout=ANSWER_SECONDS), []
         for resource, future in answers.items():
             spec = resources[resource]
-            found = await self._told(future, "see how topics are set", DESCRIBE_CONFIGS)
-            if present[spec.name] != spec.partitions:
-                raise TopicDrifted(
-                    topic=spec.name, setting="partitions", found=present[spec.name], needed=spec.partitions
-                )
-            for setting, needed in spec.config:
-                if found[setting].value != needed:
-                    raise TopicDrifted(topic=spec.name, setting=setting, found=found[setting].value, needed=needed)
+            try:
+                now = await self._told(future, "see how topics are set", DESCRIBE_CONFIGS)
+            except KafkaException as error:
+                reason = error.args[0].str()
+                raise KafkaUnreachable(bootstrap=self._access.bootstrap, reason=reason) from error
+            values = [
+                (PARTITIONS, str(present[spec.name]), str(spec.partitions)),
+                *((setting, now[setting].value, needed) for setting, needed in spec.config),
+            ]
+            found += [
+                TopicDrifted(topic=spec.name, setting=setting, found=value, needed=needed)
+                for setting, value, needed in values
+                if value != needed
+            ]
+        return found
+
+    async def _set(self, drift: TopicDrifted) -> None:
+        """Set a topic as it must be."""
+        told = {name: str(drift.details[name]) for name in ("topic", "setting", "found", "needed")}
+        entry = ConfigEntry(told["setting"], told["needed"], incremental_operation=AlterConfigOpType.SET)
+        topic = ConfigResource(ConfigResource.Type.TOPIC, told["topic"], incremental_configs=[entry])
+        set_back = self._client.incremental_alter_configs([topic], request_timeout=ANSWER_SECONDS)
+        await self._all(set_back, "set topics", ALTER_CONFIGS)
+        emit(Event.TOPIC_SET_BACK, **told)
 
     async def largest_records(self, names: Iterable[str]) -> dict[str, int]:
         """How large a batch of records each topic takes, in bytes; a topic that may not be asked about is left out."""

@@ -85,9 +85,12 @@ def router_rights(topics: Topics) -> list[Right]:
         ),
         *_transactions(ROUTER, f"{group}-", Pattern.PREFIXED),
         Right(ROUTER, "READ", Resource.GROUP, Pattern.LITERAL, group),
-        # Before it starts it makes sure that whatever may come finds room among the dead letters.
-        Right(ROUTER, "DESCRIBE_CONFIGS", Resource.TOPIC, Pattern.PREFIXED, topics.changes_prefix),
-        Right(ROUTER, "DESCRIBE_CONFIGS", Resource.TOPIC, Pattern.LITERAL, topics.deadletters),
+        # It makes sure that whatever may come finds room among the dead letters, and tells of topics set otherwise.
+        *(
+            Right(ROUTER, "DESCRIBE_CONFIGS", Resource.TOPIC, Pattern.PREFIXED, prefix)
+            for prefix in (topics.changes_prefix, f"{topics.prefix}agency.")
+        ),
+        *(Right(ROUTER, "DESCRIBE_CONFIGS", Resource.TOPIC, Pattern.LITERAL, one.name) for one in topics.of_lanes()),
     ]
 
 

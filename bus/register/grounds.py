@@ -14,7 +14,8 @@ from bus.kafka.reach import require_known
 from bus.kafka.rights import Right
 from bus.platform.home import Home
 from bus.platform.kafka import ADMIN
-from bus.topics import Topics
+from bus.register.state import RegisterState
+from bus.topics import Topics, TopicSpec
 
 _ADMIN = f"users/{ADMIN}"
 
@@ -23,10 +24,10 @@ class Grounds:
     """What a bus stands on in Kafka: its first topics, the users of its stages and their rights."""
 
     def __init__(self, access: KafkaAccess, topics: Topics, home: Home) -> None:
-        self.admin = Admin(access)
         self.topics = topics
         self._access = access
         self._home = home
+        self.admin = Admin(access, sets_back=self._is_of_the_home)
 
     async def lay(self) -> None:
         """Make the founding topics, and the users of the stages with their rights. Raises TopicDrifted."""
@@ -78,14 +79,30 @@ class Grounds:
             for name in await self.admin.users_with_rights(prefix):
                 await self.dismiss(name.removeprefix(prefix))
 
+    @property
+    def _is_of_the_home(self) -> bool:
+        """Whether the Kafka is this home's own: its administrator has his password from here."""
+        return self._home.has_secret(_ADMIN) and self._access.password == self._home.secret(_ADMIN)
+
     async def _require_free(self, users: Iterable[str]) -> None:
         """Return if nobody else's password would be changed. Raises UserTaken.
 
-        On this home's own Kafka, whose administrator has his password from here, all users are the home's.
+        On this home's own Kafka all users are the home's.
         """
-        if self._home.has_secret(_ADMIN) and self._access.password == self._home.secret(_ADMIN):
+        if self._is_of_the_home:
             return
         new = [self.topics.user(user) for user in users if not self._home.has_secret(f"users/{user}")]
         taken = sorted(await self.admin.users(new)) if new else []
         if taken:
             raise UserTaken(users=", ".join(taken), bootstrap=self._access.bootstrap)
+
+
+def topics_of(topics: Topics, state: RegisterState, present: Mapping[str, int]) -> list[TopicSpec]:
+    """The topics of datasets and agreements that the register names, as they must be; `present` are those there are.
+
+    Partitions that were added to a flow's topic do no harm: whoever writes there names the partition.
+    """
+    changes = [topics.changes_spec(name) for name in state.datasets]
+    hidden = {one.topic: one.document.get("identifier") == "pseudonym" for one in state.agreements.values()}
+    flows = [topics.agency_spec(topic, pseudonymous=pseudonymous) for topic, pseudonymous in hidden.items()]
+    return [*changes, *(replace(one, partitions=max(one.partitions, present.get(one.name, 0))) for one in flows)]

@@ -24,7 +24,7 @@ from bus.model.signature import SigningKey
 from bus.platform.home import Home, write_whole
 from bus.platform.salts import Salts
 from bus.register.entries import Counted
-from bus.register.grounds import Grounds
+from bus.register.grounds import Grounds, topics_of
 from bus.register.impact import impact, refuse_broken
 from bus.register.keys import operators
 from bus.register.life import Action, Life, Refusal, Stage
@@ -96,14 +96,10 @@ class Registrar:
 
     async def lay_again(self) -> None:
         """Make those topics anew that the register names and somebody deleted. Raises TopicDrifted."""
-        state = await self.state()
-        flows = [
-            self.topics.agency_spec(one.topic, pseudonymous=AgreementDocument.model_validate(one.document).pseudonymous)
-            for one in state.agreements.values()
-        ]
+        state, admin = await self.state(), self._grounds.admin
         of_connectors = [spec for name in state.connectors for spec in self.topics.connector_specs(name)]
-        changes = [self.topics.changes_spec(name) for name in state.datasets]
-        await self._grounds.admin.ensure_topics([*flows, *of_connectors, *changes])
+        of_lanes = topics_of(self.topics, state, await admin.topics())
+        await admin.ensure_topics([*of_lanes, *of_connectors])
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import gc
 import signal
+from collections.abc import Coroutine
+from typing import Any
 
+from bus import clock
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.kafka.access import KafkaAccess
@@ -19,6 +22,7 @@ from bus.platform.home import Home
 from bus.platform.reach import kafka_access
 from bus.platform.salts import Salts
 from bus.register.log import Register, RegisterWriter
+from bus.route.drift import Drifts
 from bus.route.identity import Identities
 from bus.route.parts import Parts
 from bus.route.report import Reporter, Teller
@@ -36,6 +40,7 @@ from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
 
 LOOKED_EVERY_SECONDS = 0.1
 TOPICS_LOOKED_EVERY_SECONDS = 5.0
+DRIFT_LOOKED_EVERY_SECONDS = 60.0
 
 COLLECT_AFTER = 300_000
 """Values made and not yet freed before Python looks for cycles among them: more than a batch of every lane makes."""
@@ -55,7 +60,8 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         client = SchemaRegistryClient.from_settings(settings, home)
         closing.push_async_callback(client.close)
         parts = await _parts(access, topics, client, home, closing)
-        await check_room(Admin(access), topics, parts.register.state.datasets)
+        admin = Admin(access)
+        await check_room(admin, topics, parts.register.state.datasets)
         collect_seldom()  # before there are lanes, for it holds the loop up
         router = Router(parts)
         member = LaneMember(
@@ -80,7 +86,8 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         closing.push_async_callback(writer.stop)
         await writer.start()
         take_over = TakeOver(parts.register, writer, by=instance)
-        await _until_told(router, member, take_over, parts, home, instance)
+        looks = _same_topics(router, parts, Drifts(admin, topics, parts.register))
+        await _until_told(router, member, take_over, looks, parts, home, instance)
 
 
 async def _parts(
@@ -115,7 +122,13 @@ async def _parts(
 
 
 async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
-    router: Router, member: LaneMember, take_over: TakeOver, parts: Parts, home: Home, instance: str
+    router: Router,
+    member: LaneMember,
+    take_over: TakeOver,
+    looks: Coroutine[Any, Any, None],
+    parts: Parts,
+    home: Home,
+    instance: str,
 ) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -125,7 +138,7 @@ async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
         asyncio.create_task(member.run(), name="member"),
         asyncio.create_task(_wake_on_facts(router, take_over, parts), name="register"),
         asyncio.create_task(take_over.run(), name="take-over"),
-        asyncio.create_task(_same_topics(router, parts), name="topics"),
+        asyncio.create_task(looks, name="topics"),
         asyncio.create_task(_announce(router, home, instance), name="announce"),
         asyncio.create_task(router.failed(), name="failed"),
         asyncio.create_task(told.wait(), name="told"),
@@ -162,9 +175,16 @@ async def _announce(router: Router, home: Home, instance: str) -> None:
     emit(Event.PROCESS_STARTED)
 
 
-async def _same_topics(router: Router, parts: Parts) -> None:
-    """Look now and then whether topics are still those that are being read. Raises TopicReplaced."""
+async def _same_topics(router: Router, parts: Parts, drifts: Drifts) -> None:
+    """Look now and then whether topics are still those that are being read, and set as they must be.
+
+    Raises TopicReplaced.
+    """
+    looked: float | None = None
     while True:
+        if looked is None or clock.monotonic() - looked >= DRIFT_LOOKED_EVERY_SECONDS:
+            await drifts.look()
+            looked = clock.monotonic()
         await asyncio.sleep(TOPICS_LOOKED_EVERY_SECONDS)
         await parts.identities.look({topic: known for lane in router.lanes() for topic, known in lane.topics.items()})
 

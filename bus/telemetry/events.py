@@ -57,6 +57,7 @@ class Event(StrEnum):
     )
     COMMAND_UNREADABLE = "command-unreadable", "warning", "An order could not be read; it is passed over."
     COMMANDS_GONE = "commands-gone", "warning", "Orders came to a lane that nobody served for a week; they are gone."
+    TOPIC_DRIFTED = "topic-drifted", "error", "A topic is not set as the bus needs it; the remedy is beside it."
     LIMITS_UNKNOWN = (
         "limits-unknown",
         "warning",
@@ -136,4 +137,9 @@ class Event(StrEnum):
         "A process of an earlier parent, which was killed, was found and ended.",
     )
     PORT_MOVED = "port-moved", "warning", "The port of the last start is taken by now; a new one was picked."
+    TOPIC_SET_BACK = (
+        "topic-set-back",
+        "warning",
+        "A topic of the local Kafka was set otherwise than the bus needs; what Kafka removed meanwhile is gone.",
+    )
     POSTGRES_ACCOUNT = "postgres-account", "info", "PostgreSQL refuses root: it runs under the account named here."

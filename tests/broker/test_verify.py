@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from bus.errors import TopicGone
 from bus.kafka.transactions import TransactionalWriter
@@ -46,12 +47,22 @@ async def test_what_is_committed_behind_an_open_transaction_is_not_missing(small
     assert (found.findings, found.records) == ({}, 2)
 
 
+def add_partitions(bus: SmallBus, topic: str) -> None:
+    """As somebody does by hand."""
+    more = NewPartitions(topic, 2 * bus.settings.lanes)
+    admin = AdminClient(bus.access.for_confluent())  # lives until the answers are there
+    for done in admin.create_partitions([more]).values():
+        done.result(10)
+
+
 async def test_a_flow_whose_topic_was_deleted(small_bus: SmallBus) -> None:
-    """That it is gone must be told, and not be taken for a right that is missing; the next `bus up` makes it anew."""
+    """That it is gone must be told, and not be taken for a right that is missing; `bus up` makes it anew."""
     bus = small_bus
     await bus.activate(TAX)
     await bus.registrar._grounds.admin.delete_topics([bus.agency_topic(TAX)])
     with pytest.raises(TopicGone, match=bus.agency_topic(TAX)):
         await verified(bus)
+    await bus.registrar.lay_again()
+    add_partitions(bus, bus.agency_topic(TAX))
     await bus.registrar.lay_again()
     assert (await verified(bus)).agree

@@ -20,7 +20,8 @@ AGENCY = agency_user("court")
 class Noting:
     """In place of an administration: what it was asked for."""
 
-    def __init__(self, access: KafkaAccess) -> None:
+    def __init__(self, access: KafkaAccess, *, sets_back: bool) -> None:
+        self.sets_back = sets_back
         self.access = access
         self.asked: list[str] = []
         self.there: set[str] = set()
@@ -113,6 +114,7 @@ async def test_a_user_of_the_homes_own_kafka_whose_password_was_lost(
     await grounds.admit({AGENCY: agency_rights(TOPICS, "court")})
     assert grounds.admin.asked == [f"user {AGENCY}", f"rights {AGENCY}"]  # type: ignore[attr-defined]
     assert home.has_secret(f"users/{AGENCY}")
+    assert grounds.admin.sets_back  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +132,7 @@ async def test_what_the_bus_may_not_make_is_left_alone(
     """Users of PLAIN are made by whoever runs the broker, and with rights switched off nothing is touched at all."""
     monkeypatch.setattr(module, "Admin", Noting)
     grounds = Grounds(access, TOPICS, Home(tmp_path))
+    assert not grounds.admin.sets_back  # type: ignore[attr-defined]
     await grounds.admit({AGENCY: agency_rights(TOPICS, "court")})
     await grounds.dismiss(AGENCY)
     assert grounds.admin.asked == asked  # type: ignore[attr-defined]  # of the one that notes
