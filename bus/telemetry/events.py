@@ -39,6 +39,11 @@ class Event(StrEnum):
         "Somebody's transaction in a topic that a lane reads has not been ended for seconds; the remedy is beside it.",
     )
     INPUT_GOES_ON = "input-goes-on", "info", "A lane reads on where somebody's transaction had held it back."
+    STORE_AHEAD = (
+        "store-ahead",
+        "error",
+        "The broker has less than a lane of this machine had committed: it lost records; the remedy is beside it.",
+    )
     STORE_ANEW = "store-anew", "info", "What a lane keeps on the disk is built anew from the topics; `reason` says why."
     STORE_LOCKED = (
         "store-locked",

@@ -16,6 +16,14 @@ PATIENCE_SECONDS = 1.0
 
 LOOK_SECONDS = 0.05
 
+MEND_AHEAD = (
+    "Was Kafka restored from a backup, its folder deleted, or a replica elected that lacked records? Bring one back"
+    " that has them. What else is lost nobody can tell: consents and withdrawals may be among it, and must be given"
+    " again; `bus route verify` compares what agencies got with the log. Where `lane-failed` follows and tells of an"
+    " old state, a broker had only hung, and nothing is lost."
+)
+"""What an operator is to do where a broker lacks what a lane had committed."""
+
 
 async def take_shelf(under: Path, bus: str, lane: int) -> Shelf:
     """The lane's folder; one beside it where another process does not let go, a router that hangs for instance."""
@@ -39,7 +47,11 @@ async def resume(
     stood = await loader.stood()
     if state.stood_at is not None:
         kept = Stood(state.position, state.stood_at)
-        reason = distrust(kept, stood) or too_old(state.caught_up_ms, trusted)
+        lost = distrust(kept, stood)
+        if lost is not None:
+            committed = None if stood is None else stood.offset
+            emit(Event.STORE_AHEAD, lane=shelf.lane, kept=kept.offset, committed=committed, remedy=MEND_AHEAD)
+        reason = lost or too_old(state.caught_up_ms, trusted)
         if reason is not None:
             state = await asyncio.to_thread(shelf.anew, reason)
     if stood is not None:

@@ -84,6 +84,11 @@ class Shelf:
     def _take(cls, folder: Path, bus: str, lane: int) -> "Shelf":
         return cls(folder, Label(bus, lane, layout(), boot()), _locked(folder))
 
+    @property
+    def lane(self) -> int:
+        """Whose store lies here."""
+        return self._label.lane
+
     def open(self, *, map_bytes: int = FIRST_MAP_BYTES) -> StoredState:
         """The store that lies here, if it may be used, or an empty one: then `stood_at` is None."""
         found = self._read_label()
