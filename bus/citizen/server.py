@@ -36,7 +36,7 @@ async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:
         await desk.start()
         port = int(listener.getsockname()[1])
         home.announce(CITIZEN, port=port)
-        closing.callback(home.withdraw, CITIZEN)
+        closing.callback(home.withdraw_own, CITIZEN)
         emit(Event.PROCESS_STARTED, port=port)
         await serve_http(application(desk, token=callers_token(own, home)), listener, ending=desk.close)
         emit(Event.PROCESS_STOPPING)

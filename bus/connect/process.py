@@ -251,7 +251,7 @@ async def _serve(name: str, settings: Settings) -> None:
     announcing = asyncio.create_task(_announce(runner, Home.from_settings(settings), user))
     await asyncio.wait({running, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
     announcing.cancel()
-    Home.from_settings(settings).withdraw(user)
+    Home.from_settings(settings).withdraw_own(user)
     await _ended(running)
 
 

@@ -126,6 +126,11 @@ class Home:
         self.ready_file(name).unlink(missing_ok=True)
         self._coming_file(name).unlink(missing_ok=True)
 
+    def withdraw_own(self, name: str) -> None:
+        """Forget what the calling process said about itself: another one that serves under its name stays known."""
+        if (self.endpoint(name) or {}).get("pid") == os.getpid():
+            self.withdraw(name)
+
     def endpoint(self, name: str) -> dict[str, Any] | None:
         """What the process said when it became ready; None when it said nothing, or has ended in order."""
         return read_object(self.ready_file(name))

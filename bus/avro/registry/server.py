@@ -33,7 +33,7 @@ async def _serve(settings: Settings, own: SchemaRegistrySettings, home: Home, ac
             app = application(store, write_token=_write_token(own, home))
             await serve_http(app, listener, ending=lambda: emit(Event.PROCESS_STOPPING))
         finally:
-            home.withdraw(SCHEMA_REGISTRY)
+            home.withdraw_own(SCHEMA_REGISTRY)
             await log.stop()
 
 

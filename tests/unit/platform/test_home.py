@@ -85,6 +85,16 @@ def test_a_name_cannot_leave_the_home(home: Home, name: str) -> None:
     assert not home.has_secret(name), "others' keys may have such ids: nobody stumbles over them"
 
 
+def test_a_second_process_does_not_take_the_first_ones_announcement_away(home: Home) -> None:
+    """Who tries a stage by hand beside the one that runs must not leave everybody without that one when it ends."""
+    home.announce_for("schema-registry", 1, port=8081)
+    home.withdraw_own("schema-registry")
+    assert (home.endpoint("schema-registry") or {})["port"] == 8081
+    home.announce("schema-registry", port=8082)
+    home.withdraw_own("schema-registry")
+    assert home.endpoint("schema-registry") is None
+
+
 def test_an_announcement_is_found_by_others(home: Home) -> None:
     """What a process says when it is ready must be read back whole, with its pid and the time."""
     home.announce("console", port=8080, version="1")
