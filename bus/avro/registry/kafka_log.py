@@ -18,8 +18,8 @@ class KafkaLog:
     """
 
     def __init__(self, access: KafkaAccess, topic: str) -> None:
+        self.topic = topic
         self._access = access
-        self._topic = topic
         self._reader: LogReader | None = None
         self._writer: LogWriter | None = None
 
@@ -28,7 +28,7 @@ class KafkaLog:
         try:
             async with asyncio.timeout(REPLY_SECONDS):
                 if self._reader is None:
-                    self._reader = LogReader(self._access, self._topic, committed=False)
+                    self._reader = LogReader(self._access, self.topic, committed=False)
                     await self._reader.start(offset)
                 return await self._reader.read_to_end()
         except BaseException:  # cancelled too: what was read on the way is lost, and must be read again
@@ -42,7 +42,7 @@ class KafkaLog:
                 if self._writer is None:
                     self._writer = LogWriter(self._access)
                     await self._writer.start()
-                return await self._writer.append(Outgoing(self._topic, 0, key, value))
+                return await self._writer.append(Outgoing(self.topic, 0, key, value))
         except BaseException:
             await self._drop_writer()
             raise

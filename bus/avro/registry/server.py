@@ -6,7 +6,9 @@ from bus.avro.access import TOKEN_NAME
 from bus.avro.registry.app import application
 from bus.avro.registry.kafka_log import KafkaLog
 from bus.avro.registry.store import SchemaStore
+from bus.errors import TopicGone
 from bus.kafka.access import KafkaAccess
+from bus.kafka.reach import unreachable
 from bus.platform.home import Home
 from bus.platform.reach import SCHEMA_REGISTRY, kafka_access
 from bus.platform.serving import listening, serve_http
@@ -28,13 +30,25 @@ async def _serve(settings: Settings, own: SchemaRegistrySettings, home: Home, ac
     store = SchemaStore(log)
     with listening(home, SCHEMA_REGISTRY, own.host, own.port) as listener:
         try:
-            await store.current()
+            await _read(store, access, log.topic)
             asyncio.get_running_loop().call_soon(_announce, home, listener.getsockname()[1])
             app = application(store, write_token=_write_token(own, home))
             await serve_http(app, listener, ending=lambda: emit(Event.PROCESS_STOPPING))
         finally:
             home.withdraw_own(SCHEMA_REGISTRY)
             await log.stop()
+
+
+async def _read(store: SchemaStore, access: KafkaAccess, topic: str) -> None:
+    """Read the topic for the first time. Raises TopicGone, KafkaUnreachable."""
+    try:
+        await store.current()
+    except TimeoutError as error:
+        from bus.kafka.admin import Admin  # noqa: PLC0415 - only where something is wrong: it loads a second client
+
+        if topic not in await Admin(access).topics():
+            raise TopicGone(topic=topic, bootstrap=access.bootstrap) from error
+        raise unreachable(access, error) from error
 
 
 def _write_token(own: SchemaRegistrySettings, home: Home) -> str | None:
