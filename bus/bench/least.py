@@ -49,7 +49,7 @@ class Least:
         for record in incoming:
             key, value = record.key or b"", record.value or b""
             seen = Seen(value, None, bounds(value, BODY_START), sight)
-            consented, mark, now = self._consents[key], self._mark(key), []
+            consented, mark, now = self._consents[key], self._mark(key), list[bytes]()
             for (rule, agreement, by_consent), listed in zip(self._flows, sent, strict=False):
                 if (by_consent and agreement not in consented) or not rule.admits(seen):
                     continue

@@ -80,7 +80,8 @@ def verify(agreement: str | None, *, as_json: bool) -> None:
         counts = f"{found.records:,} records, {found.entries:,} entries of the log, {found.holdings:,} holdings"
         click.echo(f"{len(found.agreements)} agreements: {counts}")
         for kind, places in sorted(found.findings.items()):
-            click.echo(f"\n{kind}: {len(places):,}. {KINDS[kind]}")
+            meaning, remedy = KINDS[kind]
+            click.echo(f"\n{kind}: {len(places):,}. {meaning}\n  remedy: {remedy}")
             for place in sorted(places)[:SHOWN]:
                 click.echo(f"  {place}")
         click.echo("They agree." if found.agree else "\nThey do not agree.")

@@ -11,15 +11,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from bus.avro.own import Message
-from bus.errors import TopicGone
+from bus.errors import RecordUnreadable, SchemaUnknown, TopicGone
 from bus.kafka.admin import Admin
 from bus.kafka.log import Place, Reader
 from bus.kafka.whole import written_ends
 from bus.model.keyring import KeyRing, keyed_id
 from bus.model.record import Incoming
 from bus.platform.salts import Salts
-from bus.register.state import AgreementEntry
+from bus.register.state import AgreementEntry, Standing
 from bus.watch.reach import Look
 
 LOOKS = 3
@@ -30,16 +29,44 @@ SHOWN = 20
 Findings = Mapping[str, frozenset[str]]
 """Kind → where: `topic/partition/offset`, an event id, or a keyed id; never a key or a value."""
 
+_FIND_WHO = (
+    "Only the router may write there: `kafka-acls --list --topic …` names who else can; give that user a new password."
+)
+_SEND_ANEW = (
+    "A new major version of the agreement (`major` in its text) sends everything anew, into a topic of its own."
+)
+
 KINDS = {
-    "without-event-id": "A record in an agency topic that no release or erasure has made.",
-    "not-logged": "A record was sent, and no disclosure tells of it.",
-    "logged-twice": "One event id stands in two disclosures.",
-    "sent-twice": "One event id stands on two records.",
-    "not-sent": "A disclosure tells of a record that was never written; compaction cannot have taken so many.",
-    "held-and-not-booked": "A recipient holds a record of which the lane does not know.",
-    "booked-and-not-held": "The lane books a record that the recipient does not hold.",
-    "held-in-another-view": "A recipient holds another view of a record than the lane books.",
+    "topic-gone": (
+        "The topic of an agreement that has not ended is not there.",
+        f"`bus up` makes it anew: until then lanes that write there stand. {_SEND_ANEW}",
+    ),
+    "unreadable": ("A record of the log or of the books that nobody can read: what it tells is unknown.", _FIND_WHO),
+    "without-event-id": ("A record in an agency topic that no release or erasure has made.", _FIND_WHO),
+    "not-logged": (
+        "A record was sent, and no disclosure tells of it.",
+        f"Where older ones of the log are gone, its retention was shortened, or somebody deleted them. {_FIND_WHO}",
+    ),
+    "logged-twice": ("One event id stands in two disclosures.", _FIND_WHO),
+    "sent-twice": ("One event id stands on two records.", _FIND_WHO),
+    "not-sent": (
+        "A disclosure tells of a record that was never written; compaction cannot have taken so many.",
+        f"Somebody wrote into the log, or made the topic anew. {_SEND_ANEW}",
+    ),
+    "held-and-not-booked": (
+        "A recipient holds a record of which the lane does not know.",
+        f"Write a null under its key into that partition, and tell the recipient. {_FIND_WHO}",
+    ),
+    "booked-and-not-held": (
+        "The lane books a record that the recipient does not hold.",
+        f"{_SEND_ANEW} A backfill does not: it sends nothing that is booked.",
+    ),
+    "held-in-another-view": (
+        "A recipient holds another view of a record than the lane books.",
+        f"{_SEND_ANEW} A backfill does not: it sends nothing that is booked.",
+    ),
 }
+"""Kind of a finding → what it means, and what to do."""
 
 
 class Event(NamedTuple):
@@ -95,12 +122,14 @@ async def verify(look: Look, agreements: Collection[AgreementEntry], told: Calla
     Reads agency topics and lane state, and so needs an administrator's rights and the bus's root key.
     """
     ring = Salts(look.home).keyring(look.register.state.root_check)
+    there = await Admin(look.access).topics()
     book = Book(ring, {entry.topic for entry in agreements}, look)
+    book.gone = {entry.topic: entry.standing for entry in agreements if entry.topic not in there}
     names = tuple(sorted(entry.agreement for entry in agreements))
     reader = Reader(look.access, committed=True)
     await reader.start()
     try:
-        places = await _places(look, book.topics)
+        places = await _places(look, book.topics, there)
         reader.assign(await look.asker.beginnings(places))
         findings: Findings = {}
         for number in range(LOOKS):
@@ -127,29 +156,35 @@ class Book:
 
     def __init__(self, keyring: KeyRing, topics: set[str], look: Look) -> None:
         self.topics = topics
+        self.gone: Mapping[str, Standing] = {}
         self.written: Counter[Event] = Counter()
         self.logged: Counter[Event] = Counter()
         self.blocks: dict[Place, set[tuple[int, int]]] = defaultdict(set)
         self.held: dict[Spot, tuple[bytes, int]] = {}
         self.booked: dict[bytes, dict[Spot, bytes]] = {}
         self._nameless: set[str] = set()
+        self._unreadable: set[str] = set()
         self._keyring = keyring
         self._look = look
 
     async def take(self, record: Incoming) -> None:
         """One record of any of the topics."""
-        if record.topic == self._look.topics.disclosures:
-            self._take_block(await self._look.messages.decode(record.value or b""))
-        elif record.topic == self._look.topics.lane_state:
-            await self._take_state(record)
-        else:
+        topics = self._look.topics
+        if record.topic not in {topics.disclosures, topics.lane_state}:
             self._take_output(record)
+            return
+        try:
+            await (self._take_block if record.topic == topics.disclosures else self._take_state)(record)
+        except (RecordUnreadable, SchemaUnknown, KeyError, IndexError, TypeError):
+            self._unreadable.add(f"{record.topic}/{record.partition}/{record.offset}")
 
     def compare(self, ends: Mapping[Place, int]) -> Findings:
         """What does not agree, as of what was read; `ends` of the agency topics."""
         booked = {spot: view_hash for spots in self.booked.values() for spot, view_hash in spots.items()}
         both = self.held.keys() & booked.keys()
         found = {
+            "topic-gone": {topic for topic, standing in self.gone.items() if standing is not Standing.ENDED},
+            "unreadable": self._unreadable,
             "without-event-id": self._nameless,
             "not-logged": {_named(event) for event in self.written.keys() - self.logged.keys()},
             "logged-twice": {_named(event) for event, count in self.logged.items() if count > 1},
@@ -169,7 +204,7 @@ class Book:
         """
         missing: dict[Place, list[Event]] = defaultdict(list)
         present: Counter[Place] = Counter()
-        for event in self.logged:
+        for event in (one for one in self.logged if one.topic not in self.gone):
             missing[Place(event.topic, event.partition)] += [event] if event not in self.written else []
         for event, count in self.written.items():
             present[Place(event.topic, event.partition)] += count
@@ -180,7 +215,8 @@ class Book:
             for event in events
         ]
 
-    def _take_block(self, block: Message) -> None:
+    async def _take_block(self, record: Incoming) -> None:
+        block = await self._look.messages.decode(record.value or b"")
         for entry in block["entries"]:
             if entry["topic"] in self.topics:
                 self.logged[Event(entry["topic"], entry["partition"], entry["event_id"], entry["kind"])] += 1
@@ -230,13 +266,13 @@ async def _look(look: Look, reader: Reader, places: list[Place], book: Book) -> 
     return book.compare({place: await reader.position(place) for place in places if place.topic in book.topics})
 
 
-async def _places(look: Look, topics: Collection[str]) -> list[Place]:
-    partitions = await Admin(look.access).topics()
-    every = [*topics, look.topics.disclosures, look.topics.lane_state]
-    if hidden := sorted(set(every) - partitions.keys()):
+async def _places(look: Look, topics: Collection[str], there: Mapping[str, int]) -> list[Place]:
+    """All partitions; a topic of an agreement may be gone, the others not. Raises RightMissing, TopicGone."""
+    own = [look.topics.disclosures, look.topics.lane_state]
+    if hidden := sorted(set(own) - there.keys()):
         await look.asker.require_seen(hidden)
         raise TopicGone(topic=", ".join(hidden), bootstrap=look.access.bootstrap)
-    return [Place(topic, number) for topic in every for number in range(partitions[topic])]
+    return [Place(topic, number) for topic in (*topics, *own) for number in range(there.get(topic, 0))]
 
 
 def _named(event: Event) -> str:
