@@ -30,7 +30,7 @@ from bus.kafka.access import KafkaAccess
 from bus.kafka.epochs import AskEnds, Fetch
 from bus.kafka.log import NO_OFFSETS, Place, as_it_is
 from bus.kafka.names import Batches
-from bus.kafka.reach import answered
+from bus.kafka.reach import answered, known
 from bus.kafka.requests import by_topic
 from bus.kafka.unended import Unended, unended
 from bus.model.record import Incoming
@@ -103,7 +103,7 @@ class Fetching:
         Of a partition whose leader is still being asked, the answer may be to an earlier question: see where it begins.
         `watched` are partitions of which only the end is wanted, as it was last known. It is told where one broker
         leads them all: it reads partitions in the order in which it is asked for them (KIP-74), these last.
-        Raises TopicAuthorizationFailedError, OffsetsGone.
+        Raises TopicAuthorizationFailedError, OffsetsGone, TopicGone.
         """
         of_leader = defaultdict[int, dict[Place, int]](dict)
         for place, offset in positions.items():
@@ -124,7 +124,7 @@ class Fetching:
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the newest record, asked of the brokers now.
 
-        Raises TopicAuthorizationFailedError, KafkaTimeoutError where a leader is not found in time.
+        Raises TopicAuthorizationFailedError, TopicGone, KafkaTimeoutError where a leader is not found in time.
         """
         ends, missing, until = dict[Place, int](), set(places), clock.monotonic() + PATIENCE_SECONDS
         while missing:
@@ -159,7 +159,7 @@ class Fetching:
     async def _leader(self, place: Place) -> int:
         leader = self._client.cluster.leader_for_partition(TopicPartition(*place))
         while leader is None or leader < 0:
-            await self._client._wait_on_metadata(place.topic)  # noqa: SLF001 - it also begins to ask for this topic
+            await known(self._client, place.topic, self._access.bootstrap)
             leader = self._client.cluster.leader_for_partition(TopicPartition(*place))
             if leader is None or leader < 0:
                 await self._look_again()

@@ -1,7 +1,7 @@
 """Reading partitions by offset and appending to them: no groups, no commits, no surprises."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -11,10 +11,11 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     TopicAuthorizationFailedError,
 )
 
-from bus.errors import RightMissing
+from bus.errors import RightMissing, TopicGone
 from bus.kafka.access import KafkaAccess
 from bus.kafka.names import AnyNames, Batches
 from bus.kafka.reach import closed, parted, require_seen, started, unreachable
@@ -141,16 +142,16 @@ class Reader:
     async def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the newest record that this reader may see, asked of the broker now.
 
-        Raises RightMissing.
+        Raises RightMissing, TopicGone.
         """
         places = await self._required(places)
-        found = await self._consumer.end_offsets([TopicPartition(*place) for place in places])
+        found = await self._told(self._consumer.end_offsets([TopicPartition(*place) for place in places]), places)
         return {Place(place.topic, place.partition): offset for place, offset in found.items()}
 
     async def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The oldest offset that the broker still has. Raises RightMissing."""
+        """The oldest offset that the broker still has. Raises RightMissing, TopicGone."""
         places = await self._required(places)
-        found = await self._consumer.beginning_offsets([TopicPartition(*place) for place in places])
+        found = await self._told(self._consumer.beginning_offsets([TopicPartition(*place) for place in places]), places)
         return {Place(place.topic, place.partition): offset for place, offset in found.items()}
 
     async def since(self, places: Iterable[Place], at_ms: int) -> dict[Place, int]:
@@ -165,6 +166,18 @@ class Reader:
         listed = list(places)
         await self.require_seen(place.topic for place in listed)
         return listed
+
+    async def _told(self, asked: Awaitable[dict[Any, int]], places: Iterable[Place]) -> dict[Any, int]:
+        """An answer. Where none comes for want of a topic, that is named: the client says only that it is late."""
+        try:
+            return await asked
+        except KafkaTimeoutError as error:
+            client = self._consumer._client  # noqa: SLF001 - it tells nobody otherwise
+            answers = await client.force_metadata_update()
+            gone = {one.topic for one in places if client.cluster.partitions_for_topic(one.topic) is None}
+            if answers and gone:
+                raise TopicGone(topic=", ".join(sorted(gone)), bootstrap=self._access.bootstrap) from error
+            raise
 
     async def require_seen(self, topics: Iterable[str]) -> None:
         """Return where the user may see these topics, or they are not there. Raises RightMissing."""

@@ -39,10 +39,9 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest
 
 from bus import clock
-from bus.errors import TopicGone
 from bus.kafka.access import KafkaAccess
 from bus.kafka.batch import Batch
-from bus.kafka.reach import side_by_side
+from bus.kafka.reach import known, side_by_side
 from bus.kafka.requests import AskVersions, End, Produce, by_topic, speaks_second
 
 MARKERS_SECONDS = 0.002
@@ -136,12 +135,7 @@ class Producer(AIOKafkaProducer):
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[Stored]":
         """Hand in a batch; `flush` sends it. Returns what will become of it. Raises TopicGone, KafkaError."""
-        try:
-            await self.client._wait_on_metadata(topic)  # noqa: SLF001 - as the client's own; no pause where it is known
-        except UnknownTopicOrPartitionError as error:
-            if await self.client.force_metadata_update():  # and not for want of a broker
-                raise TopicGone(topic=topic, bootstrap=self._bootstrap) from error
-            raise
+        await known(self.client, topic, self._bootstrap)
         one = _Unsent(TopicPartition(topic, partition), batch, asyncio.get_running_loop().create_future())
         self._unsent.append(one)
         return one.outcome

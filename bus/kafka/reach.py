@@ -5,10 +5,10 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, UnknownTopicOrPartitionError
 
 from bus.clock import monotonic
-from bus.errors import KafkaUnreachable, RightMissing
+from bus.errors import KafkaUnreachable, RightMissing, TopicGone
 from bus.kafka.access import KafkaAccess
 from bus.kafka.addresses import SideBySide
 from bus.kafka.words import REFUSED, said
@@ -149,6 +149,16 @@ async def require_seen(client: AIOKafkaClient, access: KafkaAccess, topics: set[
             what = f"read {', '.join(hidden)}"
             raise RightMissing(user=access.username, what=what, bootstrap=access.bootstrap)
         await asyncio.sleep(0.1)
+
+
+async def known(client: AIOKafkaClient, topic: str, bootstrap: str) -> None:
+    """Have a client learn where a topic lies; no pause where it knows. Raises TopicGone, KafkaError."""
+    try:
+        await client._wait_on_metadata(topic)  # noqa: SLF001 - it also begins to ask for this topic
+    except UnknownTopicOrPartitionError as error:
+        if await client.force_metadata_update():  # and not for want of a broker
+            raise TopicGone(topic=topic, bootstrap=bootstrap) from error
+        raise
 
 
 def unreachable(access: KafkaAccess, error: Exception) -> KafkaUnreachable:
