@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
+from aiokafka.record.util import calc_crc32c
 
 from bus.errors import OffsetsGone
 from bus.kafka import fetching as module
@@ -17,7 +18,7 @@ from bus.kafka.log import Place
 from bus.model.record import Outgoing
 from bus.model.varint import varint
 
-OUT_OF_RANGE, NOT_LEADER, FENCED_EPOCH, LOST = 1, 6, 74, -9
+OUT_OF_RANGE, NOT_LEADER, NOT_AUTHORIZED, FENCED_EPOCH, LOST = 1, 6, 29, 74, -9
 A, B = Place("a", 0), Place("b", 0)
 
 
@@ -25,6 +26,17 @@ def packed(place: Place, count: int) -> bytes:
     """A batch of so many records, as a broker keeps it."""
     (batch,) = batches([Outgoing(*place, b"k", str(number).encode()) for number in range(count)])[place]
     return bytes(batch._build())
+
+
+def of_producer(producer: int, begin: int, record: Outgoing, *, marker: bool = False) -> bytes:
+    """A batch of one record in a transaction of a producer; or the marker that ends that."""
+    (batch,) = batches([record])[A]
+    batch._set_producer_state(producer, 0, 0)
+    built = bytearray(batch._build())
+    built[:8] = begin.to_bytes(8)
+    built[22] |= 0x20 if marker else 0
+    built[17:21] = calc_crc32c(built[21:]).to_bytes(4)
+    return bytes(built)
 
 
 class Brokers:
@@ -39,6 +51,8 @@ class Brokers:
         self.asked: list[int] = []
         self.topics: list[list[str]] = []
         self.stable = 42
+        self.aborted: list[tuple[int, int]] = []
+        self.isolations: list[int] = []
 
     def leader_for_partition(self, place: Any) -> int:
         return self.leaders[place.topic]
@@ -49,6 +63,7 @@ class Brokers:
     async def send(self, leader: int, request: Any) -> Any:
         self.asked.append(leader)
         self.topics.append([topic for topic, _ in request._topics])
+        self.isolations.append(request._isolation_level)
         told = []
         for topic, listed in request._topics:
             code, content = await self.answers[topic].get()
@@ -56,7 +71,7 @@ class Brokers:
                 raise KafkaConnectionError
             said: tuple[Any, ...] = (0, 42, self.epoch)
             if isinstance(request, Fetch):
-                said = (42, self.stable, 0, [], -1, content)
+                said = (42, self.stable, 0, self.aborted, -1, content)
                 code = code if request._epochs.get((topic, 0), self.epoch) == self.epoch else FENCED_EPOCH
             told.append((topic, [(partition, code, *said) for partition, *_ in listed]))
         return SimpleNamespace(topics=told)
@@ -122,6 +137,42 @@ async def test_a_header_name_that_is_no_text(brokers: Brokers, fetching: Fetchin
     assert [record.value for record in found] == [b"1", b"2", b"3", b"4", b"5"]
     assert [record.headers[0][0] for record in found] == ["á", "á", "\\xe1x", "á", "á"]
     assert part.reached == 6
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_what_was_aborted(brokers: Brokers, monkeypatch: pytest.MonkeyPatch, *, committed: bool) -> None:
+    """Who reads what is committed is given nothing of a transaction that was aborted, and is held back by none."""
+    one = Fetching(KafkaAccess("nowhere:1"), committed=committed)
+    monkeypatch.setattr(one, "_client", brokers)
+    abort = Outgoing(*A, b"\0\0\0\0", bytes(6))
+    brokers.aborted = [(5, 0)]
+    content = of_producer(5, 0, Outgoing(*A, b"k", b"aborted")) + of_producer(6, 1, Outgoing(*A, b"k", b"other"))
+    content += of_producer(5, 2, abort, marker=True) + of_producer(5, 3, Outgoing(*A, b"k", b"again"))
+    brokers.answer("a", content=content)
+    (part,) = (await one.fetch({A: 0})).parts
+    assert [record.value for record in part] == [*([] if committed else [b"aborted"]), b"other", b"again"]
+    assert part.reached == 4
+    brokers.answer("a")
+    await one.ends([A])
+    assert brokers.isolations == [int(committed)] * 2
+
+
+@pytest.mark.parametrize("ask", ["fetch", "ends"])
+async def test_what_may_not_be_read(ask: str, brokers: Brokers, fetching: Fetching) -> None:
+    """A right that is missing is told at once: asking again for long would not help."""
+    brokers.answer("a", NOT_AUTHORIZED)
+    with pytest.raises(TopicAuthorizationFailedError):
+        await (fetching.fetch({A: 0}) if ask == "fetch" else fetching.ends([A]))
+
+
+async def test_ends_that_nobody_tells(brokers: Brokers, fetching: Fetching, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leader that is lost is looked for as long as may be; then who asked for an end is told that there is none."""
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
+    for _ in range(10_000):
+        brokers.answer("a", LOST)
+    with pytest.raises(KafkaTimeoutError):
+        await fetching.ends([A])
+    assert brokers.looked > 1
 
 
 async def test_ends(brokers: Brokers, fetching: Fetching) -> None:
