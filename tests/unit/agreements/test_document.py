@@ -134,6 +134,19 @@ def _without_examples_that_fail(text: str) -> str:
     return f'{fitting}  - given: {{personal_id: "0"}}\n    consent: none\n    expect: {{withhold: consent-missing}}\n'
 
 
+@pytest.mark.parametrize("key", ["on_scope_exit", "on_end"])
+def test_copies_that_stay(key: str) -> None:
+    """Copies that stay with the recipient are more than copies that are erased, and not the other way round."""
+    kept = DOCUMENT.model_copy(update={key: "keep"})
+    assert (widens(DOCUMENT, kept), widens(kept, DOCUMENT), widens(kept, kept)) == ((key,), (), ())
+
+
+@pytest.mark.parametrize("key", ["id", "dataset", "recipient", "identifier"])
+def test_what_is_another_agreement(key: str) -> None:
+    """What goes to another recipient, or of another dataset or kind of id, is never told to be narrower."""
+    assert widens(DOCUMENT, DOCUMENT.model_copy(update={key: "another"})) == (key,)
+
+
 def test_nothing_widens_itself() -> None:
     """A revision asks for no more than itself."""
     assert widens(DOCUMENT, DOCUMENT) == ()
