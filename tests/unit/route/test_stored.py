@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from bus.route.state import DeadVersion, Draft, LaneState, Position
+from bus.route.store import shelf
 from bus.route.store import stored as module
 from bus.route.store.stored import StoredState
 from tests.unit.route.lanes import PARCEL, PERSON, Nutshell, give, rule, rules, value, withdraw
@@ -129,3 +130,13 @@ def test_where_it_was_filled_to_is_written_at_once(both: Both, tmp_path: Path) -
     both.stored = StoredState(tmp_path)
     assert (both.stored.position.block, both.stored.stood_at) == (3, 12)
     assert (both.stored.record(PERSON, b"p1/1"), both.stored.schemas) == (value("An"), {b"\0\0\0\0\x01"})
+
+
+def test_a_start_of_the_machine_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By it a store that a machine left half written is known: it is the same until the machine starts again."""
+    for name in ("one", "another"):
+        (tmp_path / "id").write_text(f"{name}\n")
+        monkeypatch.setattr(shelf, "_BOOT_FILE", tmp_path / "id")
+        assert (shelf.boot(), shelf.boot()) == (name, name)
+    monkeypatch.setattr(shelf, "_BOOT_FILE", tmp_path / "none")
+    assert shelf.boot() == shelf.boot() != ""
