@@ -10,6 +10,9 @@ LONGEST = {"event_id": 200, "subject": 256, "agreement": 60, "revision": 256, "p
 id with all others of the person and the agreement: what the broker would refuse there would stop the lane for good."""
 
 
+_MOMENT = {int, type(None)}
+
+
 def consent_message(event: ConsentEvent) -> dict[str, Any]:
     """The event as its Avro schema has it."""
     return {
@@ -27,9 +30,15 @@ def consent_message(event: ConsentEvent) -> dict[str, Any]:
 
 
 def consent_event(message: dict[str, Any]) -> ConsentEvent:
-    """The inverse of `consent_message`. Raises KeyError or ValueError for a message of another shape, or too long."""
-    if any(len(str(message[name]).encode()) > most for name, most in LONGEST.items()):
-        raise ValueError("a text of it is too long")
+    """The inverse of `consent_message`. Raises KeyError or ValueError for a message of another shape, or too long.
+
+    Whoever writes to Kafka chooses the schema: what is no text or no number there could be noted by no lane.
+    """
+    for name, most in LONGEST.items():
+        if type(message[name]) is not str or len(message[name].encode()) > most:
+            raise ValueError(f"{name} is no text, or too long")
+    if {type(message[name]) for name in ("valid_from", "at")} != {int} or type(message["valid_until"]) not in _MOMENT:
+        raise ValueError("a moment of it is none")
     return _event(message)
 
 

@@ -77,8 +77,11 @@ class Orders:
 
 
 def _order(message: Message) -> Command:
-    """The order itself, before its letter is looked up. Raises KeyError, ValueError for what is none."""
-    return Command(
+    """The order itself, before its letter is looked up. Raises KeyError, ValueError for what is none.
+
+    Whoever writes to Kafka chooses the schema: where a type is another, nobody could be told what became of it.
+    """
+    order = Command(
         command_id=message["command_id"],
         kind=CommandKind(message["kind"]),
         letter=message["offset"],
@@ -87,3 +90,7 @@ def _order(message: Message) -> Command:
         at_ms=message["at"],
         connector=message.get("connector", ""),  # an older order knows of one topic only
     )
+    texts, numbers = (order.command_id, order.by, order.reason, order.connector), (order.letter, order.at_ms)
+    if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int}:
+        raise ValueError("a part of it is of another type")
+    return order
