@@ -144,7 +144,7 @@ class Orders:
             try:
                 self._waiting.append((record.offset, _order(await self._own.decode(record.value or b""))))
                 self.arrived.set()
-            except (RecordUnreadable, SchemaUnknown, KeyError, ValueError) as error:
+            except (RecordUnreadable, SchemaUnknown, KeyError, ValueError, TypeError) as error:
                 emit(Event.ORDER_UNREADABLE, offset=record.offset, reason=type(error).__name__)
         self.end = record.offset + 1
 
@@ -155,7 +155,8 @@ def unknown(order: Order, datasets: Iterable[str]) -> list[str]:
 
 
 def _order(message: dict[str, Any]) -> Order:
-    return Order(
+    """Raises KeyError, ValueError or TypeError for what is none: whoever writes to Kafka chooses the schema."""
+    order = Order(
         message["order_id"],
         OrderKind(message["kind"]),
         tuple(message["datasets"]),
@@ -164,6 +165,9 @@ def _order(message: dict[str, Any]) -> Order:
         message["by"],
         message["at"],
     )
+    if {*map(type, (order.order_id, order.by, *order.datasets))} != {str} or type(order.at_ms) is not int:
+        raise ValueError("a part of it is of another type")
+    return order
 
 
 def _key_text(key: tuple[str, ...] | None) -> str | None:

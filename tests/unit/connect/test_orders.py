@@ -25,12 +25,13 @@ MESSAGE: dict[str, Any] = {
 class Slow:
     """The bus's own messages, with a schema that has to be asked for first."""
 
-    def __init__(self) -> None:
+    def __init__(self, message: dict[str, Any] = MESSAGE) -> None:
         self.answered = asyncio.Event()
+        self.message = message
 
     async def decode(self, value: bytes) -> dict[str, Any]:
         await self.answered.wait()
-        return MESSAGE
+        return self.message
 
 
 async def test_an_order_is_passed_only_when_it_waits() -> None:
@@ -45,6 +46,30 @@ async def test_an_order_is_passed_only_when_it_waits() -> None:
     first = orders.first()
     assert first is not None
     assert (orders.end, first[0], orders.arrived.is_set()) == (8, 7, True)
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("order_id", 7),
+        ("kind", 4),
+        ("datasets", None),
+        ("datasets", [1]),
+        ("from_key", 5),
+        ("to_key", "5"),
+        ("to_key", "["),
+        ("by", None),
+        ("at", "x"),
+    ],
+)
+async def test_an_order_of_other_types(field: str, given: Any) -> None:
+    """An order by somebody's own schema, of which nothing could be told, is passed over: it ends no connector."""
+    own = Slow({**MESSAGE, field: given})
+    own.answered.set()
+    orders = Orders("land", own)  # type: ignore[arg-type] # as above
+    with capture_logs() as logged:
+        await orders._take(Incoming("commands", 0, 7, 0, b"connector/land", b""))
+    assert (orders.end, orders.first(), [one["event"] for one in logged]) == (8, None, ["order-unreadable"])
 
 
 PLACE = Place("commands", 0)
