@@ -38,12 +38,32 @@ def test_every_agreement_about_people(state: RegisterState) -> None:
 
 
 def test_given(state: RegisterState) -> None:
-    """A standing consent is shown with who gave it, the proof and its times."""
-    found = bank(state, Consent(given=GIVEN))
-    assert (found["standing"], found["reason"]) == ("consented", None)
-    assert found["given"]["given_by"] == "GUARDIAN"
-    assert found["given"]["at"] == "2026-03-01T00:59:59.990Z"
-    assert found["given"]["valid_until"] is None
+    """A standing consent is shown whole: what for, who gave it, the proof, its times, and when one was withdrawn."""
+    document = state.agreements[BANK].document
+    assert bank(state, Consent(given=GIVEN, withdrawn_at_ms=NOW - 20)) == {
+        "agreement": BANK,
+        "recipient": {"id": "bank", "name": {"en": "The Bank"}},
+        "fields": ["full_name", "is_adult"],
+        **{name: document[name] for name in ("title", "purpose", "basis", "dataset")},
+        "agreement_standing": "active",
+        "standing": "consented",
+        "reason": None,
+        "words": "The person consented.",
+        "given": {
+            "event_id": "e-1",
+            "revision": "new",
+            "given_by": "GUARDIAN",
+            "proof": "paper:7",
+            "valid_from": "2026-03-01T00:59:59.995Z",
+            "valid_until": None,
+            "at": "2026-03-01T00:59:59.990Z",
+        },
+        "withdrawn_at": "2026-03-01T00:59:59.980Z",
+    }
+    (by_law,) = [one for one in standings_of({}, state, NOW) if one["agreement"] == TAX]
+    told = {name: by_law[name] for name in ("reason", "words", "given", "withdrawn_at")}
+    words = "The law lets these data flow; consent is not asked for."
+    assert told == {"reason": None, "words": words, "given": None, "withdrawn_at": None}
 
 
 @pytest.mark.parametrize(
