@@ -26,7 +26,7 @@ from bus.kafka.transactions import TransactionalWriter
 from bus.kafka.version import require_kafka_4
 from bus.model.country import Country, OtherCountryThere, Place
 from bus.model.record import Outgoing
-from bus.platform.home import Home, write_whole
+from bus.platform.home import ROOT_KEY, Home, write_whole
 from bus.platform.kafka import NAME as KAFKA
 from bus.platform.kafka import LocalKafka
 from bus.platform.postgres import NAME as POSTGRES
@@ -332,6 +332,7 @@ async def preview_agreement(
         try:
             state = await register.start()
             ring = Salts(home).keyring(state.root_check, sketching=True)
+            found.keyless = not home.has_secret(ROOT_KEY)
             sources = Sources(access, topics, messages, client, ring)
             question = await asked(state, document, consent_basis, sources)
         finally:

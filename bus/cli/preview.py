@@ -3,14 +3,17 @@
 import asyncio
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from bus import clock
 from bus.agreements.difference import differences
-from bus.agreements.document import AgreementDocument
+from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.finding import number, words_of
 from bus.agreements.sentence import sentence
 from bus.agreements.view import place_field
@@ -58,6 +61,8 @@ def preview(  # noqa: PLR0913 - one parameter an option
     found = Foresight(
         text.id, text.recipient, Settings().lanes, by=_place(ground, text, by), most_examples=examples, sample=sample
     )
+    zone = ground.agencies.timezone
+    moment = f"{datetime.fromtimestamp(clock.now_ms() / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})"
     try:
         known = _foresee(ground, text, found)
     except KeyboardInterrupt:  # before there was anything to count: what differs is not known either
@@ -70,6 +75,8 @@ def preview(  # noqa: PLR0913 - one parameter an option
         sentence(text, ground.datasets[text.dataset], ground.agencies, ground.language, ground.bases),
         ground.language,
         _meanings(ground, text),
+        revision(text),
+        moment,
     )
     if page is not None:
         page.write_text(as_html(told), encoding="utf-8")

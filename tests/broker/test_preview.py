@@ -247,7 +247,8 @@ async def test_the_command(small_bus: SmallBus, tmp_path: Path, monkeypatch: pyt
     assert (await run("--lang", "en")).startswith("• removes: birth_date\n")
     written = page.read_text(encoding="utf-8")
     assert "bớt: birth_date" in written
-    assert "http" not in written
+    assert "://" not in written
+    assert (whole["revision"] in written, whole["asked_at"] in written, whole["compared"]) == (True, True, True)
     for personal in (*PEOPLE, "Nguyễn"):
         assert personal not in written + json.dumps(whole, ensure_ascii=False)
 

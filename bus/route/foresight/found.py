@@ -36,6 +36,10 @@ class Foresight:
     sample: int | None = None
     """About how many records are to be judged, drawn by chance; None for all."""
 
+    keyless: bool = False
+    """Whether it was made without the bus's root key: then no copy that is held can be compared, and each counts as
+    changed."""
+
     lanes_done: int = 0
     known: int = 0
     """The records of the dataset in the lanes looked at so far."""

@@ -19,7 +19,8 @@ TABLES = ("fields_released", "fields_changed", "reasons_erased", "reasons_withhe
 class Told:
     """What a preview found, what differs in the text, what the text says, and the language to tell it in.
 
-    `meanings` are those of the view's fields in that language, where they have words in it.
+    `meanings` are those of the view's fields in that language, where they have words in it. `revision` names the text,
+    `moment` says when it was asked.
     """
 
     found: Foresight
@@ -27,6 +28,8 @@ class Told:
     sentence: str
     language: str
     meanings: Mapping[str, str] = field(default_factory=dict)
+    revision: str = ""
+    moment: str = ""
 
     @property
     def words(self) -> Mapping[str, str]:
@@ -49,6 +52,9 @@ def as_json(told: Told) -> dict[str, Any]:
     found = told.found
     return {
         "agreement": found.agreement,
+        "revision": told.revision,
+        "asked_at": told.moment,
+        "compared": not found.keyless,
         "recipient": found.recipient,
         "complete": found.complete,
         "difference": list(told.difference),
@@ -111,11 +117,12 @@ def as_html(told: Told) -> str:
     found, words = told.found, told.words
     title = html.escape(words["head"].format(agreement=found.agreement))
     items = "".join(f"<li>{html.escape(one)}</li>" for one in told.difference or (words["none"],))
+    kind = "note" if found.complete and not found.keyless else "warning"
     parts = [
         f"<h1>{title}</h1>",
         f"<section class=card><h2>{html.escape(words['difference'])}</h2><ul>{items}</ul></section>",
         f"<p class=sentence>{html.escape(told.sentence)}</p>",
-        *(f"<p class={'note' if found.complete else 'warning'}>{html.escape(one)}</p>" for one in judged(told)),
+        *(f"<p class={kind}>{html.escape(one)}</p>" for one in judged(told)),
         _tiles(told),
         *(_table(title, rows) for title, rows in _tables(told)),
         *([_places_as_html(told)] if found.places else []),
@@ -128,7 +135,9 @@ def as_html(told: Told) -> str:
 
 _PAGE = """<!doctype html>
 <html lang="{language}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>{style}</style></head>
 <body><main>
 {body}
@@ -174,6 +183,10 @@ def judged(told: Told) -> Iterator[str]:
         yield words["sampled"].format(judged=told.number(f"{found.judged:,}"), known=known, share=parts, sure=95)
     elif found.complete:
         yield words["judged"].format(judged=told.number(f"{found.judged:,}"))
+    if told.revision:
+        yield words["made"].format(revision=told.revision, moment=told.moment)
+    if found.keyless:
+        yield words["keyless"]
 
 
 def _totals(told: Told) -> Iterator[tuple[str, str]]:

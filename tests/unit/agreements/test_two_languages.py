@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,20 @@ def test_a_preview_says_what_fields_are() -> None:
     assert any("birth_date: Ngày, tháng, năm sinh." in line for line in as_text(told))
     assert "birth_date: Ngày, tháng, năm sinh." in as_html(told)
     assert any(line.endswith("3  birth_date") for line in as_text(Told(found, (), "", "en")))
+
+
+def test_a_preview_names_its_text_and_its_moment() -> None:
+    """Whoever is handed a preview sees of which text and when it was made, and whether copies could be compared."""
+    found = Foresight(TAX.id, TAX.recipient, 1, keys={}, lanes_done=1)
+    for language in ("vi", "en"):
+        told = Told(found, (), "", language, {}, "5dd3e3bb2064951c", "2026-11-29 21:17 (Asia/Ho_Chi_Minh)")
+        keyless = replace(told, found=replace(found, keyless=True))
+        for lines in ("\n".join(as_text(told)), as_html(told)):
+            assert "5dd3e3bb2064951c" in lines
+            assert "2026-11-29 21:17 (Asia/Ho_Chi_Minh)" in lines
+        assert "class=warning" not in as_html(told)
+        assert "class=warning" in as_html(keyless)
+        assert told.words["keyless"] in "\n".join(as_text(keyless))
 
 
 def test_columns_of_a_preview_have_heads() -> None:
