@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bus import clock
 from bus.agreements.finding import words_of
 from bus.cli.ground import Ground, grounded
 from bus.cli.speaking import SpokenCommand, misuse
@@ -47,5 +48,5 @@ async def _site(ground: Ground) -> Site:
 
     async with registrar_of(Settings()) as registrar:
         state, counted = await registrar.state(), registrar.counted
-        newest = max((one.fact.at_ms for one in counted), default=0)
-        return Site(published(state, counted), ground.agencies, ground.bases or {}, state.offset, newest)
+        now_ms = clock.now_ms()
+        return Site(published(state, counted, now_ms), ground.agencies, ground.bases or {}, state.offset, now_ms)

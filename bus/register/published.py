@@ -10,18 +10,21 @@ from hashlib import sha256
 from typing import Any
 
 from bus.agreements.document import AgreementDocument, revision
+from bus.agreements.moments import day_of
 from bus.avro.datasets import Dataset, dataset_of
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import PublicKey
 from bus.register.counted import NOBODY
 from bus.register.entries import Counted
 from bus.register.life import Action
-from bus.register.state import AgreementEntry, RegisterState
+from bus.register.state import AgreementEntry, RegisterState, Standing
 
 UNPUBLISHED: Mapping[str, Any] = {"contact": None, "examples": ()}
 """What a text is without when it is published."""
 
 FINGERPRINT_DIGITS = 12
+OVER, NOT_BEGUN = "over", "not-begun"
+"""How an active agreement stands beyond its days: nothing flows, whatever the register says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class Published:
         return self.document.id
 
 
-def published(state: RegisterState, counted: Iterable[Counted]) -> tuple[Published, ...]:
-    """Every agreement that is or was in force, by name; `counted` are all facts that counted, in order.
+def published(state: RegisterState, counted: Iterable[Counted], now_ms: int) -> tuple[Published, ...]:
+    """Every agreement that is or was in force, by name, as it stands now; `counted` are all facts that did, in order.
 
     A text that never came into force is told to nobody, nor is a step about it.
     """
@@ -66,7 +69,7 @@ def published(state: RegisterState, counted: Iterable[Counted]) -> tuple[Publish
     for one in counted:
         if one.fact.kind is FactKind.AGREEMENT and one.fact.subject_id in steps:
             steps[one.fact.subject_id].append(one)
-    return tuple(_one(state, name, listed) for name, listed in steps.items())
+    return tuple(_one(state, name, listed, now_ms) for name, listed in steps.items())
 
 
 def public_text(document: AgreementDocument) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def fingerprint(key: PublicKey) -> str:
     return sha256(bytes.fromhex(key.public)).hexdigest()[:FINGERPRINT_DIGITS]
 
 
-def _one(state: RegisterState, name: str, counted: Sequence[Counted]) -> Published:
+def _one(state: RegisterState, name: str, counted: Sequence[Counted], now_ms: int) -> Published:
     entry = state.agreements[name]
     document = AgreementDocument.model_validate(entry.document)
     in_force = {one.in_force for one in counted}
@@ -90,10 +93,18 @@ def _one(state: RegisterState, name: str, counted: Sequence[Counted]) -> Publish
         entry,
         document,
         dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset),
-        entry.standing.value,
+        _stands(entry, document, now_ms),
         tuple(_step(state, one.fact) for one in counted if str(one.fact.body.get("revision")) in in_force),
         {entry.revision: document} | {key: text for key, text in reversed(texts.items()) if key in in_force},
     )
+
+
+def _stands(entry: AgreementEntry, document: AgreementDocument, now_ms: int) -> str:
+    """The standing; of one that is active, whether its days are over or have not come."""
+    today = day_of(now_ms, document.timezone)
+    if entry.standing is not Standing.ACTIVE or document.valid.from_ <= today <= (document.valid.until or today):
+        return entry.standing.value
+    return NOT_BEGUN if today < document.valid.from_ else OVER
 
 
 def _step(state: RegisterState, fact: Fact) -> Step:

@@ -4,8 +4,10 @@ The pages need no server, fetch nothing and set nothing; the search is a few lin
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -20,17 +22,24 @@ from bus.agreements.written import as_written
 from bus.avro.said import PlainNames
 from bus.clock import iso
 from bus.register.counted import NOBODY
-from bus.register.published import UNPUBLISHED, Published, Step, public_text
+from bus.register.published import OVER, UNPUBLISHED, Published, Step, public_text
 from bus.register.state import Standing
 
 LINES = "agreements.jsonl"
 _PARTS = files("bus.register.pages")
 _STYLE = _PARTS.joinpath("style.css").read_text(encoding="utf-8")
-_SEARCH = f"<script>\n{_PARTS.joinpath('search.js').read_text(encoding='utf-8')}</script>"
+_SCRIPT = f"\n{_PARTS.joinpath('search.js').read_text(encoding='utf-8')}"
+_SEARCH = f"<script>{_SCRIPT}</script>"
+_SCRIPTS = f"'sha256-{b64encode(sha256(_SCRIPT.encode()).digest()).decode()}'"
+"""The one script that a browser runs on these pages, whatever somebody wrote into a title or a reason."""
+
 _COLUMNS = ("field", "given", "category", "meaning")
 _PAGE = """<!doctype html>
 <html lang="{language}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+script-src {scripts}; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>
 {style}</style></head>
 <body><a class=skip href="#main">{skip}</a>
@@ -43,7 +52,7 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What is published, and as of when: the number of facts in the register and the time of the newest."""
+    """What is published, and as of when: the number of facts in the register, and the time when it was read."""
 
     agreements: Sequence[Published]
     agencies: Agencies
@@ -255,7 +264,7 @@ class Page:
 
     def _texts(self, one: Published) -> str:
         words = self._site_words
-        in_force = None if one.state == Standing.ENDED else revision(one.document)
+        in_force = None if one.state in {Standing.ENDED, OVER} else revision(one.document)
         return "".join(
             f'<li><a href="../texts/{one.id}-{key}.yaml">{words["revision"].format(revision=key)}</a> '
             f"({escape(words['in-force' if key == in_force else 'earlier'])})</li>"
@@ -276,6 +285,7 @@ class Page:
         made = words["made"].format(offset=self._site.offset, day=self._day(self._site.at_ms), zone=zone)
         return _PAGE.format(
             style=_STYLE,
+            scripts=_SCRIPTS,
             language=self._language,
             title=escape(title),
             skip=escape(words["skip"]),

@@ -1,7 +1,9 @@
 """The published register: every agreement is there, links lead somewhere, nothing is fetched, nobody is named."""
 
 import json
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
 
@@ -22,7 +24,7 @@ from bus.register.state import REFUSED_KEPT
 from bus.register.steps import Ground, activation, drafting, key_added, step
 from tests.country import AGREEMENTS
 from tests.unit.agreements.ground import AGENCIES, BASES
-from tests.unit.register.book import DESK, NOW, OPERATOR, POLICE, Book, key, peopled
+from tests.unit.register.book import DESK, OPERATOR, POLICE, Book, key, peopled
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 TEXTS = {one.id: one for one in AGREEMENTS}
@@ -59,12 +61,16 @@ def register() -> Book:
 def site() -> dict[str, str]:
     """The files of the site of that register."""
     book = register()
-    return dict(site_files(Site(published(book.state, book.counted), AGENCIES, BASES, book.state.offset, NOW)))
+    return dict(
+        site_files(
+            Site(published(book.state, book.counted, book.now_ms), AGENCIES, BASES, book.state.offset, book.now_ms)
+        )
+    )
 
 
 def one(name: str) -> Published:
     book = register()
-    return next(found for found in published(book.state, book.counted) if found.id == name)
+    return next(found for found in published(book.state, book.counted, book.now_ms) if found.id == name)
 
 
 class Reader(HTMLParser):
@@ -168,7 +174,7 @@ def test_nobody_writes_the_history_of_others() -> None:
     book.plain(FactKind.AGREEMENT, text.id, "ended", {"step": 11, "revision": revision(later)})
     for _ in range(REFUSED_KEPT):
         book.plain(FactKind.ROUTE, text.id, "paused", {})
-    (found,) = published(book.state, book.counted)
+    (found,) = published(book.state, book.counted, book.now_ms)
     *_, activated, last = found.steps
     assert (activated.action, activated.agency) == (Action.ACTIVATED, "")
     assert last == Step(book.now_ms, Action.TOOK_EFFECT, NOBODY, "", "", DAY_HAS_COME, revision(later))
@@ -181,13 +187,17 @@ def test_history_goes_on_after_a_fact_that_nobody_could_read() -> None:
     book.life(text)
     book.state = book.state.apply_unreadable(f"agreement/{text.id}".encode(), book.state.offset)
     book.sign(step(text.id, Action.RESUMED, OPERATOR, "seen"), step(text.id, Action.SUSPENDED, POLICE, "a question"))
-    (found,) = published(book.state, book.counted)
+    (found,) = published(book.state, book.counted, book.now_ms)
     assert [one.action for one in found.steps[-2:]] == [Action.RESUMED, Action.SUSPENDED]
 
 
 def pages_of(book: Book) -> dict[str, str]:
     """The files of the site of a register."""
-    return dict(site_files(Site(published(book.state, book.counted), AGENCIES, BASES, book.state.offset, book.now_ms)))
+    return dict(
+        site_files(
+            Site(published(book.state, book.counted, book.now_ms), AGENCIES, BASES, book.state.offset, book.now_ms)
+        )
+    )
 
 
 def test_days_are_those_of_the_country() -> None:
@@ -242,3 +252,28 @@ def test_fields_and_articles_in_the_language_of_the_page() -> None:
     assert "Điều 19 Luật Bảo vệ dữ liệu cá nhân" in page
     assert "Law 91/2025/QH15" not in page
     assert "<td lang=en>Family, middle and given name, in this order.</td>" in site()["en/person-to-tax.html"]
+
+
+@pytest.mark.parametrize(
+    ("year", "state", "said"), [(2020, "not-begun", "ngày đầu chưa đến"), (2099, "over", "hết hạn")]
+)
+def test_no_agreement_is_in_force_beyond_its_days(year: int, state: str, said: str) -> None:
+    """A page that is written after an agreement's last day, or before its first, does not call it in force."""
+    book, text = peopled(), TEXTS["person-to-tax"]
+    book.life(text)
+    now_ms = midnight_ms(text.valid.from_.replace(year=year), text.timezone)
+    (found,) = published(book.state, book.counted, now_ms)
+    assert found.state == state
+    pages = dict(site_files(Site((found,), AGENCIES, BASES, book.state.offset, now_ms)))
+    assert said in pages[f"vi/{text.id}.html"]
+    assert "đang hiệu lực" not in pages[f"vi/{text.id}.html"]
+    assert published(book.state, book.counted, book.now_ms)[0].state == "active"
+
+
+def test_a_browser_runs_the_search_and_no_other_script() -> None:
+    """Each page names the hash of its one script, so that nothing that somebody wrote into a text is ever run."""
+    page = site()["index.html"]
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    hashed = b64encode(sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{hashed}'; base-uri 'none'" in page
+    assert all("Content-Security-Policy" in text for path, text in site().items() if path.endswith(".html"))
