@@ -1,6 +1,7 @@
 """The consent API over HTTP. Errors always have one form: `{"errors": [{"place", "reason", "remedy"}]}`."""
 
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -77,8 +78,9 @@ class _Api:
 
     async def standings(self, request: Request) -> Response:
         """How a person stands to every agreement. Raises ActsRefused for what no act could name either."""
-        subject = read_subject(request.path_params["subject"])
-        return JSONResponse({"subject": subject, "consents": await self._desk.standings(subject)})
+        subject, language = read_subject(request.path_params["subject"]), _language(request)
+        consents = await self._desk.standings(subject, language)
+        return JSONResponse({"subject": subject, "consents": consents}, headers={"content-language": language})
 
     async def health(self, _request: Request) -> Response:
         """200 while consents and positions are being read, 503 while they are not."""
@@ -125,6 +127,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise refused([Finding("", "a key stands twice in one object", "Send each key once.")])
     return found
+
+
+def _language(request: Request) -> str:
+    """The language of `Accept-Language` that is liked most of those that the bus speaks; English without one."""
+    liked: list[tuple[float, int, str]] = []
+    for one in request.headers.get("accept-language", "").split(","):
+        name, _, rest = one.strip().lower().partition(";")
+        weight = rest.strip().removeprefix("q=") if rest else "1"
+        if name.partition("-")[0] in LANGUAGES and re.fullmatch(r"[01](\.\d{0,3})?", weight) and float(weight) > 0:
+            liked.append((-float(weight), len(liked), name.partition("-")[0]))
+    return min(liked)[2] if liked else "en"
 
 
 def _seconds(request: Request, *, default: float) -> float:

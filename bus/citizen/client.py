@@ -62,9 +62,10 @@ class ConsentClient:
                 return monotonic() - began
         raise ConsentPending(partition=partition, offset=offset, seconds=seconds)
 
-    def standings(self, subject: str) -> list[dict[str, Any]]:
-        """How a person stands to every agreement."""
-        return self._ask("consents", list, "GET", f"/v1/subjects/{quote(subject, safe='')}/consents")
+    def standings(self, subject: str, language: str = "en") -> list[dict[str, Any]]:
+        """How a person stands to every agreement; `words` in the language, where the bus speaks it."""
+        path = f"/v1/subjects/{quote(subject, safe='')}/consents"
+        return self._ask("consents", list, "GET", path, headers={"accept-language": language})
 
     def _ask(self, name: str, kind: type[Told], method: str, path: str, **words: Any) -> Told:
         """What a good answer tells under a name."""

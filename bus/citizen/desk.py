@@ -117,13 +117,13 @@ class ConsentDesk:
         effective = await self.effective(entered.partition, entered.offset, wait_seconds)
         return Taken(event_id, entered.partition, entered.offset, effective)
 
-    async def standings(self, subject: str) -> list[dict[str, Any]]:
+    async def standings(self, subject: str, language: str) -> list[dict[str, Any]]:
         """How a person stands to every agreement, with everything that was written before the call. Raises NotNow."""
         state = await self._rules()
         place = Place(self._topics.consents, lane_of(subject, self._topics.lanes))
         if not await self._follower.until_read(place, ANSWER_SECONDS):
             raise NotNow(what="the newest consents cannot be read at the moment")
-        return standings_of(self._ledger.standings(subject), state, clock.now_ms())
+        return standings_of(self._ledger.standings(subject), state, clock.now_ms(), language)
 
     async def _until(self, holds: Callable[[], bool], seconds: float) -> bool:
         await self._follower.until(lambda: self._closing or holds(), seconds)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from bus.clock import parse_iso
+from bus.consent.messages import LONGEST
 from bus.errors import ActsRefused
 from bus.model.consent import ConsentAction, GivenBy
 
@@ -54,14 +55,19 @@ def _symbol(kind: type[ConsentAction | GivenBy]) -> BeforeValidator:
     return BeforeValidator(symbol)
 
 
+def _most(name: str) -> int:
+    """How many characters a text of an event may have: whatever they are, its bytes find room in its records."""
+    return LONGEST[name] // 4
+
+
 Moment = Annotated[int, BeforeValidator(_moment)]
-Subject = Annotated[str, StringConstraints(pattern=r"^[^/\s\p{C}\p{DI}\x{2800}]+$", max_length=64)]
+Subject = Annotated[str, StringConstraints(pattern=r"^[^/\s\p{C}\p{DI}\x{2800}]+$", max_length=_most("subject"))]
 """Without what nobody sees: a withdrawal under an id with a blank of no width would be somebody else's."""
 
-EventId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=200)]
-AgreementName = Annotated[str, StringConstraints(min_length=1, max_length=60)]
-Revision = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Proof = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+EventId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=LONGEST["event_id"])]
+AgreementName = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST["agreement"])]
+Revision = Annotated[str, StringConstraints(min_length=1, max_length=_most("revision"))]
+Proof = Annotated[str, StringConstraints(min_length=1, max_length=_most("proof"), strip_whitespace=True)]
 
 
 class Act(BaseModel):

@@ -71,12 +71,12 @@ def withdraw(**words: Any) -> None:
 
 @consent.command()
 @_subject
-@click.option("--lang", default="en", show_default=True, help="Language of titles, where an agreement has it.")
+@click.option("--lang", default="en", show_default=True, help="Language of titles and standings, where there is one.")
 @_json
 def show(subject: str, lang: str, *, as_json: bool) -> None:
     """Show how a person stands to every agreement, those that rest on law included."""
     with ConsentClient.from_settings(Settings()) as client:
-        found = client.standings(subject)
+        found = client.standings(subject, lang)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     elif found:

@@ -6,8 +6,9 @@ from bus.model.consent import Consent, ConsentAction, ConsentEvent, GivenBy
 from bus.model.key import LONGEST_KEY
 
 LONGEST = {"event_id": 200, "subject": 256, "agreement": 60, "revision": 256, "proof": 2000}
-"""Texts of an event in bytes, as the consent API takes them at the most. They stand in one record of `lane-state`, the
-id with all others of the person and the agreement: what the broker would refuse there would stop the lane for good."""
+"""Texts of an event in bytes: four for each character that the consent API takes, but for ASCII ids. They stand in one
+record of `lane-state`, the id with all others of the person and the agreement: what the broker would refuse there would
+stop the lane for good."""
 
 
 _MOMENT = {int, type(None)}

@@ -78,6 +78,14 @@ def public_text(document: AgreementDocument) -> dict[str, Any]:
     return {key: value for key, value in text.items() if key not in UNPUBLISHED}
 
 
+def stands(entry: AgreementEntry, now_ms: int) -> str:
+    """The standing; of an agreement that is active, whether its days are over or have not come."""
+    valid, today = entry.document["valid"], str(day_of(now_ms, entry.document["timezone"]))
+    if entry.standing is not Standing.ACTIVE or valid["from"] <= today <= (valid.get("until") or today):
+        return entry.standing.value
+    return NOT_BEGUN if today < valid["from"] else OVER
+
+
 def fingerprint(key: PublicKey) -> str:
     """What tells one key from another, and nothing of its holder."""
     return sha256(bytes.fromhex(key.public)).hexdigest()[:FINGERPRINT_DIGITS]
@@ -93,18 +101,10 @@ def _one(state: RegisterState, name: str, counted: Sequence[Counted], now_ms: in
         entry,
         document,
         dataset_of(dict(state.datasets[document.dataset].schema), place=document.dataset),
-        _stands(entry, document, now_ms),
+        stands(entry, now_ms),
         tuple(_step(state, one.fact) for one in counted if str(one.fact.body.get("revision")) in in_force),
         {entry.revision: document} | {key: text for key, text in reversed(texts.items()) if key in in_force},
     )
-
-
-def _stands(entry: AgreementEntry, document: AgreementDocument, now_ms: int) -> str:
-    """The standing; of one that is active, whether its days are over or have not come."""
-    today = day_of(now_ms, document.timezone)
-    if entry.standing is not Standing.ACTIVE or document.valid.from_ <= today <= (document.valid.until or today):
-        return entry.standing.value
-    return NOT_BEGUN if today < document.valid.from_ else OVER
 
 
 def _step(state: RegisterState, fact: Fact) -> Step:

@@ -19,6 +19,8 @@ def activated(name: str, *, consent: bool, identifier: str = "personal-id", numb
         "basis": basis,
         "identifier": identifier,
         "dataset": "population.person",
+        "valid": {"from": "2026-01-01", "until": None},
+        "timezone": "Asia/Ho_Chi_Minh",
         "fields": [{"name": "full_name", "called": None}, {"name": "birth_date", "called": "is_adult"}],
     }
     return AgreementEntry(

@@ -26,8 +26,8 @@ class Desk(ConsentDesk):
         self.taken += acts
         return []
 
-    async def standings(self, subject: str) -> list[dict[str, Any]]:
-        del subject
+    async def standings(self, subject: str, language: str) -> list[dict[str, Any]]:
+        del subject, language
         return []
 
 
@@ -66,8 +66,8 @@ async def test_a_failure_repeats_nothing(
 ) -> None:
     """What nobody foresaw is told by its kind and its place: the text of an error may hold what was sent."""
 
-    async def failing(subject: str) -> list[dict[str, Any]]:
-        raise LookupError(subject)
+    async def failing(subject: str, language: str) -> list[dict[str, Any]]:
+        raise LookupError(subject, language)
 
     monkeypatch.setattr(desk, "standings", failing)
     answer = await http.get(f"/v1/subjects/{SUBJECT}/consents")
@@ -87,3 +87,20 @@ async def test_nothing_is_kept_on_the_way(http: httpx.AsyncClient) -> None:
     ):
         assert answer.is_success
         assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("liked", "told"),
+    [
+        ("vi", "vi"),
+        ("vi-VN,vi;q=0.9,en;q=0.8", "vi"),
+        ("fr, en;q=0.2, vi;q=0.4", "vi"),
+        ("vi;q=0, *", "en"),
+        ("vi;q=nonsense", "en"),
+        ("", "en"),
+    ],
+)
+async def test_a_person_is_told_in_their_language(http: httpx.AsyncClient, liked: str, told: str) -> None:
+    """What a person is shown beside titles in their language is in it too, where the bus speaks it."""
+    answer = await http.get(f"/v1/subjects/{SUBJECT}/consents", headers={"accept-language": liked})
+    assert answer.headers["content-language"] == told

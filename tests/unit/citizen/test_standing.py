@@ -96,3 +96,21 @@ def test_a_consent_for_ever(state: RegisterState, until: str, shown: str) -> Non
     found = bank(state, Consent(given=replace(GIVEN, valid_until_ms=parse_iso(until))))
     assert found["standing"] == "consented"
     assert found["given"]["valid_until"] == shown
+
+
+def test_words_in_a_language(state: RegisterState) -> None:
+    """Each standing is told in the language that was asked for."""
+    words = {one["agreement"]: one["words"] for one in standings_of({BANK: Consent(given=GIVEN)}, state, NOW, "vi")}
+    assert words[BANK] == "Người này đã đồng ý."
+    assert words[PORTAL] == "Người dân chưa từng đồng ý với thỏa thuận này."
+    assert words[TAX].startswith("Luật cho phép")
+
+
+@pytest.mark.parametrize(("at", "stands"), [("2025-12-31T16:59:59Z", "not-begun"), ("2026-12-31T17:00:00Z", "over")])
+def test_an_agreement_beyond_its_days(state: RegisterState, at: str, stands: str) -> None:
+    """No agreement is told as active before its first day or after its last one, in its time zone."""
+    entry = state.agreements[BANK]
+    dated = replace(entry, document={**entry.document, "valid": {"from": "2026-01-01", "until": "2026-12-31"}})
+    known = replace(state, agreements={BANK: dated})
+    assert standings_of({}, known, parse_iso(at))[0]["agreement_standing"] == stands
+    assert standings_of({}, known, NOW)[0]["agreement_standing"] == "active"

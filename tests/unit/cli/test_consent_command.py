@@ -24,9 +24,9 @@ class Answering:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         pass
 
-    def standings(self, subject: str) -> list[dict[str, Any]]:
+    def standings(self, subject: str, language: str = "en") -> list[dict[str, Any]]:
         return [
-            {"asked": subject, "agreement": name, "standing": standing, "words": f"{name} goes on"}
+            {"asked": subject, "agreement": name, "standing": standing, "words": f"{name} goes on", "said_in": language}
             for name, standing in (("person-to-tax", "by-law"), ("person-to-portal", "not-consented"))
         ]
 
