@@ -157,7 +157,7 @@ def list_command() -> None:
     keys = _with_registrar(lambda registrar: registrar.state()).keys
     for entry in keys.values():
         here = "*" if home.has_secret(f"keys/{entry.key.id}") else " "
-        state = words["state"] if entry.revoked else ""
+        state = "; ".join([words["anew"]] * entry.anew + [words["state"]] * entry.revoked)
         told = f"{entry.key.id:36} {entry.key.agency or '-':24} {entry.key.role:10} {entry.key.holder} {state}"
         click.echo(f"{here} {on_one_line(told)}".rstrip())
 

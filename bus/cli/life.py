@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import wraps
 from operator import itemgetter
 from typing import Any
@@ -251,7 +251,8 @@ def history(ground: Ground, agreement: str) -> None:
 
     async def work(registrar: Registrar) -> list[str]:
         state = await _known(registrar, agreement)
-        lines = steps_told(registrar.counted, state.refused, agreement, words)
+        anew = {name for name, one in state.keys.items() if one.anew}
+        lines = steps_told(registrar.counted, state.refused, agreement, words, anew)
         return [*lines, _stand(state, agreement, words["stages"])]
 
     for line in _with_registrar(work):
@@ -259,17 +260,27 @@ def history(ground: Ground, agreement: str) -> None:
 
 
 def steps_told(
-    counted: Iterable[Counted], refused: Iterable[Refused], agreement: str, words: Mapping[str, Any]
+    counted: Iterable[Counted],
+    refused: Iterable[Refused],
+    agreement: str,
+    words: Mapping[str, Any],
+    anew: Collection[str] = (),
 ) -> list[str]:
-    """A line for each fact about an agreement, in order; behind one that was refused, why."""
-    found: list[tuple[int, Fact, str]] = [(one.offset, one.fact, "") for one in counted]
+    """A line for each fact about an agreement, in order; behind one that was refused, why.
+
+    `anew` are ids of keys for which nobody of their agency vouches: that stands behind what they signed.
+    """
+    mark = f"  ! {words['keys']['anew']}"
+    found: list[tuple[int, Fact, str]] = [
+        (one.offset, one.fact, mark if one.fact.signing_key in anew else "") for one in counted
+    ]
     found += [(one.offset, one.fact, f"  ✗ {words['refusals'][one.refusal.value]}") for one in refused]
     lines = []
-    for _, fact, why_not in sorted(found, key=itemgetter(0)):
+    for _, fact, behind in sorted(found, key=itemgetter(0)):
         if fact.kind is FactKind.AGREEMENT and fact.subject_id == agreement:
             action = words["actions"].get(fact.action, fact.action)
             told = on_one_line(f"{action}  {fact.by}: {fact.reason}")
-            lines.append(f"{clock.iso(fact.at_ms)[:19]}Z  {told}{why_not}")
+            lines.append(f"{clock.iso(fact.at_ms)[:19]}Z  {told}{behind}")
     return lines
 
 

@@ -22,6 +22,9 @@ class KeyEntry:
     key: PublicKey
     since_offset: int
     revoked: bool = False
+    anew: bool = False
+    """Whether nobody of the agency vouches for it: the operator gave it, or the key that gave it, to an agency whose
+    earlier keys were revoked. It counts, for an office that lost its keys must go on; whoever reads is told."""
 
 
 Keys = Mapping[str, KeyEntry]
@@ -69,7 +72,7 @@ def with_key_fact(keys: Keys, fact: Fact, bus: str, offset: int) -> dict[str, Ke
             raise NotAllowed(Refusal.NAME_FALSE)
         if not _may_add(signer, added, keys):
             raise NotAllowed(Refusal.NOT_THEIRS)
-        return {**keys, added.id: KeyEntry(added, offset)}
+        return {**keys, added.id: KeyEntry(added, offset, anew=_is_anew(signer, added, keys))}
     if fact.action != "revoked":
         raise NotAllowed(Refusal.UNKNOWN_ACTION)
     if known is None or known.revoked:
@@ -109,6 +112,12 @@ def _may_add(signer: PublicKey, added: PublicKey, keys: Keys) -> bool:
         return signer.agency == added.agency
     has_one = any(entry.key.agency == added.agency and not entry.revoked for entry in keys.values())
     return added.role is Role.OPERATOR or not has_one
+
+
+def _is_anew(signer: PublicKey, added: PublicKey, keys: Keys) -> bool:
+    if signer.role is not Role.OPERATOR:
+        return keys[signer.id].anew
+    return added.agency != "" and any(entry.key.agency == added.agency for entry in keys.values())
 
 
 def role_in(

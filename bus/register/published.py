@@ -41,6 +41,8 @@ class Step:
     key: str
     reason: str
     revision: str
+    anew: bool = False
+    """Whether nobody of the agency vouches for the key: see `KeyEntry.anew`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +115,4 @@ def _step(state: RegisterState, fact: Fact) -> Step:
     if known is None:  # the day that a text was signed for has come: that needs nobody's word
         return Step(fact.at_ms, fact.action, NOBODY, "", "", fact.reason, told)
     key = known.key
-    return Step(fact.at_ms, fact.action, key.role.value, key.agency, fingerprint(key), fact.reason, told)
+    return Step(fact.at_ms, fact.action, key.role.value, key.agency, fingerprint(key), fact.reason, told, known.anew)

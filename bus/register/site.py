@@ -96,6 +96,7 @@ def line(one: Published) -> dict[str, Any]:
                 "agency": step.agency or None,
                 "role": step.role,
                 "key": step.key,
+                "key_anew": step.anew,
                 "reason": step.reason,
                 "revision": step.revision,
             }
@@ -256,10 +257,11 @@ class Page:
         action = self._words["actions"].get(step.action, step.action)
         told = [words["revision"].format(revision=step.revision)]
         small = " · ".join([*told, words["key"].format(key=step.key)] if step.key else told)
+        mark = f"<br><strong class=mark>{escape(words['key-anew'])}</strong>" if step.anew else ""
         who = office if step.role == NOBODY else f"{office}: {step.reason}"
         return (
             f'<li><time datetime="{iso(step.at_ms)}">{self._day(step.at_ms)}</time> <strong>{escape(action)}</strong>'
-            f"<br>{escape(who)}<br><small>{escape(small)}</small></li>"
+            f"<br>{escape(who)}<br><small>{escape(small)}</small>{mark}</li>"
         )
 
     def _texts(self, one: Published) -> str:

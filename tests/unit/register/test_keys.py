@@ -6,8 +6,8 @@ import pytest
 
 from bus.model.signature import Role
 from bus.register.keys import spelt_otherwise
-from bus.register.steps import key_added
-from tests.unit.register.book import DESK, key, peopled
+from bus.register.steps import key_added, key_revoked
+from tests.unit.register.book import BOSS, DESK, OPERATOR, key, peopled
 
 HOLDER = "Nguyễn Văn Ấn"
 
@@ -30,3 +30,15 @@ def test_a_holder_in_another_spelling(holder: str) -> None:
     assert spelt_otherwise(holder, keys) == HOLDER
     assert spelt_otherwise(HOLDER, keys) is None
     assert spelt_otherwise("Nguyễn Văn An", keys) is None
+
+
+def test_a_key_for_which_nobody_of_the_agency_vouches() -> None:
+    """A key that the operator gives in place of revoked ones is known as such, and so is one that it gives in turn."""
+    mine = key("tax.new", "tax-authority", Role.RECIPIENT, seed=22)
+    next_one = key("tax.next", "tax-authority", Role.RECIPIENT, seed=23)
+    land = key("land", "land-office", Role.RECIPIENT, seed=24)
+    book = peopled().sign(key_added(land.public, OPERATOR))
+    for one in (DESK, BOSS):
+        book.sign(key_revoked(one.public.id, OPERATOR, "a test"))
+    book.sign(key_added(mine.public, OPERATOR), key_added(next_one.public, mine))
+    assert {name for name, one in book.state.keys.items() if one.anew} == {"tax.new", "tax.next"}

@@ -11,9 +11,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from bus.agreements.document import AgreementDocument, revision
-from bus.agreements.finding import LANGUAGES
+from bus.agreements.finding import LANGUAGES, words_of
 from bus.agreements.jsonschema import json_schema, schema_file
 from bus.agreements.moments import midnight_ms
+from bus.cli.life import steps_told
 from bus.model.fact import Fact, FactKind
 from bus.model.signature import Role
 from bus.register.counted import DAY_HAS_COME, NOBODY
@@ -21,9 +22,10 @@ from bus.register.life import Action
 from bus.register.published import Published, Step, fingerprint, published
 from bus.register.site import LINES, Site, site_files
 from bus.register.state import REFUSED_KEPT
-from bus.register.steps import Ground, activation, drafting, key_added, step
+from bus.register.steps import Ground, activation, drafting, key_added, key_revoked, step
 from tests.country import AGREEMENTS
 from tests.unit.agreements.ground import AGENCIES, BASES
+from tests.unit.register.book import BOSS as BOSS_OF_TAX
 from tests.unit.register.book import DESK, OPERATOR, POLICE, Book, key, peopled
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
@@ -277,3 +279,20 @@ def test_a_browser_runs_the_search_and_no_other_script() -> None:
     hashed = b64encode(sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{hashed}'; base-uri 'none'" in page
     assert all("Content-Security-Policy" in text for path, text in site().items() if path.endswith(".html"))
+
+
+def test_a_step_under_a_key_that_nobody_vouches_for_is_marked() -> None:
+    """Where the operator gave an agency a key in place of revoked ones, each step that it signed says so aloud."""
+    book, text = peopled(), TEXTS["person-to-tax"]
+    book.life(text)
+    assert "nobody of the agency vouches" not in pages_of(book)[f"en/{text.id}.html"]
+    mine = key("tax.new", "tax-authority", Role.RECIPIENT, seed=22)
+    for one in (DESK, BOSS_OF_TAX):
+        book.sign(key_revoked(one.public.id, OPERATOR, "a test"))
+    book.sign(key_added(mine.public, OPERATOR), step(text.id, Action.SUSPENDED, mine, "a question"))
+    page = pages_of(book)[f"en/{text.id}.html"]
+    assert page.count("nobody of the agency vouches") == 1
+    anew = {name for name, one in book.state.keys.items() if one.anew}
+    *before, last = steps_told(book.counted, (), text.id, words_of("en"), anew)
+    assert last.endswith("! given by the operator after the agency's earlier keys were revoked")
+    assert not any("! given" in one for one in before)
