@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from bus.avro.client import SchemaRegistryClient
-from bus.deliver.contract import asyncapi, odcs
+from bus.deliver.contract import asyncapi, odcs, server
 from bus.deliver.recipients import read_register, recipients
 from bus.errors import NotFound
 from bus.kafka.rights import OPERATOR, agency_user
@@ -42,8 +42,8 @@ async def _of_agency(settings: Settings, agency_id: str) -> dict[str, Any]:
         one = by_name[agency_id]
         ids = {flow.agreement: state.agreements[flow.agreement].view_schema_id for flow in one.flows}
         views = {name: await client.schema(schema_id) for name, schema_id in ids.items()}
-        user = topics.user(agency_user(agency_id))
-        return asyncapi(one, state.agreements, views, access.bootstrap, user)
+        user, groups = topics.user(agency_user(agency_id)), topics.agency_prefix(agency_id)
+        return asyncapi(one, state.agreements, views, server(access, user, groups, client.access.place))
 
 
 async def _of_dataset(settings: Settings, name: str) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from typing import Any
 
 from bus.agreements.document import AgreementDocument
 from bus.deliver.recipients import Recipient
+from bus.kafka.access import KafkaAccess
 from bus.model.reasons import Reason
 from bus.register.state import AgreementEntry, DatasetEntry
 
 ASYNCAPI, ODCS = "3.1.0", "v3.2.0"
 VERSION = "1.0.0"
+
+_SECURITY = {"SCRAM-SHA-256": "scramSha256", "SCRAM-SHA-512": "scramSha512", "PLAIN": "plain"}
 
 _LOGICAL = {
     "string": "string", "bytes": "string", "boolean": "boolean", "int": "integer", "long": "integer",
@@ -22,9 +25,9 @@ _LOGICAL = {
 
 
 def asyncapi(
-    recipient: Recipient, agreements: Mapping[str, AgreementEntry], views: Mapping[str, Any], host: str, user: str
+    recipient: Recipient, agreements: Mapping[str, AgreementEntry], views: Mapping[str, Any], place: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What an agency receives, topic by topic, at `host` as `user`. `views` are its Avro schemas, by agreement."""
+    """What an agency receives, topic by topic, at a `server`. `views` are its Avro schemas, by agreement."""
     flows = recipient.flows
     return {
         "asyncapi": ASYNCAPI,
@@ -34,13 +37,7 @@ def asyncapi(
             "description": "Read committed. A record without a value is an order to delete the copy under its key.",
         },
         "defaultContentType": "application/vnd.apache.avro",
-        "servers": {
-            "bus": {
-                "host": host,
-                "protocol": "kafka-secure",
-                "description": f"As the Kafka user {user}, in groups named as its topics are.",
-            }
-        },
+        "servers": {"bus": place},
         "channels": {
             flow.agreement: {
                 "address": flow.topic,
@@ -68,6 +65,19 @@ def asyncapi(
                 **{flow.agreement: _released(agreements[flow.agreement], views[flow.agreement]) for flow in flows},
             }
         },
+    }
+
+
+def server(access: KafkaAccess, user: str, groups: str, registry: str) -> dict[str, Any]:
+    """Where an agency reads: the brokers, how it logs in there, as whom, and where the schemas are."""
+    mechanism = access.sasl_mechanism if access.security_protocol.startswith("SASL") else None
+    how = f"security.protocol={access.security_protocol}" + (f", sasl.mechanism={mechanism}" if mechanism else "")
+    return {
+        "host": access.bootstrap,
+        "protocol": "kafka" if access.security_protocol == "PLAINTEXT" else "kafka-secure",
+        "description": f"As the Kafka user {user} ({how}), in groups whose names begin with {groups}",
+        **({"security": [{"type": _SECURITY[mechanism]}]} if mechanism in _SECURITY else {}),
+        "bindings": {"kafka": {"schemaRegistryUrl": registry, "schemaRegistryVendor": "confluent"}},
     }
 
 
@@ -109,6 +119,7 @@ def _released(entry: AgreementEntry, view: Any) -> dict[str, Any]:
         "name": entry.agreement,
         "contentType": "application/vnd.apache.avro",
         "description": "After five bytes: 0 and the id of the schema that it was written in, most significant first.",
+        "bindings": {"kafka": {"schemaIdLocation": "payload", "schemaIdPayloadEncoding": "confluent"}},
         "payload": {"schemaFormat": "application/vnd.apache.avro;version=1.9.0", "schema": _spelt(view)},
     }
 

@@ -12,8 +12,9 @@ from bus.agreements.check import load_agreements
 from bus.agreements.document import AgreementDocument
 from bus.agreements.view import view_schema
 from bus.avro.datasets import Dataset, load_datasets
-from bus.deliver.contract import asyncapi, odcs
+from bus.deliver.contract import asyncapi, odcs, server
 from bus.deliver.recipients import Flow, Recipient
+from bus.kafka.access import KafkaAccess
 from bus.register.state import AgreementEntry, DatasetEntry, Standing
 from bus.topics import Topics
 from tests.unit.deliver.standards import wrong
@@ -62,9 +63,14 @@ def of_recipient(agency: str) -> dict[str, Any]:
     views = {one.id: view_schema(one, DATASETS[one.dataset]) for one in documents}
     known = AGENCIES.agency(agency)
     assert known is not None
-    return asyncapi(
-        Recipient(agency, known.name, flows), entries, views, "kafka.example:9092", f"nation.agency-{agency}"
-    )
+    return asyncapi(Recipient(agency, known.name, flows), entries, views, place_of(agency))
+
+
+def place_of(agency: str, **access: Any) -> dict[str, Any]:
+    """Where an agency reads."""
+    words = {"security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512", "password": "hidden"} | access
+    groups = TOPICS.agency_prefix(agency)
+    return server(KafkaAccess("kafka.example:9092", **words), f"agency-{agency}", groups, "https://schemas.example")
 
 
 def fingerprint(schema: Any) -> str:
@@ -88,6 +94,20 @@ def test_a_recipients_contract_is_asyncapi(agency: str) -> None:
         if one.recipient == agency:
             shown = document["components"]["messages"][one.id]["payload"]["schema"]
             assert fingerprint(shown) == fingerprint(view_schema(one, DATASETS[one.dataset]))
+
+
+def test_a_contract_says_how_one_logs_in() -> None:
+    """Whoever reads with a client of their own learns from it every setting but the password."""
+    place = of_recipient("tax-authority")["servers"]["bus"]
+    assert place["security"] == [{"type": "scramSha512"}]
+    assert place["bindings"]["kafka"]["schemaRegistryUrl"] == "https://schemas.example"
+    for setting in ("security.protocol=SASL_SSL", "sasl.mechanism=SCRAM-SHA-512", "user agency-tax-authority"):
+        assert setting in place["description"]
+    assert place["description"].endswith("begin with agency.tax-authority.")
+    assert "hidden" not in str(place)
+    plain = place_of("tax-authority", security_protocol="PLAINTEXT", sasl_mechanism=None)
+    assert plain["protocol"] == "kafka"
+    assert "sasl" not in plain["description"]
 
 
 @pytest.mark.parametrize("name", sorted(DATASETS))

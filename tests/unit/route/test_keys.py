@@ -132,7 +132,7 @@ def test_obligations_are_carried_to_the_recipient(key: str) -> None:
     assert revision(before) != revision(after)
     flow = Flow(after.id, "active", after.title, after.dataset, "topic")
     recipient = Recipient(after.recipient, {"en": "The recipient"}, (flow,))
-    contract = asyncapi(recipient, {after.id: entry(after)}, {after.id: {}}, "host:1", "someone")
+    contract = asyncapi(recipient, {after.id: entry(after)}, {after.id: {}}, {})
     operation = contract["operations"][f"receive-{after.id}"]
     assert operation["x-obligations"][key] == CASES[key][1]
     assert "social-security" in operation["description"]
