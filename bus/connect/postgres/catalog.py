@@ -33,6 +33,8 @@ READER_PAUSE_SECONDS = 0.2
 
 OTHER_PREFIX = "Give one of the two buses another BUS_PREFIX, or one of the connectors another name."
 
+AS_SQL = 'a name that is not all small letters stands in double quotes, as in "Person"'
+
 LEAVE_IT = "With --force this connector goes, and slot and publication stay to the other."
 
 INHERITED = "c.relkind = 'r' and exists (select from pg_inherits where inhparent = c.oid)"
@@ -94,7 +96,7 @@ def _whole_name(place: Place) -> str:
 
 async def find_table(connection: Connection, connector: str, dataset: str, origin: str) -> Table:
     """The table named `table` or `schema.table`. Raises SourceUnfit where it can't be followed, with what to do."""
-    found = await _one(
+    found = await about(
         connection,
         f"""select c.oid, n.nspname, c.relname, c.relkind = 'p', {HIDING}, row_security_active(c.oid),
              quote_ident(current_user), {INHERITED}
@@ -103,7 +105,9 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
         origin,
     )
     if found is None:
-        mend = f"Mend datasets.{dataset}.origin in the manifest; `bus connector check {connector}` looks again."
+        mend = (
+            f"Mend datasets.{dataset}.origin in the manifest: {AS_SQL}; `bus connector check {connector}` looks again."
+        )
         raise SourceUnfit(connector=connector, reason=f"there is no table {origin}", mend=mend)
     oid, schema, name, parted, hiding, secured, user, inherited = found
     if inherited:
@@ -130,6 +134,14 @@ async def find_table(connection: Connection, connector: str, dataset: str, origi
             mend=f"Run: alter table {origin} add primary key (…);",
         )
     return Table(int(oid), dataset, schema, name, key, parted)
+
+
+async def about(connection: Connection, query: str, origin: str) -> tuple[Any, ...] | None:
+    """What is known of the table with that name; None where there is none, or it is no name at all."""
+    try:
+        return await _one(connection, query, origin)
+    except (psycopg.errors.InvalidName, psycopg.errors.SyntaxError, psycopg.errors.FeatureNotSupported):
+        return None
 
 
 def telling(tables: list[str]) -> str:

@@ -8,7 +8,17 @@ import psycopg
 from bus.connect.findings import Finding, clock, error, good, warning
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
-from bus.connect.postgres.catalog import HIDING, INHERITED, OTHER_PREFIX, PARTITIONS, seeing_all, slot_name, telling
+from bus.connect.postgres.catalog import (
+    AS_SQL,
+    HIDING,
+    INHERITED,
+    OTHER_PREFIX,
+    PARTITIONS,
+    about,
+    seeing_all,
+    slot_name,
+    telling,
+)
 from bus.connect.postgres.replication import SESSION
 from bus.connect.postgres.trouble import MALFORMED, WRITE_SO, is_malformed, of_postgres
 
@@ -128,9 +138,9 @@ async def _slot(connection: Any, place: Place, *, free: int) -> AsyncIterator[Fi
 
 
 async def _table(connection: Any, dataset: str, origin: str, columns: set[str]) -> AsyncIterator[Finding]:
-    row = await (await connection.execute(_TABLE, (origin,))).fetchone()
+    row = await about(connection, _TABLE, origin)
     if row is None:
-        remedy = f"Mend datasets.{dataset}.origin in the manifest; `bus connector discover` names the tables."
+        remedy = f"Mend datasets.{dataset}.origin in the manifest: {AS_SQL}; `bus connector discover` names the tables."
         yield error(f"{dataset}: there is no table {origin}", remedy)
         return
     kind, hiding, reads, owns, has_key, present, unsent, user, secured, inherited = row

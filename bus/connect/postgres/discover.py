@@ -34,7 +34,9 @@ _PADDED = "bpchar"
 """character(n): what is shorter than n comes with blanks behind it, which mean nothing."""
 
 _TABLES = """
-select c.oid, n.nspname, c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''), current_setting('TimeZone'),
+select c.oid, n.nspname, c.relname,
+  case n.nspname when 'public' then '' else quote_ident(n.nspname) || '.' end || quote_ident(c.relname),
+  coalesce(obj_description(c.oid, 'pg_class'), ''), current_setting('TimeZone'),
   coalesce((select array_agg(a.attname::text order by k.place) from pg_index i
     cross join unnest(i.indkey) with ordinality k(number, place)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
@@ -56,6 +58,8 @@ where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum
 async def tables(dsn: str, connector: str, wanted: tuple[str, ...] = ()) -> list[Table]:
     """The tables that the user may read; of those, only the `wanted` (`table` or `schema.table`), where any are named.
 
+    Their origins are names as SQL has them: with double quotes where not all letters are small.
+
     Raises SourceUnreachable, SourceUnfit for a malformed address, and NotFound for a wanted table that is not there.
     """
     if is_malformed(dsn):
@@ -63,20 +67,20 @@ async def tables(dsn: str, connector: str, wanted: tuple[str, ...] = ()) -> list
     try:
         options = SESSION.replace("-c timezone=UTC ", "")  # the zone is asked for: it is the server's that counts
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, options=options) as connection:
-            found = []
-            for oid, schema, name, text, zone, key in await (await connection.execute(_TABLES)).fetchall():
+            found, known = list[Table](), dict[str, Table]()
+            for oid, schema, name, origin, text, zone, key in await (await connection.execute(_TABLES)).fetchall():
                 columns = await (await connection.execute(_COLUMNS, (oid,))).fetchall()
-                origin = name if schema == "public" else f"{schema}.{name}"
                 listed = tuple(
                     Column(column, _kind(kind, category), nullable, about, padded=kind == _PADDED)
                     for column, kind, category, nullable, about in columns
                 )
                 found.append(Table(origin, listed, tuple(key), text, _zone(zone)))
+                plain = (name, f"public.{name}", f"public.{origin}") if schema == "public" else (f"{schema}.{name}",)
+                known |= dict.fromkeys((*plain, origin), found[-1])
     except psycopg.Error as error:
         if (said := of_postgres(error)) == MALFORMED:
             raise SourceUnfit(connector=connector, reason=MALFORMED, mend=WRITE_SO) from None
         raise SourceUnreachable(connector=connector, reason=said) from error
-    known = {table.origin: table for table in found} | {f"public.{table.origin}": table for table in found}
     if missing := [name for name in wanted if name not in known]:
         raise NotFound(kind="table", name=missing[0], known=", ".join(table.origin for table in found) or "none")
     return [known[name] for name in wanted] or found

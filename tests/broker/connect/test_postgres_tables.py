@@ -232,6 +232,40 @@ async def test_a_server_that_takes_no_publication_is_told(bills: Any, database: 
     assert "target_session_attrs" in told.remedy
 
 
+def named(origin: str, database: str, field: str = "id") -> Source:
+    """A source of the table with that name."""
+    words = Source.manifest.model_dump(exclude={"datasets"}, exclude_unset=True)
+    rule = DatasetRule(origin=origin, fields={"id": field})
+    made: Any = type("Named", (Source,), {"manifest": Manifest(**words, datasets={BILL: rule})})
+    return made(Place("bills", f"t{database[-8:]}.", {"dsn": database}))  # type: ignore[no-any-return] # one of these
+
+
+@pytest.mark.parametrize("name", ['"Person"', '"Ho So"."Đơn.1"', "plain", '"select"'])
+async def test_a_table_is_proposed_by_the_name_that_finds_it(database: str, name: str) -> None:
+    """What programs named with capital letters, blanks or points is followed as it is proposed."""
+    with psycopg.connect(database, autocommit=True) as sql:
+        sql.execute(f'create schema "Ho So"; create table {name} ("Id" int primary key)')
+        sql.execute(f"alter table {name} replica identity full")
+    (found,) = await tables(database, "bills")
+    assert [one.origin for one in await tables(database, "bills", (name.replace('"', ""),))] == [found.origin]
+    source = named(found.origin, database, "Id")
+    await source.open(None)
+    assert (await source.chunk(BILL, None, 10)).rows == ()
+    await source.forget()
+    await source.close()
+
+
+@pytest.mark.parametrize("name", ["Ho So.Bill", "a.b.c.d", "other.public.bill", '"bill', "Bill-1"])
+async def test_what_is_no_name_of_a_table_is_told(database: str, name: str) -> None:
+    """It is told with the way to write one: a connector waited for good for a database that answered all the time."""
+    source = named(name, database)
+    with pytest.raises(SourceUnfit, match="there is no table") as refused:
+        await source.open(None)
+    await source.close()
+    assert "double quotes" in refused.value.how_to_mend
+    assert any("there is no table" in one.what for one in await findings(source, database))
+
+
 async def test_discover_shows_the_table_and_not_its_parts(bills: Any, database: str) -> None:
     """A partitioned table is proposed once, with its key; its partitions are not proposed."""
     (bill,) = await tables(database, "bills")
