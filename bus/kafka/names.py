@@ -8,6 +8,8 @@ from typing import Any, SupportsIndex, overload
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
+from bus.kafka.swollen import bearable
+
 _LENGTH_FROM, _FRAME = 8, 12
 """Where the length of a batch stands, and where what it counts begins."""
 
@@ -38,8 +40,8 @@ class Batches:
     """The client's own batches of a fetched partition, with the bytes that they are made of."""
 
     def __init__(self, packed: bytes) -> None:
-        self.packed = packed
-        found = MemoryRecords(packed)
+        self.packed = bearable(packed)
+        found = MemoryRecords(self.packed)
         self.has_next, self.next_batch, self.size_in_bytes = found.has_next, found.next_batch, found.size_in_bytes
 
 
