@@ -3,7 +3,6 @@
 Where a store holds some of it, only the difference is read. Use it only after fencing: then nobody else can still add.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +18,7 @@ from bus.route.batch import Unreadable
 from bus.route.identity import Identities
 from bus.route.state import DeadVersion, Entry, Position
 from bus.route.store.bodies import NAMES, position_of
+from bus.route.store.thread import in_thread
 from bus.topics import MAX_RECORD_BYTES, Topics
 
 LARGEST_CHANGE = MAX_RECORD_BYTES - 2048
@@ -264,7 +264,7 @@ async def _landed(state: Filled, put: Callable[..., None], words: Sequence[tuple
         for one in words:
             put(*one)
 
-    await asyncio.to_thread(state.land, puts)
+    await in_thread(state.land, puts)
 
 
 async def _was_taken(change: Change, state: Filled, decoder: Decoder) -> bool:

@@ -9,6 +9,7 @@ from bus.route.load import Decoder, Loader, Stood
 from bus.route.state import Position
 from bus.route.store.shelf import Shelf
 from bus.route.store.stored import StoredState
+from bus.route.store.thread import in_thread
 from bus.telemetry import Event, emit
 
 PATIENCE_SECONDS = 1.0
@@ -29,11 +30,11 @@ async def take_shelf(under: Path, bus: str, lane: int) -> Shelf:
     """The lane's folder; one beside it where another process does not let go, a router that hangs for instance."""
     for _ in range(round(PATIENCE_SECONDS / LOOK_SECONDS)):
         try:
-            return await asyncio.to_thread(Shelf.take, under, bus, lane)
+            return await in_thread(Shelf.take, under, bus, lane)
         except StoreLocked:
             await asyncio.sleep(LOOK_SECONDS)
     emit(Event.STORE_LOCKED, lane=lane)
-    return await asyncio.to_thread(Shelf.beside, under, bus, lane)
+    return await in_thread(Shelf.beside, under, bus, lane)
 
 
 async def resume(
@@ -43,7 +44,7 @@ async def resume(
 
     A store that had last read everything at a moment outside `trusted` is too old, see `too_old`.
     """
-    state = await asyncio.to_thread(shelf.open)
+    state = await in_thread(shelf.open)
     stood = await loader.stood()
     if state.stood_at is not None:
         kept = Stood(state.position, state.stood_at)
@@ -53,7 +54,7 @@ async def resume(
             emit(Event.STORE_AHEAD, lane=shelf.lane, kept=kept.offset, committed=committed, remedy=MEND_AHEAD)
         reason = lost or too_old(state.caught_up_ms, trusted)
         if reason is not None:
-            state = await asyncio.to_thread(shelf.anew, reason)
+            state = await in_thread(shelf.anew, reason)
     if stood is not None:
         await loader.fill(state, stood, has_subject, decoder)
     return state

@@ -1,5 +1,9 @@
 """Which records a lane takes up again when it reads its topics back."""
 
+import asyncio
+import threading
+from collections.abc import Callable
+
 import pytest
 
 from bus.errors import RecordUnreadable, SchemaUnknown
@@ -7,7 +11,7 @@ from bus.model.change import Change
 from bus.model.key import LONGEST_KEY, lane_of
 from bus.model.record import Incoming
 from bus.route.batch import Unreadable
-from bus.route.load import Poison, _was_taken, change_of
+from bus.route.load import Poison, _landed, _was_taken, change_of
 from bus.route.state import DeadVersion
 from bus.route.store.memory import MemoryState
 from bus.topics import MAX_RECORD_BYTES, Topics
@@ -48,6 +52,28 @@ async def test_poison_that_a_newer_version_followed() -> None:
     assert poison.past() == {b"no fr"}
     await poison.look_at([(PERSON, b"p2/2", None)])
     assert poison.past() == {b"no fr", POISON[:5]}
+
+
+async def test_who_is_cancelled_waits_for_what_lands() -> None:
+    """A lane that is given up while it reads back closes its store after the last put: else the process would die."""
+    begun, may_end, landed = threading.Event(), threading.Event(), list[str]()
+
+    class Slow(MemoryState):
+        def land(self, puts: Callable[[], None]) -> None:
+            begun.set()
+            assert may_end.wait(10)
+            landed.append("all of it")
+
+    landing = asyncio.create_task(_landed(Slow(), list.append, []))
+    assert await asyncio.to_thread(begun.wait, 10)
+    for _ in range(2):  # told to end, and then cut off
+        landing.cancel()
+        await asyncio.wait([landing], timeout=0.01)
+        assert not landing.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await landing
+    assert landed == ["all of it"]
 
 
 @pytest.mark.parametrize(
