@@ -2,6 +2,7 @@
 
 import contextlib
 import ssl
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,16 +90,59 @@ class KafkaAccess:
         if self.security_protocol.endswith("SSL"):
             self._tls()
 
-    def _tls(self) -> ssl.SSLContext:
+    def files_as_of_now(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """Differs from what it was before where a file of certificates was renewed."""
+        return tuple(_as_of_now(path) for path in (self.ca_file, self.certificate_file, self.key_file))
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """The certificates into a context. Raises SettingWrong."""
         with _told_as("BUS_KAFKA_CA_FILE", "certificate authority, PEM"):
-            context = ssl.create_default_context(cafile=_readable(self.ca_file))
+            if self.ca_file:
+                context.load_verify_locations(_readable(self.ca_file))
+            else:
+                context.load_default_certs()
         if self.certificate_file:
             with _told_as("BUS_KAFKA_KEY_FILE", "client key, PEM, without a passphrase"):
                 key = _readable(self.key_file)
             with _told_as("BUS_KAFKA_CERTIFICATE_FILE", "client certificate, PEM, that goes with BUS_KAFKA_KEY_FILE"):
                 # with a password in hand, and be it an empty one, nobody is asked for one on the terminal
                 context.load_cert_chain(_readable(self.certificate_file) or "", key, password="")
+
+    def _tls(self) -> ssl.SSLContext:
+        context = _Renewed(ssl.PROTOCOL_TLS_CLIENT)
+        context.begin(self)
         return context
+
+
+class _Renewed(ssl.SSLContext):
+    """Reads the files of certificates again for the next connection, where they were renewed while a process runs."""
+
+    _access: KafkaAccess
+    _loaded: object
+
+    def begin(self, access: KafkaAccess) -> None:
+        """Raises SettingWrong."""
+        if sys.version_info >= (3, 13):  # as `ssl.create_default_context` does
+            self.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+        self._access, self._loaded = access, access.files_as_of_now()
+        access.load_into(self)
+
+    def wrap_bio(self, *words: Any, **named: Any) -> ssl.SSLObject:
+        """As a client of asyncio begins to speak TLS. Files that are just being written are read with the next one."""
+        now = self._access.files_as_of_now()
+        if now != self._loaded:
+            with contextlib.suppress(SettingWrong):
+                self._access.load_into(self)
+                self._loaded = now
+        return super().wrap_bio(*words, **named)
+
+
+def _as_of_now(path: Path | None) -> tuple[int, int, int] | None:
+    with contextlib.suppress(OSError):
+        if path is not None:
+            found = path.stat()
+            return found.st_ino, found.st_mtime_ns, found.st_size
+    return None
 
 
 def _readable(path: Path | None) -> str | None:

@@ -76,7 +76,20 @@ class Admin:
         self._access = access
         self._sets_back = sets_back
         self._answered = False
-        self._client = AdminClient(access.for_confluent() | {"log_level": 2})
+        self._made: tuple[AdminClient, object] | None = None
+
+    @property
+    def _client(self) -> AdminClient:
+        """The client, made anew where certificates were renewed, for it reads them once; not of files half written."""
+        files = self._access.files_as_of_now()
+        if self._made is not None and self._made[1] == files:
+            return self._made[0]
+        try:
+            self._made = AdminClient(self._access.for_confluent() | {"log_level": 2}), files
+        except KafkaException:
+            if self._made is None:
+                raise
+        return self._made[0]
 
     async def topics(self) -> dict[str, int]:
         """Every topic and its number of partitions. Raises KafkaUnreachable."""
