@@ -29,6 +29,7 @@ from bus.model.record import Outgoing
 from bus.platform.home import ROOT_KEY, Home, write_whole
 from bus.platform.kafka import NAME as KAFKA
 from bus.platform.kafka import LocalKafka
+from bus.platform.ports import address
 from bus.platform.postgres import NAME as POSTGRES
 from bus.platform.postgres import LocalPostgres
 from bus.platform.processes import ProcessSpec, Supervisor
@@ -114,7 +115,7 @@ def place_of(settings: Settings, home: Home, postgres: str) -> Place:
         home=home.path,
         postgres=postgres,
         prefix=settings.prefix,
-        citizen_api=f"http://127.0.0.1:{citizen['port']}" if citizen else None,
+        citizen_api=f"http://{address(citizen)}" if citizen else None,
         citizen_token=home.secret("citizen-token"),
         wide=bool(_remembered(home).get("wide")),
         host=settings.country_host,

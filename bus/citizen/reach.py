@@ -3,7 +3,7 @@
 from bus.errors import ConsentApiUnreachable
 from bus.kafka.rights import CITIZEN
 from bus.platform.home import Home
-from bus.platform.ports import LOOPBACK
+from bus.platform.ports import LOOPBACK, address
 from bus.platform.reach import why_absent
 from bus.settings import CitizenSettings, Settings
 
@@ -23,4 +23,4 @@ def api_url(settings: Settings, home: Home) -> str:
     found = home.endpoint(CITIZEN)
     if found is None:
         raise ConsentApiUnreachable(url=f"http://{LOOPBACK}", reason=why_absent(home, CITIZEN))
-    return f"http://{LOOPBACK}:{found['port']}"
+    return f"http://{address(found)}"

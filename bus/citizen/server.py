@@ -10,6 +10,7 @@ from bus.citizen.desk import ConsentDesk
 from bus.citizen.reach import callers_token
 from bus.kafka.rights import CITIZEN
 from bus.platform.home import Home
+from bus.platform.ports import reached_at
 from bus.platform.reach import kafka_access
 from bus.platform.serving import listening, serve_http
 from bus.settings import CitizenSettings, KafkaSettings, Settings
@@ -35,7 +36,7 @@ async def _serve(settings: Settings, own: CitizenSettings, home: Home) -> None:
         closing.push_async_callback(desk.stop)
         await desk.start()
         port = int(listener.getsockname()[1])
-        home.announce(CITIZEN, port=port)
+        home.announce(CITIZEN, port=port, host=reached_at(listener))
         closing.callback(home.withdraw_own, CITIZEN)
         emit(Event.PROCESS_STARTED, port=port)
         await serve_http(application(desk, token=callers_token(own, home)), listener, ending=desk.close)

@@ -13,7 +13,7 @@ from bus.clock import now_ms
 from bus.platform import kafka, postgres
 from bus.platform.hold import holder
 from bus.platform.home import Home
-from bus.platform.ports import LOOPBACK, accepts
+from bus.platform.ports import LOOPBACK, accepts, address
 from bus.platform.reach import SCHEMA_REGISTRY
 from bus.platform.records import ProcessRecord, find_running, recorded
 from bus.settings import Settings
@@ -85,13 +85,13 @@ def survey(settings: Settings, home: Home, registry: Asked | None = None) -> Sur
 
 def _seen(home: Home, record: ProcessRecord, *, alive: bool) -> Seen:
     told, process = home.endpoint(record.name), record.process()
-    port = (told or {}).get("port") or record.port
+    port, host = (told or {}).get("port") or record.port, (told or {}).get("host", LOOPBACK)
     return Seen(
         name=record.name,
         pid=record.pid if alive else None,
-        address=f"{LOOPBACK}:{port}" if port else "",
+        address=address({"host": host, "port": port}) if port else "",
         uptime_seconds=max(0, now_ms() - record.started_ms) // 1000 if alive else None,
-        health=Health.HALTED if _halted(process) else _health(alive=alive, told=told is not None, port=port),
+        health=Health.HALTED if _halted(process) else _health(alive=alive, told=told is not None, port=port, host=host),
         restarts=record.restarts,
         log=record.log,
         coming="" if told else home.coming(record.name),
@@ -105,12 +105,12 @@ def _halted(process: psutil.Process | None) -> bool:
     return False
 
 
-def _health(*, alive: bool, told: bool, port: int | None) -> Health:
+def _health(*, alive: bool, told: bool, port: int | None, host: str) -> Health:
     if not alive:
         return Health.DEAD
     if not told:
         return Health.STARTING
-    return Health.READY if port is None or accepts(port) else Health.SILENT
+    return Health.READY if port is None or accepts(port, host=host) else Health.SILENT
 
 
 def _own(settings: Settings, registry: Asked | None) -> list[Seen]:

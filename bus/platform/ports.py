@@ -2,8 +2,12 @@
 
 import random
 import socket
+from collections.abc import Mapping
+from typing import Any
 
 LOOPBACK = "127.0.0.1"
+
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - to know them, not to listen there
 
 _FIRST, _LAST = 20_000, 32_000
 """Below the range from which Linux and macOS take the near ends of outgoing connections, so that a port
@@ -30,6 +34,18 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def reached_at(listener: socket.socket) -> str:
+    """The host at which processes of this machine reach a listener."""
+    host = str(listener.getsockname()[0])
+    return LOOPBACK if host in _EVERYWHERE else host
+
+
+def address(told: Mapping[str, Any]) -> str:
+    """`host:port` of a process, from what it announced."""
+    host = told.get("host", LOOPBACK)
+    return f"[{host}]:{told['port']}" if ":" in host else f"{host}:{told['port']}"
 
 
 def accepts(port: int, *, host: str = LOOPBACK, timeout_seconds: float = 0.5) -> bool:

@@ -4,7 +4,7 @@ from bus.errors import KafkaUnreachable, PostgresUnreachable, SchemaRegistryUnre
 from bus.kafka.access import KafkaAccess
 from bus.platform import kafka, postgres
 from bus.platform.home import Home
-from bus.platform.ports import LOOPBACK
+from bus.platform.ports import LOOPBACK, address
 from bus.platform.records import recorded
 from bus.settings import KafkaSettings, Settings
 from bus.topics import Topics
@@ -35,7 +35,7 @@ def schema_registry_url(settings: Settings, home: Home) -> str:
     found = home.endpoint(SCHEMA_REGISTRY)
     if found is None:
         raise SchemaRegistryUnreachable(url=f"http://{LOOPBACK}", reason=why_absent(home, SCHEMA_REGISTRY))
-    return f"http://{LOOPBACK}:{found['port']}"
+    return f"http://{address(found)}"
 
 
 def postgres_dsn(settings: Settings, home: Home) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import signal
 import socket
@@ -11,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bus.errors import PortTaken
+from bus.errors import PortTaken, SettingWrong
 from bus.platform.home import Home, read_object, write_whole
 from bus.platform.ports import free_port
 from bus.telemetry import Event, emit
@@ -24,7 +25,7 @@ LAST_ANSWERS_SECONDS = 3
 
 
 def listening(home: Home, name: str, host: str, port: int) -> socket.socket:
-    """A socket that listens already. Raises PortTaken.
+    """A socket that listens already. Raises PortTaken, SettingWrong.
 
     Port 0: one is picked at the first start and kept, unless it is taken by then. Who asked there before the process
     was killed asks there still.
@@ -53,6 +54,10 @@ def _bound(name: str, host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            variable = f"BUS_{name.upper().replace('-', '_')}_HOST"
+            meaning = "address of this machine that the process listens on"
+            raise SettingWrong(variable=variable, reason=error.strerror, meaning=meaning) from error
         raise PortTaken(port=port, name=name) from error
     listener.listen(128)
     return listener

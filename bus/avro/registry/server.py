@@ -1,6 +1,7 @@
 """The process `schema-registry`: the API on a port, over the topic `schemas`."""
 
 import asyncio
+import socket
 
 from bus.avro.access import TOKEN_NAME
 from bus.avro.registry.app import application
@@ -10,6 +11,7 @@ from bus.errors import TopicGone
 from bus.kafka.access import KafkaAccess
 from bus.kafka.reach import unreachable
 from bus.platform.home import Home
+from bus.platform.ports import reached_at
 from bus.platform.reach import SCHEMA_REGISTRY, kafka_access
 from bus.platform.serving import listening, serve_http
 from bus.settings import KafkaSettings, SchemaRegistrySettings, Settings
@@ -31,7 +33,7 @@ async def _serve(settings: Settings, own: SchemaRegistrySettings, home: Home, ac
     with listening(home, SCHEMA_REGISTRY, own.host, own.port) as listener:
         try:
             await _read(store, access, log.topic)
-            asyncio.get_running_loop().call_soon(_announce, home, listener.getsockname()[1])
+            asyncio.get_running_loop().call_soon(_announce, home, listener)
             app = application(store, write_token=_write_token(own, home))
             await serve_http(app, listener, ending=lambda: emit(Event.PROCESS_STOPPING))
         finally:
@@ -57,7 +59,8 @@ def _write_token(own: SchemaRegistrySettings, home: Home) -> str | None:
     return home.secret(TOKEN_NAME) if home.has_secret(TOKEN_NAME) else None
 
 
-def _announce(home: Home, port: int) -> None:
+def _announce(home: Home, listener: socket.socket) -> None:
     """Say where; the socket listens already, so that a caller who is early waits and is not refused."""
-    home.announce(SCHEMA_REGISTRY, port=port)
+    port = listener.getsockname()[1]
+    home.announce(SCHEMA_REGISTRY, port=port, host=reached_at(listener))
     emit(Event.PROCESS_STARTED, port=port)

@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.applications import Starlette
@@ -12,9 +13,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from bus.errors import PortTaken
+from bus.errors import PortTaken, SettingWrong
 from bus.platform import serving
 from bus.platform.home import Home
+from bus.platform.ports import reached_at
+from bus.platform.reach import SCHEMA_REGISTRY, schema_registry_url
+from bus.settings import Settings
 
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -93,3 +97,31 @@ def test_a_picked_port_is_kept(home: Home, host: str) -> None:
             serving.listening(home, "it", host, ports[0])
     with contextlib.closing(serving.listening(home, "it", host, 0)) as listener:
         assert listener.getsockname()[1] == ports[3] != ports[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:"),
+        ("0.0.0.0", "http://127.0.0.1:"),  # noqa: S104 - what is tested
+        ("127.0.0.2", "http://127.0.0.2:"),
+        ("::1", "http://[::1]:"),
+        ("::", "http://127.0.0.1:"),
+    ],
+)
+def test_who_asks_finds_it_at_the_address_that_it_listens_on(host: str, asked: str, home: Home) -> None:
+    """A registry that listens on one address alone, be it of IPv6, must not be looked for on another."""
+    if ":" in host and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with contextlib.closing(serving.listening(home, SCHEMA_REGISTRY, host, 0)) as listener:
+        home.announce(SCHEMA_REGISTRY, port=listener.getsockname()[1], host=reached_at(listener))
+        url = schema_registry_url(Settings(home=home.path), home)
+        assert url.startswith(asked)
+        place = urlsplit(url)
+        socket.create_connection((place.hostname, place.port or 0), timeout=5).close()
+
+
+def test_an_address_that_is_none_of_this_machine_is_no_port_that_is_taken(home: Home) -> None:
+    """The variable must be named that is wrong: another port would change nothing."""
+    with pytest.raises(SettingWrong, match="BUS_SCHEMA_REGISTRY_HOST"):
+        serving.listening(home, SCHEMA_REGISTRY, "192.0.2.1", 8081)
