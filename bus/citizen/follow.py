@@ -11,7 +11,7 @@ from bus.kafka.access import KafkaAccess
 from bus.kafka.admin import Admin
 from bus.kafka.log import KafkaError, Place, Reader
 from bus.model.record import Incoming
-from bus.telemetry import Event, emit
+from bus.telemetry import Event, emit, told_of
 from bus.topics import Topics
 
 POLL_MS = 1000
@@ -146,7 +146,7 @@ class Follower:
             try:
                 await self._follow()
             except Exception as error:  # noqa: BLE001 - who ends here unseen would call itself ready, and tell old standings
-                emit(Event.FOLLOWING_FAILED, error=type(error).__name__, again_in_seconds=pause)
+                emit(Event.FOLLOWING_FAILED, error=told_of(error), again_in_seconds=pause)
             if monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             await self._disconnect()

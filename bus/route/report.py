@@ -20,7 +20,7 @@ from bus.model.waits import OF_A_START, Wait
 from bus.route.batch import Outcome
 from bus.route.state import Position
 from bus.route.waits import HeldLog, WaitLog, long_wait
-from bus.telemetry import Event, emit
+from bus.telemetry import Event, emit, told_of
 from bus.telemetry.loop import LoopWatch
 from bus.topics import Topics
 
@@ -178,7 +178,7 @@ class Reporter:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._tell(())
         except (KafkaError, BusError, TimeoutError) as error:
-            emit(Event.REPORT_FAILED, reason=type(error).__name__)
+            emit(Event.REPORT_FAILED, reason=told_of(error))
         await self._writer.stop()
 
     async def _run(self, lanes: Callable[[], Sequence[Reported]]) -> None:
@@ -187,7 +187,7 @@ class Reporter:
             try:
                 await self._tell(lanes())
             except (KafkaError, BusError) as error:
-                emit(Event.REPORT_FAILED, reason=type(error).__name__)
+                emit(Event.REPORT_FAILED, reason=told_of(error))
 
     async def _look(self, lanes: Callable[[], Sequence[Reported]]) -> None:
         while True:

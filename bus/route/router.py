@@ -10,7 +10,7 @@ from bus.errors import BusError, CommitUncertain, Fenced, TransactionTooLong
 from bus.route.parts import Parts
 from bus.route.runner import Lane
 from bus.route.trouble import HEALTHY_SECONDS, Trouble, bear
-from bus.telemetry import Event, emit
+from bus.telemetry import Event, emit, told_of
 
 LAST_TRANSACTION_SECONDS = 1.2
 """How long a lane that is given up may take to finish its transaction. One that takes longer is cut off: the fence of
@@ -98,7 +98,7 @@ class Router:
         before = self._troubles[lane]
         trouble = before.fenced(clock.monotonic()) if fenced else before.failed(healthy=healthy)
         self._troubles[lane] = trouble
-        told = str(error) if isinstance(error, BusError) else type(error).__name__  # a foreign text may quote a value
+        told = told_of(error)
         # who was fenced first asks the group, by its next heartbeat, whether the lane is still its own
         pause = trouble.pause_seconds(at_least=settings.heartbeat_ms * 1.25 / 1000 if fenced else 0.0)
         expected = fenced or isinstance(error, CommitUncertain)

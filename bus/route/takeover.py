@@ -8,7 +8,7 @@ from bus.errors import BusError
 from bus.kafka.log import KafkaError
 from bus.register.days import facts_of_the_day, scheduled
 from bus.register.log import Register, RegisterWriter
-from bus.telemetry import Event, emit
+from bus.telemetry import Event, emit, told_of
 
 LONGEST_WAIT_SECONDS = 60.0
 """Clocks are set and machines sleep: the day is looked at again after this long, whatever was reckoned."""
@@ -38,7 +38,7 @@ class TakeOver:
             try:
                 told = await self.tell()
             except (KafkaError, BusError) as error:
-                emit(Event.DAY_NOT_TOLD, reason=type(error).__name__)
+                emit(Event.DAY_NOT_TOLD, reason=told_of(error))
                 told = True
             if told:  # what was told wakes this too, so only the pause keeps from telling it in a circle
                 await asyncio.sleep(pause)

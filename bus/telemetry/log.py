@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from bus import clock
+from bus.errors import BusError
 from bus.telemetry.events import Event
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -71,6 +72,11 @@ def emit(event: Event, **fields: Any) -> None:
     )
     with contextlib.suppress(OSError):
         logger.log(_LEVELS[event.level], event.value, **fields)
+
+
+def told_of(error: BaseException) -> str:
+    """What may stand in a log of an error: one of the bus as it is, of any other its class, for its text may quote."""
+    return str(error) if isinstance(error, BusError) else type(error).__name__
 
 
 def place_of(error: BaseException) -> str:
