@@ -132,6 +132,26 @@ def test_where_it_was_filled_to_is_written_at_once(both: Both, tmp_path: Path) -
     assert (both.stored.record(PERSON, b"p1/1"), both.stored.schemas) == (value("An"), {b"\0\0\0\0\x01"})
 
 
+def test_a_store_in_use_is_not_closed_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was closed in order and taken again may be torn where the machine stops: it is begun anew then."""
+    for stops, position in ((False, 7), (True, None)):
+        folder = tmp_path / str(stops)
+        first = shelf.Shelf.take(folder, "bus", 3)
+        first.open().stand(Position(block=3), 7)
+        first.put_back(good=True, synced=True)
+        second = shelf.Shelf.take(folder, "bus", 3)
+        state = second.open()
+        assert state.stood_at == 7
+        state.close(sync=False)  # as a kill leaves it
+        second._lock.close()
+        with monkeypatch.context() as machine:
+            if stops:
+                machine.setattr(shelf, "boot", lambda: "another")
+            third = shelf.Shelf.take(folder, "bus", 3)
+            assert third.open().stood_at == position
+            third.put_back(good=True, synced=False)
+
+
 def test_a_start_of_the_machine_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By it a store that a machine left half written is known: it is the same until the machine starts again."""
     for name in ("one", "another"):
