@@ -13,11 +13,12 @@ from bus.kafka.log import LogWriter, Place
 from bus.kafka.unended import Unended
 from bus.model.record import Outgoing
 from bus.model.waits import MEND_HELD_BACK, MEND_WAIT, Wait
+from bus.route.batch import Unreadable
 from bus.route.report import LaneReport, Progress, Reporter, Teller, waiting_message
 from bus.route.state import Position
 from bus.route.waits import HeldLog, WaitLog, long_unended
 from bus.telemetry.loop import LoopWatch
-from tests.unit.route.lanes import PERSON
+from tests.unit.route.lanes import PERSON, Nutshell, rule, rules, value
 from tests.unit.route.model.running import TOPICS, messages
 
 
@@ -192,3 +193,53 @@ async def test_a_transaction_that_is_not_ended(teller: Teller) -> None:
         "seconds": 11.0,
         "remedy": MEND_HELD_BACK,
     }
+
+
+async def test_a_lane_that_was_given_up(teller: Teller, clocked: Callable[[float], None]) -> None:
+    """A lane of which nothing is new is told of now and then; one that was given up, once, as such, and anew later."""
+    told, lane = Told(), OneLane({PERSON: 7})
+    reporter = Reporter(cast("LogWriter", told), teller, commit=told.commit)
+
+    async def tell(*lanes: OneLane, after: float = 0) -> list[bool]:
+        clocked(after)
+        known = len(told.records)
+        with contextlib.suppress(KeyError):
+            await reporter._tell(lanes)
+        return [(await messages().decode(one.value or b""))["stopped"] for one in told.records[known:]]
+
+    assert await tell(lane) == [False]
+    assert await tell(lane, after=9.9) == []
+    assert await tell(lane, after=0.1) == [False]
+    assert await tell() == [True]
+    assert await tell() == []
+    assert await tell(lane) == [False]
+    assert {one.key for one in told.records} == {b"lane/0"}
+
+
+def test_where_lanes_stand_for_lag_tools(teller: Teller) -> None:
+    """The group's offsets are those up to which each lane has come, of its consents and of each dataset."""
+    progress = Progress(Position(consents_offset=4), {PERSON: 7}, None, ())
+    assert teller.offsets([(LaneReport(3), progress)]) == {
+        Place(TOPICS.consents, 3): 4,
+        Place(TOPICS.changes(PERSON), 3): 7,
+    }
+
+
+def test_what_a_lane_has_done(clocked: Callable[[float], None]) -> None:
+    """Releases, erasures, what was withheld and set aside are counted; times are told by their share."""
+    report, now = LaneReport(0), rules(rule(), rule("b", admits=lambda _: False))
+    lane = Nutshell()
+    poison = Unreadable(lane.change("p9", b"x").origin, "no-frame")
+    report.count(lane.step(now, lane.change("p1", value("An")), lane.change("p2", value("Bo")), poison))
+    report.count(lane.step(now, lane.change("p1", None)))
+    told = (report.transactions, report.released, report.erased, report.dead_letters, report.withheld.total())
+    assert told == (2, 2, 1, 1, 2)
+    assert (report.time_ms(0.5), report.latency_ms) == (None, None)
+    for seconds in (4, 1, 3, 2):
+        began = 1000.0 + sum(report.times_ms) / 1000
+        clocked(seconds)
+        report.measure(began, [poison.record._replace(timestamp_ms=int(began * 1000) - age) for age in (5, 70, 6)])
+    assert [report.time_ms(share) for share in (0, 0.5, 0.99, 1)] == [1000, 3000, 4000, 4000]
+    assert (report.transaction_ms, report.latency_ms) == (2000, 2070)
+    report.measure(1010.0, [])
+    assert report.latency_ms == 2070
