@@ -77,3 +77,29 @@ def test_ids_of_any_size(parts: list[str], size: int) -> None:
     """An id is written in the letters of RFC 4648, whatever its size."""
     one = keyed_id(bytes(32), *parts, size=size)
     assert len(base64.b32decode(one.upper() + "=" * (-len(one) % 8))) == size
+
+
+def test_nothing_can_be_made_without_the_root_key() -> None:
+    """Whatever stands for a person, a view, a consent or a delivery is the same again, and another by another key."""
+    rings = RING, OTHER, KeyRing(RootKey(bytes(range(32))), salt)
+    made = [
+        (
+            ring.subject_hash("p"),
+            ring.view_hash(b"view"),
+            ring.view_hash(b"another"),
+            ring.pseudonym("r", 1, "p"),
+            ring.pseudonym("r", 2, "p"),
+            ring.pseudonym_check("r", 1),
+            ring.pseudonym_check("r", 2),
+            ring.root_check(),
+            ring.consent_refs("r")(b"e"),
+            ring.consent_refs("s")(b"e"),
+            ring.traces("a")("1"),
+            ring.traces("b")("1"),
+            ring.event_ids("r", "a")("1"),
+            ring.event_ids("r", "b")("1"),
+        )
+        for ring in rings
+    ]
+    assert made[0] == made[2]
+    assert len({*made[0], *made[1]}) == 2 * len(made[0])

@@ -1,5 +1,6 @@
 """What the log of disclosures says of each delivery, and that the headers of the delivery say the same."""
 
+from dataclasses import replace
 from typing import Any
 
 from aiokafka.record.memory_records import MemoryRecords
@@ -37,11 +38,11 @@ DELIVERIES = [
 ]
 
 
-def written() -> tuple[list[Outgoing], dict[str, Any]]:
+def written(lane: int = 1, number: int = 3) -> tuple[list[Outgoing], dict[str, Any]]:
     """What goes to the agencies, and the block."""
     withheld = [{"agreement": "a", "reason": "too-old", "count": 2}]
-    draft = Draft(MemoryState(), POSITION)
-    records = Writer(1, TOPICS, KEYRING, messages()).records(draft, DELIVERIES, withheld, [], aborted=2)
+    draft = Draft(MemoryState(), replace(POSITION, block=number))
+    records = Writer(lane, TOPICS, KEYRING, messages()).records(draft, DELIVERIES, withheld, [], aborted=2)
     (framed,) = (one.value for one in records if one.topic == TOPICS.disclosures)
     block: dict[str, Any] = decode(parse(own_schema("disclosure_block")), unframe(framed or b"")[1])
     return [one for one in records if one.topic.startswith("agency.")], block
@@ -101,3 +102,13 @@ def test_headers_say_what_the_log_says() -> None:
         assert ("content-type" in told) is (record.value is not None)
         assert ("ce_consentref" in told) is (entry["consent"] is not None)
         assert block["traces"][entry["agreement"]] in told["traceparent"]
+
+
+def test_no_two_deliveries_have_one_id() -> None:
+    """Ids and traces of one block, lane or agreement are those of no other, and the same when a block is made again."""
+    blocks = [written(lane, number)[1] for lane in (1, 2) for number in (3, 4, 33)]
+    ids = [entry["event_id"] for block in blocks for entry in block["entries"]]
+    assert len(set(ids)) == len(ids) == 6 * len(DELIVERIES)
+    traces = [trace for block in blocks for trace in block["traces"].values()]
+    assert len(set(traces)) == len(traces) == 6 * 2
+    assert written(1, 3)[1] == blocks[0]
