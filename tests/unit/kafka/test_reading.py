@@ -139,7 +139,7 @@ async def test_a_cancelled_task_is_handed_nothing() -> None:
             return {}
         raise AssertionError
 
-    task = asyncio.create_task(polled(SimpleNamespace(getmany=swallow), 100))  # type: ignore[arg-type]
+    task = asyncio.create_task(polled(SimpleNamespace(getmany=swallow), 100))  # type: ignore[arg-type]  # it is polled, and nothing else
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

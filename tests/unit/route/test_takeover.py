@@ -39,7 +39,10 @@ class Register:
 def register(monkeypatch: pytest.MonkeyPatch) -> Register:
     """One day is to come; a pause is short."""
     one = Register()
-    due: Any = lambda state, now_ms, _: [name for name, moment in state.days.items() if moment <= now_ms]  # noqa: E731
+
+    def due(state: Any, now_ms: int, _: str) -> list[str]:
+        return [name for name, moment in state.days.items() if moment <= now_ms]
+
     monkeypatch.setattr(takeover, "scheduled", lambda state: state.days)
     monkeypatch.setattr(takeover, "facts_of_the_day", due)
     monkeypatch.setattr(takeover, "clock", SimpleNamespace(now_ms=lambda: one.now))
