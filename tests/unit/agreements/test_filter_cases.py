@@ -129,3 +129,9 @@ def test_a_blank_that_looks_like_another_is_told_by_its_number() -> None:
     """What nobody can see is named: a no-break blank would be told as ` `, which has every meaning."""
     (problem,) = problems_of("number\u00a0== 7")
     assert problem.details == (("text", "U+00A0"),)
+
+
+@pytest.mark.parametrize("part", ["!flag", "(flag)", 'text.startsWith("x")'])
+def test_what_stands_side_by_side_is_not_deep(part: str) -> None:
+    """However many parts a filter has beside each other, only what stands within another counts as deep."""
+    assert problems_of(" || ".join([part] * (DEEPEST + 1))) == ()
