@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from bus import clock
 from bus.agreements.check import Checked
 from bus.agreements.document import revision
 from bus.agreements.examples import read_record
@@ -114,7 +115,7 @@ def list_command(ground: Ground, folder: Path | None, *, as_json: bool) -> None:
             click.echo(f"{Path(result.file).stem:28} {told}")
         else:
             basis = words["consent"] if found.needs_consent else found.basis.statutory
-            place = "" if state is None else place_of(state, found).sentence(ground.language)
+            place = "" if state is None else place_of(state, found, clock.now_ms()).sentence(ground.language)
             line = f"{found.id:28} {found.dataset:20} → {found.recipient:22} {basis:16} {place}"
             click.echo(line.rstrip())
 
@@ -130,7 +131,7 @@ def _listed(result: Checked, state: RegisterState | None) -> dict[str, Any]:
         "recipient": found.recipient,
         "basis": found.basis.statutory,
         "revision": revision(found),
-        "bus": None if state is None else place_of(state, found).as_json(),
+        "bus": None if state is None else place_of(state, found, clock.now_ms()).as_json(),
     }
 
 
@@ -147,7 +148,7 @@ def show(ground: Ground, named: str, *, as_json: bool) -> None:
     """
     found = sound(ground.find(named), ground)
     state = asked(ground.language)
-    place = None if state is None else place_of(state, found)
+    place = None if state is None else place_of(state, found, clock.now_ms())
     view = view_schema(found, ground.datasets[found.dataset])
     if as_json:
         whole = {

@@ -14,7 +14,8 @@ from bus.cli.speaking import lines_of
 from bus.errors import BusError
 from bus.kafka.rights import PREVIEWER
 from bus.register.life import Life, Stage
-from bus.register.state import RegisterState
+from bus.register.published import stands
+from bus.register.state import AgreementEntry, RegisterState, Standing
 from bus.settings import Settings
 from bus.watch.reach import register_state
 
@@ -65,21 +66,26 @@ class Place:
         return "; ".join([*told, words["text"][self.text]])
 
 
-def place_of(state: RegisterState, document: AgreementDocument) -> Place:
-    """Where the agreement of a file stands by the register."""
+def place_of(state: RegisterState, document: AgreementDocument, now_ms: int) -> Place:
+    """Where the agreement of a file stands by the register; one that is active, whether its days are over."""
     entry, proposal = state.agreements.get(document.id), state.lives.get(document.id, Life()).proposal
     in_force = None if entry is None else entry.revision
     proposed = None if proposal is None else proposal.revision
     known = {proposed: Text.PROPOSED, in_force: Text.IN_FORCE, None: Text.NEW}
     text = known.get(revision(document), Text.NEW if in_force is proposed is None else Text.EDITED)
     return Place(
-        None if entry is None else str(state.standing_of(entry)),
+        None if entry is None else _standing(state, entry, now_ms),
         in_force,
         None if proposal is None else proposal.stage,
         proposed,
         {} if proposal is None else {str(role): by for role, by in proposal.approvals.items()},
         text,
     )
+
+
+def _standing(state: RegisterState, entry: AgreementEntry, now_ms: int) -> str:
+    standing = state.standing_of(entry)
+    return stands(entry, now_ms) if standing is Standing.ACTIVE else standing.value
 
 
 def asked(language: str) -> RegisterState | None:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from bus.agreements.document import AgreementDocument, revision
 from bus.agreements.finding import LANGUAGES
+from bus.agreements.moments import midnight_ms
 from bus.cli import cli
 from bus.cli.standing import Place, Text, place_of
 from bus.model.fact import FactKind
@@ -22,7 +23,7 @@ OLD, NEW = revision(TAX), revision(LONGER)
 
 
 def where(book: Book, text: AgreementDocument) -> str:
-    return place_of(book.state, text).sentence("en")
+    return place_of(book.state, text, book.now_ms).sentence("en")
 
 
 def handed_in(book: Book, text: AgreementDocument) -> None:
@@ -55,12 +56,21 @@ def test_a_whole_life_as_the_list_tells_it() -> None:
     assert where(book, TAX) == f"ended (text {OLD}); the file has the same text"
 
 
+def test_beyond_its_days() -> None:
+    """Nobody reads of an agreement whose last day has passed, or whose first has not come, that it is active."""
+    book = peopled()
+    book.life(TAX)
+    for year, said in ((2020, "agreed; its first day has not come"), (2099, "over: its last day has passed")):
+        book.now_ms = midnight_ms(TAX.valid.from_.replace(year=year), TAX.timezone)
+        assert where(book, TAX) == f"{said} (text {OLD}); the file has the same text"
+
+
 def test_for_programs() -> None:
     """As JSON the same stands in codes: who approved for which side, and what the file's text is to the register."""
     book = peopled()
     handed_in(book, TAX)
     book.sign(step(TAX.id, Action.APPROVED, POLICE, "right"))
-    told = json.loads(json.dumps(place_of(book.state, TAX).as_json()))
+    told = json.loads(json.dumps(place_of(book.state, TAX, book.now_ms).as_json()))
     proposal = {
         "revision": OLD,
         "stage": "approved-by-registry",
