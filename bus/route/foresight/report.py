@@ -151,9 +151,10 @@ _STYLE = """
   :root { --ink: #e6ebf0; --soft: #a3b0bd; --line: #34414e; --card: #1d2731; --mark: #7db8f5;
     --bad: #f2a8a2; background: #131a21 } }
 * { box-sizing: border-box }
+h1, p, li, th { overflow-wrap: anywhere }
 body { font: 17px/1.55 system-ui, sans-serif; color: var(--ink); margin: 0 }
 main { max-width: 48rem; margin: 0 auto; padding: 2rem 1rem 4rem }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1.2rem; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1.2rem }
 h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem } h3 { font-size: 1rem; margin: 1.2rem 0 .4rem }
 .card { background: var(--card); border-left: 4px solid var(--mark); border-radius: 6px; padding: .8rem 1.2rem }
 .card h2 { margin-top: 0 } .card ul { margin: 0; padding-left: 1.2rem }
@@ -165,7 +166,7 @@ h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem } h3 { font-size: 1rem; margin: 1
 .tiles dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--soft) }
 table { border-collapse: collapse; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .3rem; text-align: left; vertical-align: top }
-th { font-weight: 400; overflow-wrap: anywhere }
+th { font-weight: 400 }
 thead th { color: var(--soft); font-size: .9rem; text-align: right }
 td { text-align: right; font-variant-numeric: tabular-nums }
 @media print { .card, .tiles div { border: 1px solid #999 } }

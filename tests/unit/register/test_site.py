@@ -296,3 +296,9 @@ def test_a_step_under_a_key_that_nobody_vouches_for_is_marked() -> None:
     *before, last = steps_told(book.counted, (), text.id, words_of("en"), anew)
     assert last.endswith("! given by the operator after the agency's earlier keys were revoked")
     assert not any("! given" in one for one in before)
+
+
+def test_a_word_without_an_end_breaks() -> None:
+    """A reason with a long address in it, or a title, makes no page wider than a phone: what holds texts may break."""
+    style = site()["index.html"].partition("<style>")[2]
+    assert "h1, h2, p, dd, li { overflow-wrap: anywhere }" in style
