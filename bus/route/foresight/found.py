@@ -52,6 +52,9 @@ class Foresight:
     resent: int = 0
     """Of the changed: those whose values stay, and which are sent again because the view's schema is another."""
 
+    if_consented: int = 0
+    """Of the withheld: those that lack nothing but the person's consent."""
+
     consents_lost: int = 0
     """People; counted over all of them, also where records are sampled."""
 

@@ -7,6 +7,7 @@ core draft the same records and compares.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
@@ -32,6 +33,15 @@ AT_ONCE = 2_000
 """Records judged before others of this process get their turn."""
 
 PLACES_KNOWN = 4096
+
+FOR_WANT_OF_CONSENT = {
+    Reason.CONSENT_MISSING,
+    Reason.CONSENT_WITHDRAWN,
+    Reason.CONSENT_EXPIRED,
+    Reason.CONSENT_NOT_YET,
+    Reason.CONSENT_REVISION,
+    Reason.CONSENT_UNREADABLE,
+}
 
 NOWHERE = "-"
 """Stands for the place of a record that has none."""
@@ -65,10 +75,11 @@ class Judge:
         found.known += len(snapshot.records) + len(lost)
         found.consents_lost += self._consents_lost(snapshot)
         term = Term.of(self._rule, now_ms)
+        anyhow = replace(term, needs_consent=False)
         keys = iter(drawn([*snapshot.records, *lost], share))
         while part := list(islice(keys, AT_ONCE)):
             for key in part:
-                self._one(snapshot, key, term, now_ms)
+                self._one(snapshot, key, term, anyhow, now_ms)
             step(len(part))
             await asyncio.sleep(0)  # a Ctrl-C must find its moment
         if share >= 1:
@@ -79,7 +90,8 @@ class Judge:
         released = self._found.released
         self._found.fields_released = Counter(dict.fromkeys(self._categories, released) if released else {})
 
-    def _one(self, snapshot: Snapshot, key: bytes, term: Term, now_ms: int) -> None:
+    def _one(self, snapshot: Snapshot, key: bytes, term: Term, anyhow: Term, now_ms: int) -> None:
+        """One record under the text; `anyhow` is the same without regard to consent."""
         value, held = snapshot.records.get(key), snapshot.held.get(key)
         try:
             subject = subject_of(key, has_subject=self._has_subject)
@@ -94,6 +106,8 @@ class Judge:
             self._released(shown, seen, decision, held, now_ms)
         else:
             self._withheld(seen, decision, held)
+            if decision in FOR_WANT_OF_CONSENT:
+                self._found.if_consented += isinstance(decide(seen, subject, cover, anyhow, now_ms), bytes)
 
     def _released(self, key: bytes, seen: Seen, view: bytes, held: Held | None, now_ms: int) -> None:
         route = self._rule.route

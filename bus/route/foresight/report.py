@@ -60,7 +60,7 @@ def as_json(told: Told) -> dict[str, Any]:
         "difference": list(told.difference),
         "known": found.known,
         "judged": found.judged,
-        **{name: getattr(found, name) for name in (*OUTCOMES, "resent", "consents_lost")},
+        **{name: getattr(found, name) for name in (*OUTCOMES, "resent", "if_consented", "consents_lost")},
         **{name: dict(getattr(found, name).most_common()) for name in TABLES},
         "by": found.by,
         "places": {place: dict(counts) for place, counts in sorted(found.places.items())},
@@ -195,6 +195,8 @@ def _totals(told: Told) -> Iterator[tuple[str, str]]:
         yield told.words[name], told.count(getattr(told.found, name))
     if told.found.resent:
         yield told.words["resent"], told.count(told.found.resent)
+    if told.found.if_consented:
+        yield told.words["if_consented"], told.count(told.found.if_consented)
     if told.found.consents_lost:
         yield told.words["consents_lost"], told.number(f"{told.found.consents_lost:,}")
 

@@ -207,6 +207,21 @@ def judged(question: Question, state: MemoryState) -> tuple[Foresight, Snapshot]
     return found, snapshot
 
 
+def test_what_lacks_nothing_but_consent_is_counted() -> None:
+    """Of a text to which nobody could consent yet it is told how many records it would let through."""
+    text, (state, dice) = TEXTS["person-address-to-bank"], (MemoryState(), random.Random(1))  # noqa: S311 - no secret
+    fits = 0
+    for number in range(PEOPLE):
+        key, value = record(number, dice)
+        state.put_record(PERSON.name, key, value)
+        fits += read(value)["status"] == "ALIVE"
+    found, _ = judged(Question(text_of(text, view_schema_id=12), None, PERSON, 7), state)
+    assert (found.released, found.reasons_withheld) == (0, {"consent-missing": PEOPLE})
+    assert 0 < found.if_consented == fits < PEOPLE
+    law = TEXTS["person-to-tax"]
+    assert judged(Question(text_of(law, view_schema_id=12), None, PERSON, 7), state)[0].if_consented == 0
+
+
 def test_fields_that_change_are_told_from_the_values() -> None:
     """A field with another transform counts where its value differs; one that stays never does."""
     old = TEXTS["person-to-tax"]
