@@ -34,7 +34,7 @@ class Line:
 class Trial:
     """A connector's tests, one after the other; what is logged meanwhile is kept, and judged last.
 
-    `tried` may be called in any order and number; `ended` comes last, and leaves the source as it was found.
+    `tried` may be called in any order and number; `ended` comes last. Each leaves the source as it was found.
     """
 
     def __init__(self, case: Case) -> None:
@@ -44,15 +44,20 @@ class Trial:
     async def tried(self, test: Test) -> Line:
         """What comes of one test; whatever it raises is a failure without a value in its text."""
         with capture_logs() as logged:
-            line = _line(test, await _tried(self.case, test))
+            try:
+                result = await _tried(self.case, test)
+            finally:  # also where it is broken off: nobody need ask for another
+                left = await _leave(self.case)
         self._logged += logged
-        return line
+        return _line(test, failed(left) if left else result)
 
     async def ended(self) -> Line:
         """Whether anything personal was logged since the beginning."""
         with capture_logs() as logged:
-            values = await _personal(self.case)
-            left = await _leave(self.case)
+            try:
+                values = await _personal(self.case)
+            finally:
+                left = await _leave(self.case)
         found = nothing_personal_is_logged(self.case, [*self._logged, *logged], values)
         return _line(nothing_personal_is_logged, failed(left)) if left else _line(nothing_personal_is_logged, found)
 

@@ -1,11 +1,13 @@
-"""What the acceptance tests make of rows that are odd, where neither a database nor a bus is needed."""
+"""What the acceptance tests make of odd rows, and what they leave behind, without a database or a bus."""
 
+import asyncio
 from typing import Any, ClassVar
 
 import pytest
 
 from bus.avro.datasets import Dataset
-from bus.connect.acceptance.case import Case, Test, Verdict
+from bus.connect.acceptance.case import Case, Result, Test, Verdict, passed
+from bus.connect.acceptance.report import Trial
 from bus.connect.acceptance.tests import a_restart_goes_on_where_it_stood, nulls_and_letters_stay_as_they_are
 from bus.connect.manifest import Manifest
 from bus.connect.place import Place
@@ -44,6 +46,44 @@ class Sheet:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+class Marked(Sheet):
+    """Leaves a mark at its source, as a slot is one."""
+
+    marks: ClassVar[set[str]] = set()
+
+    async def open(self, after: Position | None) -> Position:
+        """Makes the mark."""
+        self.marks.add("slot")
+        return await super().open(after)
+
+    async def forget(self) -> None:
+        """Takes the mark away."""
+        self.marks.clear()
+
+
+async def test_each_test_leaves_the_source_as_it_was(dataset: Dataset) -> None:
+    """Whoever asks for one test alone, or breaks it off, comes to no other: a slot that stayed would fill the disk."""
+    case = Case(Marked, Place("rights", "", {}), {"test.right": dataset}, 200)
+    await Trial(case).tried(a_restart_goes_on_where_it_stood)
+    assert not Marked.marks
+
+    opened = asyncio.Event()
+
+    async def endless(case: Case) -> Result:
+        async with case.source() as source:
+            await source.open(None)
+            opened.set()
+            await asyncio.Event().wait()
+        return passed("never")
+
+    broken_off = asyncio.create_task(Trial(case).tried(endless))
+    await opened.wait()
+    broken_off.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await broken_off
+    assert not Marked.marks
 
 
 @pytest.mark.parametrize("test", [a_restart_goes_on_where_it_stood, nulls_and_letters_stay_as_they_are])
