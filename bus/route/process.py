@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from bus import clock
@@ -42,6 +42,9 @@ LOOKED_EVERY_SECONDS = 0.1
 TOPICS_LOOKED_EVERY_SECONDS = 5.0
 DRIFT_LOOKED_EVERY_SECONDS = 60.0
 
+LAST_WORD_SECONDS = 1.0
+"""That a member leaves is said within milliseconds; a broker that hangs never answers."""
+
 COLLECT_AFTER = 300_000
 """Values made and not yet freed before Python looks for cycles among them: more than a batch of every lane makes."""
 
@@ -74,7 +77,7 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
             got=router.got,
             gave_up=router.gave_up,
         )
-        closing.push_async_callback(member.stop)
+        closing.push_async_callback(in_time, member.stop)
         await member.start()
         watch = await closing.enter_async_context(LoopWatch())
         teller = Teller(topics, parts.messages, instance, watch)
@@ -90,16 +93,23 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         await _until_told(router, member, take_over, looks, parts, home, instance)
 
 
+async def in_time(stop: Callable[[], Awaitable[None]]) -> None:
+    """Stop, or be cut off: as after a kill, no promise depends on it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORD_SECONDS):
+            await stop()
+
+
 async def _parts(
     access: KafkaAccess, topics: Topics, client: SchemaRegistryClient, home: Home, closing: contextlib.AsyncExitStack
 ) -> Parts:
     messages = OwnMessages(client)
     await messages.prepare()
     register = Register(access, topics, messages)
-    closing.push_async_callback(register.stop)
+    closing.push_async_callback(in_time, register.stop)
     await register.start()
     ends = Ends(Fetching(access, committed=False))
-    closing.push_async_callback(ends.stop)
+    closing.push_async_callback(in_time, ends.stop)
     await ends.start()
     settings = RouteSettings()
     keyring = Salts(home).keyring(register.state.root_check)

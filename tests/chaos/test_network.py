@@ -92,7 +92,7 @@ async def remote(tmp_path: Path) -> AsyncIterator[Remote]:
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 async def test_broker_and_network(remote: Remote, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A killed broker, cut connections and slow links lose, double and tear nothing."""
+    """A killed broker, cut connections and slow links lose, double and tear nothing; a hung one holds up no end."""
     kafka = await remote.start()
     for name, value in environment(kafka).items():
         monkeypatch.setenv(name, value)
@@ -107,9 +107,23 @@ async def test_broker_and_network(remote: Remote, rounds: int, tmp_path: Path, m
                 await slow_links(chaos, load, log, remote)
                 await kill_the_broker(chaos, load, log, remote)
         evidence, verdict = await chaos.verdict()
+        await ends_beside_a_broker_that_hangs(router, remote)
+        await router.start()
+        await router.serving(LANES)
         await ends_without_a_broker(router, remote)
     log.show(evidence, verdict)
     assert verdict.clean, verdict
+
+
+async def ends_beside_a_broker_that_hangs(router: RouterUnderTest, remote: Remote) -> None:
+    """Who is told to end waits for no last word of a broker that takes everything and never answers."""
+    remote.proxy.delay_seconds = 3600.0
+    begun = monotonic()
+    router.signal(signal.SIGTERM)
+    await router.ended()
+    assert monotonic() - begun < STOP_SECONDS
+    remote.proxy.delay_seconds = 0.0
+    remote.proxy.reset()
 
 
 async def test_who_reads_is_told(
