@@ -27,7 +27,7 @@ BLOCK_BYTES = 400_000
 """Bytes of the releases and erasures in one disclosure record at the most: with the rest a block stays below 500 kB."""
 
 COUNT_BYTES = 16
-"""What a count of withholdings takes at the most, beside its two names."""
+"""What a count of withholdings, or the trace of an agreement, takes at the most beside its two texts."""
 
 
 class Writer:
@@ -123,6 +123,7 @@ class Writer:
         if not entries and not withheld and not aborted:
             return
         beside = sum(len(one["agreement"]) + len(one["reason"]) + COUNT_BYTES for one in withheld)
+        beside += sum(len(agreement) + len(trace) + COUNT_BYTES for agreement, trace in traces.items())
         for part, some in enumerate(parts_of(entries, beside)):
             block = {
                 "lane": self._lane,

@@ -32,6 +32,15 @@ def test_recipients_are_told_the_time_of_the_clock() -> None:
     assert released.timestamp_ms == now_ms
 
 
+def test_a_block_of_many_agreements_stays_small() -> None:
+    """Beside its entries a block names the trace of every agreement in it, and stays below 500 kB all the same."""
+    mixed = [delivery(rule(f"{number:060}"), "p1/1") for number in range(2000) for _ in range(2)]
+    draft = Draft(MemoryState(), Position(lane_time_ms=1_000, block=3))
+    written = Writer(0, Topics("", 8), KEYRING, messages()).records(draft, mixed, [], [])
+    sizes = [len(one.value or b"") for one in written if one.topic == "disclosures"]
+    assert sum(sizes) > 500_000 > max(sizes)
+
+
 def test_the_order_of_pseudonyms_is_not_that_of_ids() -> None:
     """What one transaction releases lies in the order of the pseudonyms, whatever that of the people was.
 
