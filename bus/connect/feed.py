@@ -161,7 +161,9 @@ class FeedSource:
     def _circles(self, dataset: str, after_key: Any, next_key: Any) -> bool:
         """Whether a key comes again in one reading. One key is kept at a time, each for twice as many pages (Brent)."""
         before = self._rounds.get(dataset)
-        if before is None or before.last != after_key:
+        if (
+            after_key is None or before is None or before.last != after_key
+        ):  # a reading begins, or a page is asked for again
             before = _Round(after_key, 0, 1, after_key)
         if next_key is not None and next_key == before.kept:
             return True

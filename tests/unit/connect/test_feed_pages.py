@@ -20,7 +20,7 @@ async def read_whole(source: FeedSource, *, most: int = 50) -> None:
             return
 
 
-def leading(to: Callable[[int], int]) -> Answer:
+def leading(to: Callable[[int], int | None]) -> Answer:
     """A service whose pages lead from one number to another."""
 
     def page(request: httpx.Request) -> httpx.Response:
@@ -42,6 +42,14 @@ async def test_a_page_that_is_asked_for_again_is_no_circle(sources: Sources) -> 
     source = sources(leading(lambda key: key + 1))
     for key in (None, None, 1, 2, 2, 2, 3, 1, 2, 3, None, 1):
         assert (await source.chunk("one.thing", key, 10)).last_key == (key or 0) + 1
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3, 5, 8])
+async def test_another_reading_is_no_circle(sources: Sources, pages: int) -> None:
+    """What was read to its end is read again from its first page, and leads over the same keys."""
+    source = sources(leading(lambda key: key + 1 if key < pages else None))
+    for _ in range(3):
+        await read_whole(source)
 
 
 async def test_an_answer_that_unpacks_to_too_much_is_refused(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
