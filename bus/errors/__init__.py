@@ -40,6 +40,7 @@ from bus.errors.connectors import (
     SourceUnreachable,
 )
 from bus.errors.kafka import (
+    BusLost,
     BusMismatch,
     BusNotFounded,
     ClockWrong,
@@ -114,6 +115,7 @@ __all__ = [
     "AwayTooLong",
     "BenchFailed",
     "BusError",
+    "BusLost",
     "BusMismatch",
     "BusNotFounded",
     "CheckerFailed",

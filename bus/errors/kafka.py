@@ -23,6 +23,17 @@ class KafkaRefused(BusError):
     retryable = True
 
 
+class BusLost(BusError):
+    """A Kafka in which this home has founded a bus holds none any more."""
+
+    message = "the Kafka at {bootstrap} has no register, and a bus{prefix} was founded there from this home"
+    remedy = (
+        "Is its disk mounted, and is it the same Kafka? Consents, the steps of agreements and the log of disclosures"
+        " lie there and nowhere else: bring them back. Where they are lost for good, or were thrown away on purpose,"
+        " remove {file}: then a new bus is founded."
+    )
+
+
 class RightMissing(BusError):
     """A broker knows the user, who lacks a right."""
 

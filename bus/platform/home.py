@@ -101,6 +101,21 @@ class Home:
             raise RootKeyWrong(file=self.secrets / ROOT_KEY)
         return bytes.fromhex(held)
 
+    @property
+    def founded(self) -> Path:
+        """Tells what buses were founded, or found, from this home, and in which Kafka."""
+        return self.data / "founded.json"
+
+    def has_founded(self, kafka: str, prefix: str) -> bool:
+        """Whether a bus of that prefix was once there."""
+        return f"{kafka}/{prefix}" in (read_object(self.founded) or {})
+
+    def note_founded(self, kafka: str, prefix: str, bus: str) -> None:
+        """Remember that it is there."""
+        known = read_object(self.founded) or {}
+        if known.get(f"{kafka}/{prefix}") != bus:
+            write_whole(self.founded, json.dumps(known | {f"{kafka}/{prefix}": bus}))
+
     def announce(self, name: str, *, port: int | None = None, **details: Any) -> None:
         """Say that the calling process serves under `name`. `details` are told to everybody who asks: no secrets."""
         self.announce_for(name, os.getpid(), port=port, **details)

@@ -16,7 +16,7 @@ from bus.agreements.view import view_schema
 from bus.avro.client import SchemaRegistryClient, value_subject
 from bus.avro.datasets import Dataset, dataset_of
 from bus.avro.own import OwnMessages
-from bus.errors import BusNotFounded, KeyMissing, NotFound, SchemaRefused, StepRefused
+from bus.errors import BusLost, BusNotFounded, KeyMissing, NotFound, SchemaRefused, StepRefused
 from bus.kafka import rights
 from bus.kafka.access import KafkaAccess
 from bus.model.fact import Fact, FactKind
@@ -69,30 +69,40 @@ class Registrar:
         self.home = home
         self._client = client
         self._by = by
+        self._bootstrap = access.bootstrap
         self._messages = OwnMessages(client)
         self._writer = RegisterWriter(access, grounds.topics, self._messages)
         self._register = Register(access, grounds.topics, self._messages)
 
     async def start(self) -> RegisterState:
-        """Register the bus's own schemas, and found the bus if nobody has. Raises BusMismatch."""
+        """Register the bus's own schemas, and found the bus if nobody has. Raises BusMismatch, BusLost."""
         await self._messages.prepare()
         await self._writer.start()
         try:
-            return await self._register.start()
+            state = await self._register.start()
         except BusNotFounded:
-            self.home.begin_root_key()
-            founding = {
-                "prefix": self.topics.prefix,
-                "lanes": self.topics.lanes,
-                "group": rights.router_group(self.topics),
-                "id": secrets.token_hex(8),
-                "keys": [operator_key(self.home).public.body()],
-                "root_check": Salts(self.home).keyring().root_check(),
-            }
-            reason = "the bus was founded"
-            fact = Fact(FactKind.BUS, "bus", "founded", founding, self._by, reason, clock.now_ms())
-            await self._writer.append(fact)
-            return await self._register.newest()
+            state = await self._found()
+        self.home.note_founded(self._bootstrap, self.topics.prefix, state.bus)
+        return state
+
+    async def _found(self) -> RegisterState:
+        prefix = self.topics.prefix
+        if self.home.has_founded(self._bootstrap, prefix):
+            told = f" of prefix {prefix}" if prefix else ""
+            raise BusLost(bootstrap=self._bootstrap, prefix=told, file=self.home.founded)
+        self.home.begin_root_key()
+        founding = {
+            "prefix": self.topics.prefix,
+            "lanes": self.topics.lanes,
+            "group": rights.router_group(self.topics),
+            "id": secrets.token_hex(8),
+            "keys": [operator_key(self.home).public.body()],
+            "root_check": Salts(self.home).keyring().root_check(),
+        }
+        reason = "the bus was founded"
+        fact = Fact(FactKind.BUS, "bus", "founded", founding, self._by, reason, clock.now_ms())
+        await self._writer.append(fact)
+        return await self._register.newest()
 
     async def lay_again(self) -> None:
         """Make those topics anew that the register names and somebody deleted. Raises TopicDrifted."""

@@ -17,17 +17,21 @@ from bus.agreements.moments import midnight_ms
 from bus.agreements.view import view_schema
 from bus.avro.client import value_subject
 from bus.cli import cli
-from bus.errors import StepRefused
+from bus.errors import BusLost, StepRefused
 from bus.kafka.log import Place, Reader
 from bus.model.fact import Fact, FactKind
 from bus.model.record import Outgoing
 from bus.model.signature import Role, SigningKey
+from bus.platform.home import Home
 from bus.register.days import facts_of_the_day, scheduled
+from bus.register.grounds import Grounds
 from bus.register.life import Action, Refusal
 from bus.register.log import Register, fact_message
 from bus.register.offices import offices_of
+from bus.register.registrar import Registrar
 from bus.register.state import REFUSED_KEPT, Standing
 from bus.register.steps import Ground, activation, drafting, signed_facts, step
+from bus.topics import Topics
 from bus.wiring import environment
 from tests.broker.conftest import SmallBus
 
@@ -317,3 +321,22 @@ async def test_a_start_asks_once_where_the_register_ends(small_bus: SmallBus, mo
     finally:
         await register.stop()
     assert started == await bus.registrar.state()
+
+
+async def test_a_bus_that_is_lost_is_not_founded_anew(bus: SmallBus) -> None:
+    """A Kafka without its disk is not taken for one that is new; where a bus was thrown away on purpose, one is."""
+    home, topics = Home.from_settings(bus.settings), Topics(f"{bus.settings.prefix}lost.", 1)
+    grounds = Grounds(bus.access, topics, home)
+    await grounds.lay()
+    home.note_founded(bus.access.bootstrap, topics.prefix, "a bus of before")
+    for lost in (True, False, False):
+        registrar = Registrar(grounds, bus.access, home, bus.client, by="a test")
+        if lost:
+            with pytest.raises(BusLost, match=rf"no register, and a bus of prefix {topics.prefix} was founded there"):
+                await registrar.start()
+            home.founded.unlink()
+        else:
+            assert (await registrar.start()).bus
+        await registrar.stop()
+    assert len(await asyncio.to_thread(bus.read, topics.register)) == 1
+    await grounds.clear()
