@@ -198,8 +198,8 @@ class Lane:
             try:
                 commit = self._transactions.commit(records, self.report.sent(ahead))
                 written = await self.report.at_broker(Wait.RECORDS, commit)
-            except RecordRefused:
-                await self._try_smaller(taken, consents, changes)
+            except RecordRefused as refused:
+                await self._try_smaller(refused, taken, consents, changes)
                 continue
             finally:
                 self._ending = False
@@ -272,15 +272,15 @@ class Lane:
             await asyncio.sleep(0)
         return []
 
-    async def _try_smaller(self, taken: Taken, consents: Pump, changes: Pump) -> None:
+    async def _try_smaller(self, refused: RecordRefused, taken: Taken, consents: Pump, changes: Pump) -> None:
         """Nothing was committed: halve the batch until the record that the broker refuses stands alone, then bury it.
 
-        Where even the dead letter is refused, its beginning is buried. Raises RecordRefused when there is no change to
-        blame, or when that was refused too: the lane then stands, for a record is never dropped.
+        Where even the dead letter is refused, its beginning is buried. Raises what it is given when there is no change
+        to blame, or when that was refused too: the lane then stands, for a record is never dropped.
         """
         alone = {(record.topic, record.offset) for record in taken.changes} if len(taken.changes) == 1 else set()
         if not taken.changes or alone & self._cut:
-            raise RecordRefused(topic=self._parts.topics.deadletters, partition=self._lane, reason="no change to blame")
+            raise refused
         self._aborted += 1
         self._read_to = None  # of what was aborted something may lie there
         consents.put_back(taken.consents)

@@ -162,7 +162,8 @@ async def test_what_the_brokers_told_with_the_changes(serving: Serving) -> None:
 async def refused(serving: Serving) -> Taken:
     """The next transaction, which the broker does not take."""
     taken = await serving.take()
-    await serving.lane._try_smaller(taken, serving.consents, serving.changes)
+    error = RecordRefused(topic="agency.x", partition=1, reason="MessageSizeTooLargeError")
+    await serving.lane._try_smaller(error, taken, serving.consents, serving.changes)
     return taken
 
 
@@ -193,10 +194,10 @@ async def test_what_the_broker_refuses(serving: Serving) -> None:
 
 
 async def test_no_change_is_blamed_for_a_consent(serving: Serving) -> None:
-    """Where the broker refuses what holds no change, the lane stands: a consent is never dropped."""
+    """Where the broker refuses what holds no change, the lane stands and says what was refused; nothing is dropped."""
     serving.come(serving.consents, record(CONSENTS, 0))
     serving.cluster.of[CONSENTS] = 1
-    with pytest.raises(RecordRefused):
+    with pytest.raises(RecordRefused, match=r"refused a record for agency\.x partition 1: MessageSizeTooLargeError"):
         await refused(serving)
     assert serving.cluster.story == []
 
