@@ -291,6 +291,7 @@ class LogWriter:
     def __init__(self, access: KafkaAccess) -> None:
         self._producer = AIOKafkaProducer(**access.for_aiokafka(), enable_idempotence=True, acks="all", linger_ms=0)
         self._access = access
+        self._sending: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnreachable."""
@@ -299,6 +300,9 @@ class LogWriter:
     async def stop(self) -> None:
         """Send what waits and close. What no broker takes within PARTING_SECONDS is given up, and its sender told."""
         await parted(self._producer)
+        for one in self._sending:
+            if not one.done():
+                one.set_exception(KafkaConnectionError("not sent before the end"))
 
     async def append(self, record: Outgoing) -> int:
         """Write one record and return its offset. Raises RightMissing, KafkaUnreachable, the client's KafkaError."""
@@ -307,6 +311,7 @@ class LogWriter:
     async def append_all(self, records: Iterable[Outgoing]) -> list[int]:
         """Write records, in order within a partition, and return their offsets. Raises as `append`."""
         listed = list(records)
+        futures: list[asyncio.Future[Any]] = []
         try:
             futures = [
                 await self._producer.send(
@@ -318,12 +323,15 @@ class LogWriter:
                 )
                 for record in listed
             ]
+            self._sending.update(futures)
             return [done.offset for done in await asyncio.gather(*futures)]
         except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError) as error:
             what = f"write {', '.join(sorted({record.topic for record in listed}))}"
             raise RightMissing(user=self._access.username, what=what, bootstrap=self._access.bootstrap) from error
         except KafkaConnectionError as error:
             raise unreachable(self._access, error) from error
+        finally:
+            self._sending.difference_update(futures)
 
 
 def incoming(record: Any) -> Incoming:

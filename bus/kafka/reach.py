@@ -81,7 +81,10 @@ async def closed(consumer: AIOKafkaConsumer) -> None:
 
 
 async def parted(producer: AIOKafkaProducer) -> None:
-    """Close a producer. An idempotent one sends what waits again for ever, and would stay as long as nobody answers."""
+    """Close a producer. An idempotent one sends what waits again for ever, and would stay as long as nobody answers.
+
+    Then who waits for what was not sent is left to wait.
+    """
     stopping = asyncio.ensure_future(producer.stop())
     if not (await asyncio.wait({stopping}, timeout=PARTING_SECONDS))[0]:
         sending = producer._sender.sender_task  # noqa: SLF001 - nothing else ends it
@@ -89,7 +92,6 @@ async def parted(producer: AIOKafkaProducer) -> None:
             task.cancel()
         await producer.client.close()  # then who waits for an answer has none
         await asyncio.wait({stopping, sending}, timeout=PARTING_SECONDS)
-        producer._message_accumulator.fail_all(KafkaConnectionError("not sent before the end"))  # noqa: SLF001
 
 
 async def require_answer(access: KafkaAccess) -> None:

@@ -109,7 +109,7 @@ async def test_broker_and_network(remote: Remote, rounds: int, tmp_path: Path, m
         evidence, verdict = await chaos.verdict()
         await ends_beside_a_broker_that_hangs(router, remote)
         await router.start()
-        await router.serving(LANES)
+        await until(lambda: router.log.read_text().count("process-started") == 2, "the router to serve again")
         await ends_without_a_broker(router, remote)
     log.show(evidence, verdict)
     assert verdict.clean, verdict
