@@ -77,6 +77,8 @@ class Admin:
         self._sets_back = sets_back
         self._answered = False
         self._made: tuple[AdminClient, object] | None = None
+        self._before: object = None
+        """The client that was used before: what was asked of it is still to be answered."""
 
     @property
     def _client(self) -> AdminClient:
@@ -85,7 +87,8 @@ class Admin:
         if self._made is not None and self._made[1] == files:
             return self._made[0]
         try:
-            self._made = AdminClient(self._access.for_confluent() | {"log_level": 2}), files
+            made = AdminClient(self._access.for_confluent() | {"log_level": 2}), files
+            self._before, self._made = self._made, made
         except KafkaException:
             if self._made is None:
                 raise

@@ -176,7 +176,7 @@ def let_all_stay_that_was_lost(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "break_it",
     [
-        pass_over_what_was_lost,
+        pytest.param(pass_over_what_was_lost, marks=pytest.mark.long),
         take_what_was_lost_for_deleted,
         let_all_stay_that_was_lost,
         release_what_was_superseded,
