@@ -34,6 +34,8 @@ from bus.settings import KafkaSettings, Settings
 
 T = TypeVar("T")
 
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")  # no broker here lives long enough for more
+
 # A busy machine is no reason to fail. Naming Hypothesis here also loads it before its plug-in would, at the end of a
 # session without property tests and deep in a stack, which Python 3.11's parser does not survive.
 hypothesis_settings.register_profile("bus", deadline=None)
