@@ -67,7 +67,7 @@ _PATTERNS = {Pattern.LITERAL: ResourcePatternType.LITERAL, Pattern.PREFIXED: Res
 
 
 class Admin:
-    """Administration of one Kafka, as a user who may. Calls are quick and rare; each runs in a thread.
+    """Administration of one Kafka, as a user who may. Calls are quick and rare, and hold no event loop up.
 
     One that `sets_back` is of a Kafka of the bus's own: topics that somebody set otherwise are set as they must be.
     """
@@ -182,11 +182,18 @@ class Admin:
 
         Raises KafkaUnreachable.
         """
+        return {name: str(told.topic_id) for name, told in (await self._described(names)).items()}
+
+    async def partitions(self, names: Iterable[str]) -> dict[str, int]:
+        """How many each of these topics has that is there. Raises KafkaUnreachable."""
+        return {name: len(told.partitions) for name, told in (await self._described(names)).items()}
+
+    async def _described(self, names: Iterable[str]) -> dict[str, Any]:
         asked = TopicCollection(list(names))
-        found: dict[str, str] = {}
+        found: dict[str, Any] = {}
         for name, future in self._client.describe_topics(asked, request_timeout=ANSWER_SECONDS).items():
             try:
-                found[name] = str((await asyncio.wrap_future(future)).topic_id)
+                found[name] = await asyncio.wrap_future(future)
             except KafkaException as error:
                 told = error.args[0]
                 if told.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:

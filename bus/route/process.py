@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-from bus import clock
 from bus.avro.client import SchemaRegistryClient
 from bus.avro.own import OwnMessages
 from bus.kafka.access import KafkaAccess
@@ -40,7 +38,6 @@ from bus.topics import PSEUDONYMOUS_PARTITIONS, Topics
 
 LOOKED_EVERY_SECONDS = 0.1
 TOPICS_LOOKED_EVERY_SECONDS = 5.0
-DRIFT_LOOKED_EVERY_SECONDS = 60.0
 
 LAST_WORD_SECONDS = 1.0
 """That a member leaves is said within milliseconds; a broker that hangs never answers."""
@@ -89,8 +86,8 @@ async def serve(settings: Settings, *, instance: str = "route") -> None:
         closing.push_async_callback(writer.stop)
         await writer.start()
         take_over = TakeOver(parts.register, writer, by=instance)
-        looks = _same_topics(router, parts, Drifts(admin, topics, parts.register))
-        await _until_told(router, member, take_over, looks, parts, home, instance)
+        drifts = Drifts(admin, topics, parts.register)
+        await _until_told(router, member, take_over, drifts, parts, home, instance)
 
 
 async def in_time(stop: Callable[[], Awaitable[None]]) -> None:
@@ -135,7 +132,7 @@ async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
     router: Router,
     member: LaneMember,
     take_over: TakeOver,
-    looks: Coroutine[Any, Any, None],
+    drifts: Drifts,
     parts: Parts,
     home: Home,
     instance: str,
@@ -148,7 +145,8 @@ async def _until_told(  # noqa: PLR0913, PLR0917 - what runs side by side
         asyncio.create_task(member.run(), name="member"),
         asyncio.create_task(_wake_on_facts(router, take_over, parts), name="register"),
         asyncio.create_task(take_over.run(), name="take-over"),
-        asyncio.create_task(looks, name="topics"),
+        asyncio.create_task(_same_topics(router, parts), name="topics"),
+        asyncio.create_task(drifts.run(), name="drifts"),
         asyncio.create_task(_announce(router, home, instance), name="announce"),
         asyncio.create_task(router.failed(), name="failed"),
         asyncio.create_task(told.wait(), name="told"),
@@ -185,16 +183,9 @@ async def _announce(router: Router, home: Home, instance: str) -> None:
     emit(Event.PROCESS_STARTED)
 
 
-async def _same_topics(router: Router, parts: Parts, drifts: Drifts) -> None:
-    """Look now and then whether topics are still those that are being read, and set as they must be.
-
-    Raises TopicReplaced.
-    """
-    looked: float | None = None
+async def _same_topics(router: Router, parts: Parts) -> None:
+    """Look now and then whether topics are still those that are being read. Raises TopicReplaced."""
     while True:
-        if looked is None or clock.monotonic() - looked >= DRIFT_LOOKED_EVERY_SECONDS:
-            await drifts.look()
-            looked = clock.monotonic()
         await asyncio.sleep(TOPICS_LOOKED_EVERY_SECONDS)
         await parts.identities.look({topic: known for lane in router.lanes() for topic, known in lane.topics.items()})
 

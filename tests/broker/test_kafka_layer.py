@@ -336,6 +336,7 @@ async def test_what_came_compressed_can_be_written_again(kafka: KafkaAccess, pre
 async def test_drift_is_refused(kafka: KafkaAccess, prefix: str) -> None:
     """A topic whose settings are not what the bus needs is named, with the setting."""
     topic = await topic_of(kafka, prefix, **{"segment.ms": "12345678"})
+    assert await Admin(kafka).partitions([topic, f"{topic}-nowhere"]) == {topic: 1}
     with pytest.raises(TopicDrifted, match=r"segment\.ms=12345678"):
         await Admin(kafka).ensure_topics([TopicSpec(topic, 1, COMPACTED)])
 

@@ -1,5 +1,6 @@
 """Topics that are not set as they must be, as a router tells of them."""
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
@@ -22,7 +23,8 @@ class Told:
     def __init__(self, *found: list[TopicDrifted] | Exception) -> None:
         self._found = list(found)
 
-    async def topics(self) -> dict[str, int]:
+    async def partitions(self, names: Iterable[str]) -> dict[str, int]:
+        assert {"consents", "lane-state", "register"} <= set(names)
         return {}
 
     async def drifts(self, specs: list[TopicSpec], _: dict[str, int]) -> list[TopicDrifted]:
